@@ -1,0 +1,291 @@
+//! Walking a range blob in key order, forward or backward, with one growing and shrinking key buffer.
+//!
+//! A cursor is a stack of levels; each level is a node and a position between its items. Item 0 of an
+//! inner node is the key that ends there, the others are its children. Only the part of the key that
+//! changes is rewritten.
+//!
+//! The words may change under a cursor that holds no latch. Then it yields nonsense, which its user finds
+//! out by the blob's version; what it guarantees by itself is that every call ends: keys cannot grow
+//! beyond the limit, and one visit of a blob enters at most as many nodes as a blob can hold.
+
+#![forbid(unsafe_code)]
+
+use core::cmp::Ordering;
+
+use crate::blob::leaf::Leaf;
+use crate::blob::node::{self, NodeHeader};
+use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner};
+
+/// No key, tree id included, is longer than this.
+pub(crate) const KEY_BYTES_MAX: usize = 65_004;
+
+/// Nodes entered before the walk must be on words that are no tree.
+const ENTERED_MAX: u32 = 65_536;
+
+/// Which way a cursor walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    at: Ref,
+    header: NodeHeader,
+    /// Length of the key when this node's prefix has been spelled.
+    depth: usize,
+    /// Items before it are behind the cursor when it walks forward, ahead when backward.
+    position: u16,
+}
+
+/// The level that stands for the blob itself: its one item is the root.
+const ROOT_LEVEL: NodeHeader = NodeHeader(0);
+
+/// A place between two keys of one range blob.
+pub(crate) struct Cursor {
+    levels: Vec<Level>,
+    key: Vec<u8>,
+    /// Bytes of the key that the last step left as they were.
+    kept: usize,
+    entered: u32,
+}
+
+impl Cursor {
+    pub(crate) fn new() -> Self {
+        Cursor { levels: Vec::new(), key: Vec::new(), kept: 0, entered: 0 }
+    }
+
+    /// The full key of the leaf that was yielded last.
+    #[inline]
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// How many bytes at the front of the key are certainly the same as before the last step.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Goes before the first key, or behind the last, of a blob whose keys begin with `base`.
+    pub(crate) fn seek_edge(&mut self, base: &[u8], direction: Direction) {
+        self.start(base);
+        self.levels[0].position = u16::from(direction == Direction::Backward);
+    }
+
+    fn start(&mut self, base: &[u8]) {
+        self.levels.clear();
+        self.key.clear();
+        self.key.extend_from_slice(base);
+        self.kept = 0;
+        self.entered = 0;
+        self.levels.push(Level { at: 0, header: ROOT_LEVEL, depth: base.len(), position: 0 });
+    }
+
+    /// Goes between the keys below `bound` and the others. `bound` shares the blob's base.
+    pub(crate) fn seek(
+        &mut self,
+        words: Words<'_>,
+        bound: &Key<'_>,
+        base: usize,
+        direction: Direction,
+    ) -> Result<(), Torn> {
+        let forward = direction == Direction::Forward;
+        self.start(&bound.bytes()[..base.min(bound.len())]);
+        let mut at = header::root(words);
+        let mut depth = base;
+        while at != 0 {
+            let header = NodeHeader::load(words, at);
+            let (prefix_at, len) = match header.kind() {
+                node::BUCKET => (bucket::prefix_at(at, header), header.prefix_len()),
+                node::INNER4 | node::INNER16 | node::INNER_MAP => {
+                    (inner::prefix_at(at, header), header.prefix_len())
+                }
+                node::LEAF => {
+                    let below = Leaf { at, header }.compare(words, bound, depth) == Ordering::Less;
+                    self.pass_item(below);
+                    return Ok(());
+                }
+                _ => return Err(Torn),
+            };
+            let common = words.common_with_key(prefix_at, len, bound, depth);
+            if common < len {
+                let order = words.compare_with_key(prefix_at, len, bound, depth);
+                self.pass_item(order == Ordering::Less);
+                return Ok(());
+            }
+            // The bound goes on below this node: backward, what follows it in the parent stays behind.
+            self.pass_item(forward);
+            depth += len;
+            self.key.extend_from_slice(&bound.bytes()[self.key.len()..depth]);
+            let mut level = Level { at, header, depth, position: 0 };
+            if header.kind() == node::BUCKET {
+                level.position = bucket::count_below(words, at, header, bound, depth) as u16;
+                self.levels.push(level);
+                return Ok(());
+            }
+            if depth == bound.len() {
+                self.levels.push(level);
+                return Ok(());
+            }
+            let byte = bound.byte(depth);
+            level.position = 1 + inner::position_of(words, at, header, byte);
+            self.levels.push(level);
+            at = inner::child(words, at, header, byte);
+            if at != 0 {
+                self.key.push(byte);
+                depth += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides on which side of the cursor the item at the top level's position lies.
+    fn pass_item(&mut self, before: bool) {
+        if let (true, Some(level)) = (before, self.levels.last_mut()) {
+            level.position += 1;
+        }
+    }
+
+    /// Steps over the next key.
+    #[inline]
+    pub(crate) fn next(&mut self, words: Words<'_>) -> Result<Option<Leaf>, Torn> {
+        while let Some(level) = self.levels.last_mut() {
+            let header = level.header;
+            let (at, depth, position) = (level.at, level.depth, level.position);
+            let child = match header.kind() {
+                node::BUCKET => {
+                    let index = usize::from(position);
+                    if index >= bucket::count(header) {
+                        None
+                    } else {
+                        level.position += 1;
+                        let leaf = bucket::leaf(words, at, header, index);
+                        return self.arrive(words, leaf, depth).map(Some);
+                    }
+                }
+                0 if position > 0 => None,
+                0 => {
+                    level.position = 1;
+                    Some((header::root(words), None))
+                }
+                _ if position == 0 => {
+                    level.position = 1;
+                    Some((header.extra(), None))
+                }
+                _ => inner::step_forward(words, at, header, position - 1).map(|(byte, child, next)| {
+                    level.position = next + 1;
+                    (child, Some(byte))
+                }),
+            };
+            let Some((child, byte)) = child else {
+                self.levels.pop();
+                continue;
+            };
+            if let Some(leaf) = self.enter(words, child, depth, byte, Direction::Forward)? {
+                return Ok(Some(leaf));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Steps back over the key before.
+    pub(crate) fn prev(&mut self, words: Words<'_>) -> Result<Option<Leaf>, Torn> {
+        while let Some(level) = self.levels.last_mut() {
+            let header = level.header;
+            let (at, depth) = (level.at, level.depth);
+            if level.position == 0 {
+                self.levels.pop();
+                continue;
+            }
+            let (child, byte) = match header.kind() {
+                node::BUCKET => {
+                    level.position -= 1;
+                    let leaf = bucket::leaf(words, at, header, usize::from(level.position));
+                    return self.arrive(words, leaf, depth).map(Some);
+                }
+                0 => {
+                    level.position = 0;
+                    (header::root(words), None)
+                }
+                _ => match inner::step_back(words, at, header, level.position - 1) {
+                    Some((byte, child, before)) => {
+                        level.position = before + 1;
+                        (child, Some(byte))
+                    }
+                    None => {
+                        level.position = 0;
+                        (header.extra(), None)
+                    }
+                },
+            };
+            if let Some(leaf) = self.enter(words, child, depth, byte, Direction::Backward)? {
+                return Ok(Some(leaf));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes down into a child: a leaf is yielded, a node becomes the top level.
+    fn enter(
+        &mut self,
+        words: Words<'_>,
+        child: Ref,
+        depth: usize,
+        byte: Option<u8>,
+        direction: Direction,
+    ) -> Result<Option<Leaf>, Torn> {
+        if child == 0 {
+            return Ok(None);
+        }
+        let header = NodeHeader::load(words, child);
+        self.truncate(depth);
+        self.key.extend(byte);
+        let depth = self.key.len();
+        let (prefix_at, end) = match header.kind() {
+            node::LEAF => return self.arrive(words, Leaf { at: child, header }, depth).map(Some),
+            node::BUCKET => (bucket::prefix_at(child, header), bucket::count(header) as u16),
+            node::INNER4 | node::INNER16 | node::INNER_MAP => {
+                (inner::prefix_at(child, header), 1 + inner::end_position(header))
+            }
+            _ => return Err(Torn),
+        };
+        self.entered += 1;
+        if self.entered > ENTERED_MAX || depth + header.prefix_len() > KEY_BYTES_MAX {
+            return Err(Torn);
+        }
+        words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        let position = if direction == Direction::Forward { 0 } else { end };
+        self.levels.push(Level { at: child, header, depth: self.key.len(), position });
+        Ok(None)
+    }
+
+    #[inline]
+    fn arrive(&mut self, words: Words<'_>, leaf: Leaf, depth: usize) -> Result<Leaf, Torn> {
+        if leaf.header.kind() != node::LEAF || depth + leaf.suffix_len() > KEY_BYTES_MAX {
+            return Err(Torn);
+        }
+        self.truncate(depth);
+        leaf.append_suffix(words, &mut self.key);
+        Ok(leaf)
+    }
+
+    #[inline]
+    fn truncate(&mut self, depth: usize) {
+        self.key.truncate(depth);
+        self.kept = self.kept.min(depth);
+    }
+
+    /// Starts to measure `kept` anew.
+    pub(crate) fn mark_kept(&mut self) {
+        self.kept = self.key.len();
+    }
+
+    /// Leaves every node whose keys all share the first `len` bytes of the current key, so that the next
+    /// step goes on behind them. What remains are at most leaves of one bucket.
+    pub(crate) fn leave_subtree(&mut self, len: usize) {
+        while self.levels.last().is_some_and(|level| level.depth >= len) {
+            self.levels.pop();
+        }
+    }
+}

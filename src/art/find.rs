@@ -1,0 +1,135 @@
+//! The lookup: from the root of a range blob to the leaf of one key.
+//!
+//! Every step below an inner node spells at least one byte of the key, so a descent ends after at most
+//! as many steps as the key has bytes, whatever the words say.
+
+#![forbid(unsafe_code)]
+
+use crate::blob::leaf::Leaf;
+use crate::blob::node::{self, NodeHeader};
+use crate::blob::{Key, Ref, Torn, Words, bucket, inner};
+
+/// The leaf of `key` in the tree at `root`, whose keys all begin with the key's first `base` bytes.
+#[inline(always)]
+pub(crate) fn find(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> Result<Option<Leaf>, Torn> {
+    let mut at = root;
+    let mut depth = base;
+    if at == 0 {
+        return Ok(None);
+    }
+    loop {
+        let header = NodeHeader::load(words, at);
+        match header.kind() {
+            node::BUCKET => {
+                if !spells(words, bucket::prefix_at(at, header), header, key, depth) {
+                    return Ok(None);
+                }
+                depth += header.prefix_len();
+                return Ok(bucket::find(words, at, header, key, depth).map(|(_, leaf)| leaf));
+            }
+            node::INNER4 | node::INNER16 | node::INNER_MAP => {
+                if !spells(words, inner::prefix_at(at, header), header, key, depth) {
+                    return Ok(None);
+                }
+                depth += header.prefix_len();
+                if depth == key.len() {
+                    let end = header.extra();
+                    return Ok((end != 0).then(|| Leaf::load(words, end)));
+                }
+                at = inner::child(words, at, header, key.byte(depth));
+                if at == 0 {
+                    return Ok(None);
+                }
+                depth += 1;
+            }
+            node::LEAF => {
+                let leaf = Leaf { at, header };
+                return Ok(leaf.is(words, key, depth).then_some(leaf));
+            }
+            _ => return Err(Torn),
+        }
+    }
+}
+
+/// Whether the key goes on with the node's whole prefix.
+#[inline(always)]
+pub(crate) fn spells(
+    words: Words<'_>,
+    prefix_at: Ref,
+    header: NodeHeader,
+    key: &Key<'_>,
+    depth: usize,
+) -> bool {
+    let len = header.prefix_len();
+    len == 0 || words.common_with_key(prefix_at, len, key, depth) == len
+}
+
+/// The longest stored key that is a prefix of `key` and at least `shortest` bytes long: its leaf and its
+/// length.
+pub(crate) fn longest_prefix(
+    words: Words<'_>,
+    root: Ref,
+    key: &Key<'_>,
+    base: usize,
+    shortest: usize,
+) -> Result<Option<(Leaf, usize)>, Torn> {
+    let mut at = root;
+    let mut depth = base;
+    let mut best = None;
+    while at != 0 {
+        let header = NodeHeader::load(words, at);
+        match header.kind() {
+            node::BUCKET => {
+                if spells(words, bucket::prefix_at(at, header), header, key, depth) {
+                    depth += header.prefix_len();
+                    best = longest_in_bucket(words, at, header, key, depth, shortest).or(best);
+                }
+                break;
+            }
+            node::INNER4 | node::INNER16 | node::INNER_MAP => {
+                if !spells(words, inner::prefix_at(at, header), header, key, depth) {
+                    break;
+                }
+                depth += header.prefix_len();
+                if header.extra() != 0 && depth >= shortest {
+                    best = Some((Leaf::load(words, header.extra()), depth));
+                }
+                if depth == key.len() {
+                    break;
+                }
+                at = inner::child(words, at, header, key.byte(depth));
+                depth += 1;
+            }
+            node::LEAF => {
+                let leaf = Leaf { at, header };
+                let end = depth + leaf.suffix_len();
+                if end >= shortest && is_prefix(words, leaf, key, depth) {
+                    best = Some((leaf, end));
+                }
+                break;
+            }
+            _ => return Err(Torn),
+        }
+    }
+    Ok(best)
+}
+
+fn is_prefix(words: Words<'_>, leaf: Leaf, key: &Key<'_>, depth: usize) -> bool {
+    words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth) == leaf.suffix_len()
+}
+
+/// Prefixes of one key sort before it, but not next to it: every leaf may be one.
+fn longest_in_bucket(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    key: &Key<'_>,
+    depth: usize,
+    shortest: usize,
+) -> Option<(Leaf, usize)> {
+    (0..bucket::count(header))
+        .map(|index| bucket::leaf(words, at, header, index))
+        .filter(|&leaf| depth + leaf.suffix_len() >= shortest && is_prefix(words, leaf, key, depth))
+        .map(|leaf| (leaf, depth + leaf.suffix_len()))
+        .max_by_key(|&(_, end)| end)
+}

@@ -1,0 +1,119 @@
+//! Where a key stands, or what would have to change for it to stand somewhere.
+//!
+//! A write is: locate, ask whether the change fits, then apply it. Only the last step stores words, so
+//! nothing fails half-way.
+
+#![forbid(unsafe_code)]
+
+use crate::blob::header::{self, ROOT_SLOT};
+use crate::blob::leaf::{self, Leaf};
+use crate::blob::node::{self, NodeHeader, run_words};
+use crate::blob::space::Need;
+use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
+
+/// The place of a key in a tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spot {
+    /// The key is there; `slot` holds the ref of its leaf.
+    Found { leaf: Leaf, slot: RefSlot },
+    /// The tree has no keys.
+    Empty,
+    /// A single leaf stands where the key goes on: both move into a new bucket.
+    BesideLeaf { slot: RefSlot, leaf: Leaf, depth: usize, common: usize },
+    /// The key leaves the prefix of the node in `slot` after `common` bytes.
+    InsidePrefix { slot: RefSlot, at: Ref, depth: usize, common: usize },
+    /// The key belongs into this bucket; `depth` is behind its prefix.
+    InBucket { slot: RefSlot, at: Ref, depth: usize },
+    /// The key ends at this inner node, which has no key there yet.
+    AtEnd { at: Ref },
+    /// The inner node in `slot` has no child for the key's byte at `depth`.
+    NewChild { slot: RefSlot, at: Ref, depth: usize },
+}
+
+/// Finds the place of `key`. The caller holds the latch, so `Torn` means corrupt.
+pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spot, Torn> {
+    let mut slot = ROOT_SLOT;
+    let mut at = header::root(words);
+    let mut depth = base;
+    if at == 0 {
+        return Ok(Spot::Empty);
+    }
+    loop {
+        let header = NodeHeader::load(words, at);
+        let prefix_at = match header.kind() {
+            node::BUCKET => bucket::prefix_at(at, header),
+            node::INNER4 | node::INNER16 | node::INNER_MAP => inner::prefix_at(at, header),
+            node::LEAF => {
+                let leaf = Leaf { at, header };
+                if leaf.is(words, key, depth) {
+                    return Ok(Spot::Found { leaf, slot });
+                }
+                let common = words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth);
+                return Ok(Spot::BesideLeaf { slot, leaf, depth, common });
+            }
+            _ => return Err(Torn),
+        };
+        let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
+        if common < header.prefix_len() {
+            return Ok(Spot::InsidePrefix { slot, at, depth, common });
+        }
+        depth += common;
+        if header.kind() == node::BUCKET {
+            return Ok(match bucket::find(words, at, header, key, depth) {
+                Some((index, leaf)) => Spot::Found { leaf, slot: bucket::slot(at, header, index) },
+                None => Spot::InBucket { slot, at, depth },
+            });
+        }
+        if depth == key.len() {
+            let slot = NodeHeader::end_slot(at);
+            return Ok(match header.extra() {
+                0 => Spot::AtEnd { at },
+                end => Spot::Found { leaf: Leaf::load(words, end), slot },
+            });
+        }
+        match inner::child_slot(words, at, header, key.byte(depth)) {
+            Some(child) => {
+                slot = child;
+                at = words.load_ref(child);
+            }
+            None => return Ok(Spot::NewChild { slot, at, depth }),
+        }
+        depth += 1;
+    }
+}
+
+impl Spot {
+    /// The words that writing a value of this length here takes.
+    pub(crate) fn need(self, words: Words<'_>, key: &Key<'_>, value_len: usize) -> Need {
+        let new_leaf = |depth: usize| leaf::size_words(key.len() - depth, value_len) as u32;
+        match self {
+            Spot::Found { leaf, .. } => {
+                let after = leaf::size_words(leaf.suffix_len(), value_len);
+                Need { inner: 0, leaf: if after <= leaf.words() { 0 } else { after as u32 } }
+            }
+            // The base is not known here; all of the key is the safe answer.
+            Spot::Empty => Need { inner: 0, leaf: new_leaf(0) },
+            Spot::BesideLeaf { depth, common, .. } => Need {
+                inner: (bucket::body_words(bucket::class_for(2)) + run_words(common)) as u32,
+                leaf: new_leaf(depth + common),
+            },
+            Spot::InsidePrefix { depth, common, .. } => Need {
+                inner: (inner::body_words(node::INNER4, 0) + run_words(common)) as u32,
+                leaf: new_leaf(key.len().min(depth + common + 1)),
+            },
+            Spot::InBucket { at, depth, .. } => {
+                let header = NodeHeader::load(words, at);
+                let full = bucket::count(header) == bucket::capacity(header);
+                let growth = if full { bucket::growth_words(words, at, header) } else { 0 };
+                Need { inner: growth as u32, leaf: new_leaf(depth) }
+            }
+            Spot::AtEnd { .. } => Need { inner: 0, leaf: new_leaf(key.len()) },
+            Spot::NewChild { at, depth, .. } => {
+                let header = NodeHeader::load(words, at);
+                let full = header.count() >= inner::capacity(header.kind(), header.flags());
+                let growth = if full { inner::grown_words(header) } else { 0 };
+                Need { inner: growth as u32, leaf: new_leaf(depth + 1) }
+            }
+        }
+    }
+}

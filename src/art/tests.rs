@@ -1,0 +1,222 @@
+//! The tree in one blob against a sorted map, over key families that hurt.
+
+use std::collections::BTreeMap;
+
+use super::cursor::{Cursor, Direction};
+use super::entries::Entries;
+use super::insert::Refused;
+use super::{build, check, find, insert, rebase, remove};
+use crate::blob::header::{self, BlobKind};
+use crate::blob::key::KeyBuf;
+use crate::blob::words::boxed_words;
+use crate::blob::{BLOB_WORDS, Words};
+
+type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// A key of one of several families, all beginning with `base`.
+fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
+    let mut key = base.to_vec();
+    match random.below(7) {
+        0 => {}
+        1 => key.push([0, 1, b'/', 255][random.below(4)]),
+        2 => key.extend((0..random.below(6)).map(|_| [0, b'a', 255][random.below(3)])),
+        3 => key.extend(std::iter::repeat_n(b'x', random.below(300))),
+        4 => key.extend(format!("dir/sub{}/file-{:04}.ext", random.below(3), random.below(500)).bytes()),
+        5 => key.extend([b'w', random.below(256) as u8, random.below(3) as u8]),
+        _ => key.extend((0..random.below(20)).map(|_| random.below(256) as u8)),
+    }
+    key
+}
+
+fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Result<bool, Refused> {
+    let buffer = KeyBuf::from_bytes(key);
+    let spot = insert::prepare(words, &buffer.key(), base, value.len())?;
+    Ok(insert::apply(words, spot, &buffer.key(), base, value, seq))
+}
+
+fn compact(words: Words<'_>, base: &[u8]) {
+    let mut entries = Entries::new();
+    entries.add_blob(words, base).expect("sound");
+    let scratch = boxed_words();
+    let target = Words::new(&scratch);
+    build::build(target, header::id(words), &entries, 0..entries.len(), base.len()).expect("fits");
+    for at in 0..BLOB_WORDS {
+        words.store(at as u16, target.load(at as u16));
+    }
+}
+
+fn walk(words: Words<'_>, base: &[u8], direction: Direction, from: Option<&[u8]>) -> Vec<Vec<u8>> {
+    let mut cursor = Cursor::new();
+    match from {
+        None => cursor.seek_edge(base, direction),
+        Some(from) => {
+            let buffer = KeyBuf::from_bytes(from);
+            cursor.seek(words, &buffer.key(), base.len(), direction).expect("sound");
+        }
+    }
+    let mut keys = Vec::new();
+    loop {
+        let step = match direction {
+            Direction::Forward => cursor.next(words),
+            Direction::Backward => cursor.prev(words),
+        };
+        match step.expect("sound") {
+            Some(_) => keys.push(cursor.key().to_vec()),
+            None => return keys,
+        }
+    }
+}
+
+fn compare(words: Words<'_>, base: &[u8], model: &Model, probe: &[u8]) {
+    let findings = check::check(words, base);
+    assert_eq!(findings.problems, Vec::<String>::new());
+    assert_eq!(findings.keys as usize, model.len());
+    let keys: Vec<Vec<u8>> = model.keys().cloned().collect();
+    assert_eq!(walk(words, base, Direction::Forward, None), keys);
+    let back: Vec<Vec<u8>> = keys.iter().rev().cloned().collect();
+    assert_eq!(walk(words, base, Direction::Backward, None), back);
+    let above: Vec<Vec<u8>> = model.range(probe.to_vec()..).map(|(k, _)| k.clone()).collect();
+    assert_eq!(walk(words, base, Direction::Forward, Some(probe)), above, "from {probe:?}");
+    let below: Vec<Vec<u8>> = model.range(..probe.to_vec()).rev().map(|(k, _)| k.clone()).collect();
+    assert_eq!(walk(words, base, Direction::Backward, Some(probe)), below, "before {probe:?}");
+}
+
+fn run(seed: u64, operations: usize, base: &[u8]) {
+    let memory = boxed_words();
+    let words = Words::new(&memory);
+    header::format(words, 5, BlobKind::Range);
+    let mut model = Model::new();
+    let mut random = Random(seed);
+    for seq in 1..=operations as u64 {
+        let key = random_key(&mut random, base);
+        let buffer = KeyBuf::from_bytes(&key);
+        if random.below(3) < 2 {
+            let value = vec![seq as u8; random.below(40)];
+            let done = put(words, base.len(), &key, &value, seq).or_else(|_| {
+                compact(words, base);
+                put(words, base.len(), &key, &value, seq)
+            });
+            match done {
+                Ok(new) => assert_eq!(new, model.insert(key, (value, seq)).is_none()),
+                Err(refused) => assert!(matches!(refused, Refused::Full(_))),
+            }
+        } else {
+            let removed = remove::remove(words, &buffer.key(), base.len()).expect("sound");
+            assert_eq!(removed, model.remove(&key).is_some());
+        }
+        let probe = random_key(&mut random, base);
+        let buffer = KeyBuf::from_bytes(&probe);
+        let found = find::find(words, header::root(words), &buffer.key(), base.len()).expect("sound");
+        let found = found.map(|leaf| {
+            let mut value = Vec::new();
+            leaf.append_value(words, &mut value);
+            (value, leaf.seq(words))
+        });
+        assert_eq!(found.as_ref(), model.get(&probe));
+        if seq % 500 == 0 {
+            compare(words, base, &model, &probe);
+        }
+        if seq % 2000 == 0 {
+            compact(words, base);
+            compare(words, base, &model, &probe);
+        }
+    }
+}
+
+#[test]
+fn random_operations_agree_with_a_sorted_map() {
+    let operations = if cfg!(miri) { 60 } else { 20_000 };
+    for seed in 0..if cfg!(miri) { 1 } else { 6 } {
+        run(seed, operations, b"");
+        run(seed + 100, operations, b"base/of/all");
+    }
+}
+
+#[test]
+fn a_rebuild_of_a_rebuild_is_the_same_and_splits_at_any_place() {
+    let memory = boxed_words();
+    let words = Words::new(&memory);
+    header::format(words, 5, BlobKind::Range);
+    let mut random = Random(9);
+    for seq in 1..=700 {
+        let key = random_key(&mut random, b"b");
+        put(words, 0, &key, &[7; 30], seq).expect("fits");
+    }
+    compact(words, b"");
+    let image: Vec<u64> = (0..BLOB_WORDS).map(|at| words.load(at as u16)).collect();
+    compact(words, b"");
+    assert!((0..BLOB_WORDS).all(|at| words.load(at as u16) == image[at]));
+    let keys = walk(words, b"", Direction::Forward, None);
+    let mut entries = Entries::new();
+    entries.add_blob(words, b"").expect("sound");
+    for cut in (0..=entries.len()).step_by(37) {
+        let (left, right) = (boxed_words(), boxed_words());
+        let (left, right) = (Words::new(&left), Words::new(&right));
+        build::build(left, 1, &entries, 0..cut, 1).expect("fits");
+        build::build(right, 2, &entries, cut..entries.len(), 0).expect("fits");
+        assert_eq!(check::check(left, b"b").problems, Vec::<String>::new());
+        assert_eq!(check::check(right, b"").problems, Vec::<String>::new());
+        let mut both = walk(left, b"b", Direction::Forward, None);
+        both.extend(walk(right, b"", Direction::Forward, None));
+        assert_eq!(both, keys);
+        let mut rejoined = Entries::new();
+        rejoined.add_blob(left, b"b").expect("sound");
+        rejoined.add_blob(right, b"").expect("sound");
+        assert_eq!(rejoined.len(), keys.len());
+        if cut > 0 && cut < keys.len() {
+            let separator = entries.separator(cut);
+            assert!(keys[cut - 1] < separator && separator <= keys[cut]);
+            assert_eq!(entries.position(&separator), cut);
+        }
+    }
+}
+
+#[test]
+fn bytes_can_be_taken_off_the_front_of_all_keys() {
+    let memory = boxed_words();
+    let words = Words::new(&memory);
+    header::format(words, 5, BlobKind::Range);
+    for i in 0..200 {
+        put(words, 0, format!("common/prefix/{i:03}").as_bytes(), b"v", i).expect("fits");
+    }
+    assert!(rebase::can_drop(words, 9) && !rebase::can_drop(words, 15));
+    rebase::drop_front(words, 9);
+    let findings = check::check(words, b"common/pr");
+    assert_eq!(findings.problems, Vec::<String>::new());
+    assert_eq!(walk(words, b"common/pr", Direction::Forward, None).len(), 200);
+}
+
+#[test]
+fn ascending_writes_are_told_from_others() {
+    let order = |keys: &[u32]| {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        header::format(words, 5, BlobKind::Range);
+        for key in keys {
+            put(words, 0, &key.to_be_bytes(), b"value", 1).expect("fits");
+        }
+        let mut entries = Entries::new();
+        entries.add_blob(words, b"").expect("sound");
+        let before = entries.is_ascending();
+        compact(words, b"");
+        let mut entries = Entries::new();
+        entries.add_blob(words, b"").expect("sound");
+        assert!(!entries.is_ascending(), "a rebuild looks like nothing");
+        before
+    };
+    let ascending: Vec<u32> = (0..500).collect();
+    let random: Vec<u32> = (0..500).map(|i| i * 7919 % 500).collect();
+    let descending: Vec<u32> = (0..500).rev().collect();
+    assert!(order(&ascending));
+    assert!(!order(&random) && !order(&descending));
+    assert!(!order(&ascending[..100]), "too few to tell");
+}

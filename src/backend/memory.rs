@@ -1,0 +1,454 @@
+//! A backend in memory: for databases without a file, for images, for tests, for plain wasm.
+//!
+//! Invariants:
+//! * an area is a length and a sparse set of 512 KiB chunks. What no chunk holds reads as zeros, so
+//!   growing copies and allocates nothing;
+//! * bytes of a chunk beyond the length of its area are zeros: growing again shows no old bytes;
+//! * a chunk that cannot be allocated is an error, like a full disk; it does not end the process.
+//!
+//! Must not know: anything that a file backend would not know either. The same calls leave the same
+//! bytes in both.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{fmt, io, mem};
+
+use super::{Area, BLOB_BYTES, Backend, BlobBufPool, PAGE_BYTES, ReadOp, WriteOp, check_len};
+
+/// I/O buffers of a memory backend. Few on wasm, where memory once used is never given back.
+const BUFFER_SLOTS: usize = if cfg!(target_arch = "wasm32") { 4 } else { 16 };
+
+/// Three areas in memory. `sync` has nothing to do.
+pub struct MemoryBackend {
+    /// Locked one by one, and only for one operation of a batch at a time: a long batch of writes to
+    /// one area must not hold up reads.
+    areas: [RwLock<Run>; Area::ALL.len()],
+    buffers: BlobBufPool,
+}
+
+impl MemoryBackend {
+    /// Three empty areas.
+    pub fn new() -> MemoryBackend {
+        let areas = Area::ALL.map(|_| RwLock::default());
+        MemoryBackend {
+            areas,
+            buffers: BlobBufPool::new(BUFFER_SLOTS),
+        }
+    }
+
+    /// A data area that holds a copy of `data`; the other areas are empty.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` unless `data` is whole pages; `OutOfMemory`.
+    pub fn from_bytes(data: &[u8]) -> io::Result<MemoryBackend> {
+        if !data.len().is_multiple_of(PAGE_BYTES) {
+            let text = format!("an image of {} bytes is not a row of 4096-byte pages", data.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let backend = MemoryBackend::new();
+        let mut run = backend.run_mut(Area::Data);
+        run.set_len(data.len() as u64);
+        run.write(0, data)?;
+        drop(run);
+        Ok(backend)
+    }
+
+    /// A copy of a whole area.
+    pub fn to_bytes(&self, area: Area) -> Vec<u8> {
+        let run = self.run(area);
+        let len_bytes = usize::try_from(run.len_bytes).expect("an area that fits in memory");
+        let mut bytes = vec![0; len_bytes];
+        run.read(0, &mut bytes);
+        bytes
+    }
+
+    // A panic under a lock (out of memory in the map, at worst) leaves whole chunks behind, as an
+    // interrupted batch may: poisoning would add nothing.
+    fn run(&self, area: Area) -> RwLockReadGuard<'_, Run> {
+        self.areas[area as usize]
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run_mut(&self, area: Area) -> RwLockWriteGuard<'_, Run> {
+        self.areas[area as usize]
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("MemoryBackend");
+        for area in Area::ALL {
+            out.field(&format!("{area:?}"), &self.run(area).len_bytes);
+        }
+        out.finish()
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn len(&self, area: Area) -> io::Result<u64> {
+        Ok(self.run(area).len_bytes)
+    }
+
+    fn set_len(&self, area: Area, bytes: u64) -> io::Result<()> {
+        check_len(area, bytes)?;
+        self.run_mut(area).set_len(bytes);
+        Ok(())
+    }
+
+    fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
+        batch
+            .iter()
+            .try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
+        for op in batch {
+            let run = self.run(op.area);
+            // Again: another thread may have cut the area off since the check of the whole batch.
+            op.check(run.len_bytes)?;
+            run.read(op.offset_bytes, op.buf);
+        }
+        Ok(())
+    }
+
+    fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {
+        batch
+            .iter()
+            .try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
+        for op in batch {
+            let mut run = self.run_mut(op.area);
+            op.check(run.len_bytes)?;
+            run.write(op.offset_bytes, op.buf)?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self, _area: Area) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn buffers(&self) -> &BlobBufPool {
+        &self.buffers
+    }
+}
+
+/// One area: its length, and the chunks of it that were ever written, by number.
+#[derive(Default)]
+struct Run {
+    len_bytes: u64,
+    chunks: BTreeMap<u64, Box<[u8]>>,
+}
+
+/// As large as a blob, so that a blob that is written whole is one chunk and one copy.
+const CHUNK_BYTES: usize = BLOB_BYTES;
+
+impl Run {
+    fn set_len(&mut self, bytes: u64) {
+        let (chunk, at) = locate(bytes);
+        if bytes < self.len_bytes {
+            let mut cut = self.chunks.split_off(&chunk);
+            if at > 0
+                && let Some(mut last) = cut.remove(&chunk)
+            {
+                last[at..].fill(0);
+                self.chunks.insert(chunk, last);
+            }
+        }
+        self.len_bytes = bytes;
+    }
+
+    /// Fills `buf` from `offset_bytes` on. The caller has checked that it ends inside the area.
+    fn read(&self, mut offset_bytes: u64, mut buf: &mut [u8]) {
+        while !buf.is_empty() {
+            let (chunk, at) = locate(offset_bytes);
+            let step_bytes = buf.len().min(CHUNK_BYTES - at);
+            let (piece, rest) = mem::take(&mut buf).split_at_mut(step_bytes);
+            match self.chunks.get(&chunk) {
+                Some(bytes) => piece.copy_from_slice(&bytes[at..at + step_bytes]),
+                None => piece.fill(0),
+            }
+            offset_bytes += step_bytes as u64;
+            buf = rest;
+        }
+    }
+
+    /// Stores `buf` from `offset_bytes` on. The caller has checked that it ends inside the area.
+    fn write(&mut self, mut offset_bytes: u64, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            let (chunk, at) = locate(offset_bytes);
+            let step_bytes = buf.len().min(CHUNK_BYTES - at);
+            let (piece, rest) = buf.split_at(step_bytes);
+            let bytes = match self.chunks.entry(chunk) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(zeroed_chunk()?),
+            };
+            bytes[at..at + step_bytes].copy_from_slice(piece);
+            offset_bytes += step_bytes as u64;
+            buf = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The chunk that holds the byte at an offset, and where in it.
+fn locate(offset_bytes: u64) -> (u64, usize) {
+    (
+        offset_bytes / CHUNK_BYTES as u64,
+        (offset_bytes % CHUNK_BYTES as u64) as usize,
+    )
+}
+
+fn zeroed_chunk() -> io::Result<Box<[u8]>> {
+    let mut chunk = Vec::new();
+    chunk.try_reserve_exact(CHUNK_BYTES)?;
+    // By pages: `resize` goes byte by byte where nothing optimises it, as under Miri.
+    for _ in 0..CHUNK_BYTES / PAGE_BYTES {
+        chunk.extend_from_slice(&[0; PAGE_BYTES]);
+    }
+    Ok(chunk.into_boxed_slice())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+
+    const PAGE: u64 = PAGE_BYTES as u64;
+    const CHUNK: u64 = CHUNK_BYTES as u64;
+
+    fn write(backend: &MemoryBackend, area: Area, offset_bytes: u64, mark: u8, pages: usize) {
+        let mut lease = backend.buffers().lease().unwrap();
+        let buf = &mut lease[..pages * PAGE_BYTES];
+        buf.fill(mark);
+        backend
+            .write(&[WriteOp {
+                area,
+                offset_bytes,
+                buf,
+            }])
+            .unwrap();
+    }
+
+    /// The marks of the pages that were read.
+    fn read(backend: &MemoryBackend, area: Area, offset_bytes: u64, pages: usize) -> Vec<u8> {
+        let mut lease = backend.buffers().lease().unwrap();
+        let buf = &mut lease[..pages * PAGE_BYTES];
+        buf.fill(0xEE);
+        backend
+            .read(&mut [ReadOp {
+                area,
+                offset_bytes,
+                buf,
+            }])
+            .unwrap();
+        marks(buf)
+    }
+
+    /// The byte that fills each page.
+    fn marks(bytes: &[u8]) -> Vec<u8> {
+        let mark = |page: &[u8]| {
+            assert!(page == [page[0]; PAGE_BYTES], "a page of several marks");
+            page[0]
+        };
+        bytes.chunks(PAGE_BYTES).map(mark).collect()
+    }
+
+    #[test]
+    fn pages_come_back_and_areas_are_apart() {
+        let backend = MemoryBackend::new();
+        for (mark, area) in (1..).zip(Area::ALL) {
+            backend.set_len(area, 3 * PAGE).unwrap();
+            write(&backend, area, PAGE, mark, 1);
+        }
+        for (mark, area) in (1..).zip(Area::ALL) {
+            assert_eq!(backend.len(area).unwrap(), 3 * PAGE);
+            assert_eq!(read(&backend, area, 0, 3), [0, mark, 0]);
+            backend.sync(area).unwrap();
+        }
+    }
+
+    #[test]
+    fn operations_cross_chunks() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 3 * CHUNK).unwrap();
+        write(&backend, Area::Data, CHUNK - 2 * PAGE, 5, 4);
+        assert_eq!(
+            read(&backend, Area::Data, CHUNK - 3 * PAGE, 6),
+            [0, 5, 5, 5, 5, 0]
+        );
+        // Up to the last byte of a chunk and of the area.
+        write(&backend, Area::Data, 3 * CHUNK - PAGE, 6, 1);
+        assert_eq!(read(&backend, Area::Data, 3 * CHUNK - 2 * PAGE, 2), [0, 6]);
+    }
+
+    #[test]
+    fn an_operation_spans_whole_chunks() {
+        let marked = |page: usize| [page as u8 % 251; PAGE_BYTES];
+        let pages = 3 * CHUNK_BYTES / PAGE_BYTES;
+        let image: Vec<u8> = (0..pages).flat_map(marked).collect();
+        let backend = MemoryBackend::from_bytes(&image).unwrap();
+        assert!(backend.to_bytes(Area::Data) == image);
+        assert_eq!(backend.run(Area::Data).chunks.len(), 3);
+    }
+
+    #[test]
+    fn a_batch_fills_each_buffer() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 4 * PAGE).unwrap();
+        backend.set_len(Area::Log, PAGE).unwrap();
+        let mut lease = backend.buffers().lease().unwrap();
+        let mut pages = lease.chunks_exact_mut(PAGE_BYTES);
+        let (a, b) = (pages.next().unwrap(), pages.next().unwrap());
+        a.fill(1);
+        b.fill(2);
+        let ops = [
+            WriteOp {
+                area: Area::Data,
+                offset_bytes: 3 * PAGE,
+                buf: a,
+            },
+            WriteOp {
+                area: Area::Log,
+                offset_bytes: 0,
+                buf: b,
+            },
+        ];
+        backend.write(&ops).unwrap();
+        let mut ops = [
+            ReadOp {
+                area: Area::Log,
+                offset_bytes: 0,
+                buf: a,
+            },
+            ReadOp {
+                area: Area::Data,
+                offset_bytes: 3 * PAGE,
+                buf: b,
+            },
+        ];
+        backend.read(&mut ops).unwrap();
+        assert_eq!((marks(a), marks(b)), (vec![2], vec![1]));
+        backend.read(&mut []).unwrap();
+        backend.write(&[]).unwrap();
+    }
+
+    #[test]
+    fn growth_is_sparse_and_zero() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, u64::MAX - PAGE + 1).unwrap();
+        assert_eq!(read(&backend, Area::Data, 1 << 50, 2), [0, 0]);
+        write(&backend, Area::Data, 1 << 50, 9, 1);
+        assert_eq!(read(&backend, Area::Data, 1 << 50, 2), [9, 0]);
+        assert_eq!(backend.run(Area::Data).chunks.len(), 1);
+    }
+
+    #[test]
+    fn what_was_cut_off_does_not_come_back() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 2 * CHUNK).unwrap();
+        write(&backend, Area::Data, CHUNK - 2 * PAGE, 7, 4);
+        backend.set_len(Area::Data, CHUNK - PAGE).unwrap();
+        backend.set_len(Area::Data, 2 * CHUNK).unwrap();
+        assert_eq!(read(&backend, Area::Data, CHUNK - 2 * PAGE, 4), [7, 0, 0, 0]);
+        backend.set_len(Area::Data, 0).unwrap();
+        assert!(backend.run(Area::Data).chunks.is_empty());
+        assert_eq!(backend.to_bytes(Area::Data), []);
+    }
+
+    #[test]
+    fn mistakes_are_errors_and_change_nothing() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 2 * PAGE).unwrap();
+        let mut lease = backend.buffers().lease().unwrap();
+        lease.fill(3);
+        let (good, bad) = lease.split_at_mut(PAGE_BYTES);
+        let bad = &mut bad[..PAGE_BYTES];
+
+        let (area, buf) = (Area::Data, &*bad);
+        let first = WriteOp {
+            area,
+            offset_bytes: 0,
+            buf: good,
+        };
+        let beyond = WriteOp {
+            area,
+            offset_bytes: 2 * PAGE,
+            buf,
+        };
+        assert_eq!(backend.write(&[first, beyond]).unwrap_err().kind(), InvalidInput);
+        let askew = WriteOp {
+            area,
+            offset_bytes: 17,
+            buf,
+        };
+        assert_eq!(backend.write(&[first, askew]).unwrap_err().kind(), InvalidInput);
+        assert_eq!(marks(&backend.to_bytes(area)), [0, 0]);
+
+        let mut batch = [
+            ReadOp {
+                area,
+                offset_bytes: 0,
+                buf: good,
+            },
+            ReadOp {
+                area,
+                offset_bytes: 2 * PAGE,
+                buf: bad,
+            },
+        ];
+        assert_eq!(backend.read(&mut batch).unwrap_err().kind(), UnexpectedEof);
+        assert_eq!(marks(good), [3]);
+
+        assert_eq!(backend.set_len(area, PAGE + 1).unwrap_err().kind(), InvalidInput);
+        assert_eq!(backend.len(area).unwrap(), 2 * PAGE);
+    }
+
+    #[test]
+    fn an_image_goes_in_and_out() {
+        let mut image = vec![0; CHUNK_BYTES + 2 * PAGE_BYTES];
+        image[..PAGE_BYTES].fill(1);
+        image[CHUNK_BYTES..CHUNK_BYTES + PAGE_BYTES].fill(2);
+        let backend = MemoryBackend::from_bytes(&image).unwrap();
+        assert!(backend.to_bytes(Area::Data) == image);
+        assert_eq!(read(&backend, Area::Data, CHUNK - PAGE, 3), [0, 2, 0]);
+        assert_eq!(backend.to_bytes(Area::Log), []);
+        assert_eq!(
+            format!("{backend:?}"),
+            "MemoryBackend { Data: 532480, Log: 0, Journal: 0 }"
+        );
+    }
+
+    #[test]
+    fn an_image_is_whole_pages() {
+        assert!(MemoryBackend::from_bytes(&[]).is_ok());
+        let error = MemoryBackend::from_bytes(&[0; PAGE_BYTES - 1]).unwrap_err();
+        assert_eq!(error.kind(), InvalidData);
+    }
+
+    #[test]
+    fn threads_share_a_backend() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 4 * CHUNK).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                let backend = &backend;
+                scope.spawn(move || {
+                    let offset_bytes = u64::from(thread) * CHUNK;
+                    write(backend, Area::Data, offset_bytes, thread + 1, 2);
+                    assert_eq!(read(backend, Area::Data, offset_bytes, 2), [thread + 1; 2]);
+                });
+            }
+        });
+        assert_eq!(read(&backend, Area::Data, 2 * CHUNK, 3), [3, 3, 0]);
+    }
+}

@@ -1,0 +1,293 @@
+//! Where pages live: the trait that every storage medium implements, and its vocabulary.
+//!
+//! A database is three flat *areas* of 4 KiB pages. A backend moves pages between an area and a
+//! caller's buffer, in batches, and makes them durable on request. That is all it does.
+//!
+//! Invariants:
+//! * offset and length of every operation are multiples of [`PAGE_BYTES`], and so is the address of
+//!   its buffer (direct I/O asks for all three). [`ReadOp::check`] and [`WriteOp::check`] hold this,
+//!   so that a caller's mistake is the same error on every backend;
+//! * a batch with such a mistake in it changes nothing: backends check all of it first;
+//! * buffers are private memory, never a frame: readers race over frames, `&mut [u8]` must not.
+//!
+//! Must not know: nodes, kinds of blobs, keys, logs as sequences of records, or anything else that
+//! gives a byte in an area its meaning.
+
+// Not `forbid`, which would reach down into `buffer`, the one file here that needs unsafe code.
+#![deny(unsafe_code)]
+
+mod buffer;
+mod memory;
+mod pool;
+
+use std::io;
+
+pub use buffer::AlignedBlobBuf;
+pub use memory::MemoryBackend;
+pub use pool::BlobBufPool;
+
+/// Bytes of one page: the unit of reading, writing and checksums.
+pub const PAGE_BYTES: usize = 4096;
+
+/// Bytes of one blob, and of every buffer that a [`BlobBufPool`] leases.
+pub const BLOB_BYTES: usize = 512 * 1024;
+
+const _: () = assert!(PAGE_BYTES.is_power_of_two() && BLOB_BYTES.is_multiple_of(PAGE_BYTES));
+
+/// One flat run of pages in a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Area {
+    /// The blobs. The only area that is left after a clean close.
+    Data,
+    /// The redo log.
+    Log,
+    /// The pages of the checkpoint that is being written in place.
+    Journal,
+}
+
+impl Area {
+    /// Every area; `ALL[area as usize] == area`.
+    pub const ALL: [Area; 3] = [Area::Data, Area::Log, Area::Journal];
+}
+
+/// Reads `buf.len()` bytes at `offset_bytes` of an area.
+#[derive(Debug)]
+pub struct ReadOp<'a> {
+    /// The area to read.
+    pub area: Area,
+    /// Where to start: a multiple of [`PAGE_BYTES`].
+    pub offset_bytes: u64,
+    /// What to fill: whole pages, aligned to [`PAGE_BYTES`].
+    pub buf: &'a mut [u8],
+}
+
+/// Writes `buf` at `offset_bytes` of an area.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOp<'a> {
+    /// The area to write.
+    pub area: Area,
+    /// Where to start: a multiple of [`PAGE_BYTES`].
+    pub offset_bytes: u64,
+    /// What to write: whole pages, aligned to [`PAGE_BYTES`].
+    pub buf: &'a [u8],
+}
+
+impl ReadOp<'_> {
+    /// Checks this operation against an area of `area_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a misaligned offset, length or buffer and for an empty buffer (a medium
+    /// answers it with zero bytes, as it does at the end); `UnexpectedEof` beyond the end.
+    pub fn check(&self, area_bytes: u64) -> io::Result<()> {
+        let span = Span {
+            verb: "read",
+            area: self.area,
+            offset_bytes: self.offset_bytes,
+        };
+        span.check(self.buf, area_bytes, io::ErrorKind::UnexpectedEof)
+    }
+}
+
+impl WriteOp<'_> {
+    /// Checks this operation against an area of `area_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a misaligned offset, length or buffer, for an empty buffer, and beyond
+    /// the end: only [`Backend::set_len`] grows an area.
+    pub fn check(&self, area_bytes: u64) -> io::Result<()> {
+        let span = Span {
+            verb: "write",
+            area: self.area,
+            offset_bytes: self.offset_bytes,
+        };
+        span.check(self.buf, area_bytes, io::ErrorKind::InvalidInput)
+    }
+}
+
+/// What the two kinds of operation have in common, for one check with one wording.
+struct Span {
+    verb: &'static str,
+    area: Area,
+    offset_bytes: u64,
+}
+
+impl Span {
+    fn check(&self, buf: &[u8], area_bytes: u64, beyond: io::ErrorKind) -> io::Result<()> {
+        let len_bytes = buf.len() as u64;
+        let end_bytes = self.offset_bytes.checked_add(len_bytes);
+        let (kind, reason) = if !self.offset_bytes.is_multiple_of(PAGE_BYTES as u64) {
+            (
+                io::ErrorKind::InvalidInput,
+                "the offset is not a multiple of 4096",
+            )
+        } else if buf.is_empty() || !buf.len().is_multiple_of(PAGE_BYTES) {
+            (
+                io::ErrorKind::InvalidInput,
+                "the length is not a positive multiple of 4096",
+            )
+        } else if !buf.as_ptr().addr().is_multiple_of(PAGE_BYTES) {
+            (
+                io::ErrorKind::InvalidInput,
+                "the address of the buffer is not a multiple of 4096",
+            )
+        } else if end_bytes.is_none_or(|end_bytes| end_bytes > area_bytes) {
+            (beyond, "it does not end inside the area")
+        } else {
+            return Ok(());
+        };
+        let Span {
+            verb,
+            area,
+            offset_bytes,
+        } = self;
+        let text = format!(
+            "cannot {verb} {len_bytes} bytes at offset {offset_bytes} of the {area:?} area \
+             ({area_bytes} bytes): {reason}"
+        );
+        Err(io::Error::new(kind, text))
+    }
+}
+
+/// Checks a new length of an area, for implementations of [`Backend::set_len`].
+///
+/// # Errors
+///
+/// `InvalidInput` unless `bytes` is a multiple of [`PAGE_BYTES`].
+pub fn check_len(area: Area, bytes: u64) -> io::Result<()> {
+    if bytes.is_multiple_of(PAGE_BYTES as u64) {
+        return Ok(());
+    }
+    let text = format!("cannot make the {area:?} area {bytes} bytes long: not a multiple of 4096");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+/// A medium that holds the three areas of one database.
+///
+/// Calls may come from many threads at once. The operations of one batch are carried out in any
+/// order, and so are concurrent batches: a read that races with a write of the same page may see
+/// any mixture of old and new bytes (checksums above tell), and two writes of one page in flight
+/// leave any mixture of both. What has returned is seen by every later call.
+///
+/// A mistake of the caller (see [`ReadOp::check`], [`WriteOp::check`]) is found before anything is
+/// done. After any other error an unknown part of the batch was carried out.
+pub trait Backend: Send + Sync {
+    /// The length of an area; 0 if it was never made.
+    fn len(&self, area: Area) -> io::Result<u64>;
+
+    /// Grows an area with zeros or cuts it off, to a multiple of [`PAGE_BYTES`].
+    ///
+    /// Growing may leave holes, so a later write can still fail for want of space.
+    fn set_len(&self, area: Area, bytes: u64) -> io::Result<()>;
+
+    /// Fills the buffer of every operation; all or an error, never a short read.
+    ///
+    /// A read beyond the end of its area is an `UnexpectedEof` error.
+    fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()>;
+
+    /// Writes the buffer of every operation; all or an error, never a short write.
+    ///
+    /// A write beyond the end of its area is an `InvalidInput` error.
+    fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()>;
+
+    /// Returns when every `write` and `set_len` of this area that returned before this call is on
+    /// stable storage.
+    ///
+    /// After a failure nothing is known about those writes, and asking again will not tell.
+    fn sync(&self, area: Area) -> io::Result<()>;
+
+    /// Whether `write` and `set_len` always fail.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    /// The buffers to use for operations on this backend; it may know their memory in advance.
+    fn buffers(&self) -> &BlobBufPool;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![forbid(unsafe_code)]
+
+    use super::*;
+
+    const PAGE: u64 = PAGE_BYTES as u64;
+
+    #[test]
+    fn areas_index_their_own_list() {
+        for area in Area::ALL {
+            assert_eq!(Area::ALL[area as usize], area);
+        }
+    }
+
+    #[test]
+    fn the_trait_is_usable_as_an_object() {
+        let backend: Box<dyn Backend> = Box::new(MemoryBackend::new());
+        assert_eq!(backend.len(Area::Data).unwrap(), 0);
+        assert!(!backend.is_read_only());
+    }
+
+    /// The outcome of a read and of a write of the same bytes, as error kinds.
+    fn kinds(offset_bytes: u64, buf: &mut [u8], area_bytes: u64) -> [Option<io::ErrorKind>; 2] {
+        let area = Area::Log;
+        let write = WriteOp {
+            area,
+            offset_bytes,
+            buf,
+        }
+        .check(area_bytes);
+        let read = ReadOp {
+            area,
+            offset_bytes,
+            buf,
+        }
+        .check(area_bytes);
+        [read, write].map(|result| result.err().map(|error| error.kind()))
+    }
+
+    #[test]
+    fn mistakes_are_named_the_same_for_reads_and_writes() {
+        use io::ErrorKind::{InvalidInput, UnexpectedEof};
+        let mut buf = BlobBufPool::new(1).lease().unwrap();
+        let whole = 2 * PAGE_BYTES;
+
+        assert_eq!(kinds(PAGE, &mut buf[..whole], 3 * PAGE), [None, None]);
+        assert_eq!(kinds(1, &mut buf[..whole], 9 * PAGE), [Some(InvalidInput); 2]);
+        assert_eq!(kinds(0, &mut buf[..whole - 1], 9 * PAGE), [Some(InvalidInput); 2]);
+        assert_eq!(kinds(0, &mut buf[..0], 9 * PAGE), [Some(InvalidInput); 2]);
+        assert_eq!(
+            kinds(0, &mut buf[512..whole + 512], 9 * PAGE),
+            [Some(InvalidInput); 2]
+        );
+
+        let beyond = [Some(UnexpectedEof), Some(InvalidInput)];
+        assert_eq!(kinds(2 * PAGE, &mut buf[..whole], 3 * PAGE), beyond);
+        assert_eq!(kinds(9 * PAGE, &mut buf[..whole], 3 * PAGE), beyond);
+        assert_eq!(kinds(u64::MAX - PAGE + 1, &mut buf[..whole], u64::MAX), beyond);
+        // An area cut off inside a page, as a torn file may be, ends before that page.
+        assert_eq!(kinds(PAGE, &mut buf[..whole], 3 * PAGE - 1), beyond);
+    }
+
+    #[test]
+    fn an_error_says_what_was_asked() {
+        let mut buf = BlobBufPool::new(1).lease().unwrap();
+        let op = ReadOp {
+            area: Area::Journal,
+            offset_bytes: 8192,
+            buf: &mut buf[..PAGE_BYTES],
+        };
+        let text = op.check(4096).unwrap_err().to_string();
+        let wanted = "cannot read 4096 bytes at offset 8192 of the Journal area (4096 bytes): \
+                      it does not end inside the area";
+        assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn lengths_are_whole_pages() {
+        assert!(check_len(Area::Data, 0).is_ok());
+        assert!(check_len(Area::Data, 3 * PAGE).is_ok());
+        let error = check_len(Area::Data, PAGE + 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+}

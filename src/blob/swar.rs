@@ -1,0 +1,59 @@
+//! Searching the bytes of a word at once, without any processor's special instructions.
+
+#![forbid(unsafe_code)]
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of every byte of `word` that equals `byte`. Bits above a true match may be set
+/// wrongly (the borrow of the subtraction runs upward); the lowest one is always true.
+#[inline(always)]
+pub(crate) fn matches(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (LOW * u64::from(byte));
+    difference.wrapping_sub(LOW) & !difference & HIGH
+}
+
+/// Exactly the bytes that equal `byte`, as high bits: no false ones, at two operations more.
+#[inline(always)]
+pub(crate) fn exact_matches(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (LOW * u64::from(byte));
+    !(((difference & !HIGH) + !HIGH) | difference) & HIGH
+}
+
+/// Exactly the bytes of `word` that are below `byte`, as high bits.
+#[inline(always)]
+pub(crate) fn below(word: u64, byte: u8) -> u64 {
+    let other = LOW * u64::from(byte);
+    // Seven low bits compared without a borrow between bytes, then the high bits decide.
+    let low_not_below = (word | HIGH).wrapping_sub(other & !HIGH) & HIGH;
+    let high_differs = (word ^ other) & HIGH;
+    (high_differs & other) | (!high_differs & !low_not_below & HIGH)
+}
+
+/// The index of the byte whose high bit is the lowest set.
+#[inline(always)]
+pub(crate) fn first(mask: u64) -> usize {
+    mask.trailing_zeros() as usize / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_bytes() {
+        for a in 0..=255u8 {
+            for b in 0..=255u8 {
+                let word = u64::from_le_bytes([0, a, 255, a, b, 1, 128, 127]);
+                for (index, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    let bit = 0x80u64 << (8 * index);
+                    assert_eq!(exact_matches(word, b) & bit != 0, byte == b);
+                    assert_eq!(below(word, b) & bit != 0, byte < b, "{byte} < {b}");
+                }
+                let found = matches(word, b);
+                let position = word.to_le_bytes().iter().position(|&byte| byte == b);
+                assert_eq!((found != 0).then(|| first(found)), position);
+            }
+        }
+    }
+}

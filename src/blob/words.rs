@@ -1,0 +1,273 @@
+//! The memory of one blob as 64-bit atomic words, and runs of bytes inside it.
+//!
+//! `Words` is a reference to exactly 65,536 words and `Ref` is a `u16`, so the compiler knows that no
+//! index is out of range: there is no bounds check and no way out of the blob. Arithmetic on refs wraps.
+//! Words are little-endian in memory on every machine.
+
+#![forbid(unsafe_code)]
+
+use core::cmp::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::key::Key;
+
+/// Words in a blob.
+pub(crate) const BLOB_WORDS: usize = 65_536;
+/// Words in a page of 4 KiB.
+pub(crate) const PAGE_WORDS: usize = 512;
+/// Bytes in a blob.
+pub(crate) const BLOB_BYTES: usize = BLOB_WORDS * 8;
+
+/// The words of one blob.
+pub(crate) type BlobWords = [AtomicU64; BLOB_WORDS];
+
+/// A word index inside one blob. 0 is "none": word 0 is the magic, never a node.
+pub(crate) type Ref = u16;
+
+const _: () = assert!(BLOB_WORDS == Ref::MAX as usize + 1);
+const _: () = assert!(BLOB_BYTES == 128 * 4096);
+
+/// Where a ref is stored: one of the four 16-bit lanes of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefSlot {
+    pub(crate) word: Ref,
+    pub(crate) lane: u8,
+}
+
+impl RefSlot {
+    /// The `index`-th lane of the packed lanes that start at `first`.
+    #[inline]
+    pub(crate) fn nth(first: Ref, index: usize) -> Self {
+        RefSlot { word: first.wrapping_add((index / 4) as u16), lane: (index % 4) as u8 }
+    }
+}
+
+/// A view of one blob. Copy it freely; it is one pointer.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a>(&'a BlobWords);
+
+impl<'a> Words<'a> {
+    #[inline(always)]
+    pub(crate) fn new(words: &'a BlobWords) -> Self {
+        Words(words)
+    }
+
+    #[inline(always)]
+    pub(crate) fn load(self, at: Ref) -> u64 {
+        u64::from_le(self.0[at as usize].load(Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(self, at: Ref, word: u64) {
+        self.0[at as usize].store(word.to_le(), Relaxed);
+    }
+
+    #[inline(always)]
+    pub(crate) fn load_ref(self, slot: RefSlot) -> Ref {
+        (self.load(slot.word) >> (16 * (slot.lane & 3))) as u16
+    }
+
+    #[inline]
+    pub(crate) fn store_ref(self, slot: RefSlot, to: Ref) {
+        let shift = 16 * (slot.lane & 3);
+        let word = self.load(slot.word) & !(0xFFFF << shift);
+        self.store(slot.word, word | (u64::from(to) << shift));
+    }
+
+    /// The byte `offset` bytes after the start of word `at`.
+    #[inline]
+    pub(crate) fn byte(self, at: Ref, offset: usize) -> u8 {
+        (self.load(at.wrapping_add((offset / 8) as u16)) >> (8 * (offset % 8))) as u8
+    }
+
+    /// Stores one byte, `offset` bytes after the start of word `at`.
+    #[inline]
+    pub(crate) fn store_byte(self, at: Ref, offset: usize, byte: u8) {
+        let word_at = at.wrapping_add((offset / 8) as u16);
+        let shift = 8 * (offset % 8);
+        let word = self.load(word_at) & !(0xFF << shift);
+        self.store(word_at, word | (u64::from(byte) << shift));
+    }
+
+    /// Sets `count` words from `at` to zero.
+    pub(crate) fn zero(self, at: Ref, count: usize) {
+        for i in 0..count {
+            self.store(at.wrapping_add(i as u16), 0);
+        }
+    }
+
+    /// How many bytes, up to `limit`, the run at `at` shares with the key from `depth` on.
+    #[inline(always)]
+    pub(crate) fn common_with_key(self, at: Ref, limit: usize, key: &Key<'_>, depth: usize) -> usize {
+        let limit = limit.min(key.len().saturating_sub(depth));
+        let mut done = 0;
+        while done < limit {
+            let difference = self.load(at.wrapping_add((done / 8) as u16)) ^ key.word(depth + done);
+            if difference != 0 {
+                return limit.min(done + difference.trailing_zeros() as usize / 8);
+            }
+            done += 8;
+        }
+        limit
+    }
+
+    /// Orders the run of `len` bytes at `at` against the rest of the key from `depth` on.
+    #[inline]
+    pub(crate) fn compare_with_key(self, at: Ref, len: usize, key: &Key<'_>, depth: usize) -> Ordering {
+        let rest = key.len().saturating_sub(depth);
+        let common = self.common_with_key(at, len, key, depth);
+        if common < len && common < rest {
+            self.byte(at, common).cmp(&key.byte(depth + common))
+        } else {
+            len.cmp(&rest)
+        }
+    }
+
+    /// How many bytes two runs of this blob share, up to `limit`, from byte `skip` of each.
+    pub(crate) fn common_runs(self, left: Ref, right: Ref, skip: usize, limit: usize) -> usize {
+        let mut done = skip;
+        while done < limit {
+            let difference = self.word_at(left, done) ^ self.word_at(right, done);
+            if difference != 0 {
+                return limit.min(done + difference.trailing_zeros() as usize / 8) - skip;
+            }
+            done += 8;
+        }
+        limit.saturating_sub(skip)
+    }
+
+    /// Eight bytes that start `offset` bytes after word `at`, wherever they lie.
+    #[inline(always)]
+    pub(crate) fn word_at(self, at: Ref, offset: usize) -> u64 {
+        let word = at.wrapping_add((offset / 8) as u16);
+        let shift = 8 * (offset % 8) as u32;
+        if shift == 0 {
+            self.load(word)
+        } else {
+            (self.load(word) >> shift) | (self.load(word.wrapping_add(1)) << (64 - shift))
+        }
+    }
+
+    /// Appends `len` bytes that start `offset` bytes after word `at`.
+    #[inline]
+    pub(crate) fn append_to(self, at: Ref, offset: usize, len: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + len.next_multiple_of(8), 0);
+        let mut word = at.wrapping_add((offset / 8) as u16);
+        let shift = 8 * (offset % 8) as u32;
+        let chunks = out[start..].chunks_exact_mut(8);
+        if shift == 0 {
+            for chunk in chunks {
+                chunk.copy_from_slice(&self.load(word).to_le_bytes());
+                word = word.wrapping_add(1);
+            }
+        } else {
+            let mut low = self.load(word) >> shift;
+            for chunk in chunks {
+                word = word.wrapping_add(1);
+                let next = self.load(word);
+                chunk.copy_from_slice(&(low | (next << (64 - shift))).to_le_bytes());
+                low = next >> shift;
+            }
+        }
+        out.truncate(start + len);
+    }
+
+    /// Drops the first `drop` of the `len` bytes at `at`, moving the rest down. What is left of the last
+    /// word, and every word behind it, becomes zero.
+    pub(crate) fn drop_front(self, at: Ref, len: usize, drop: usize) {
+        let words_before = len.div_ceil(8);
+        let left = len.saturating_sub(drop);
+        let words_after = left.div_ceil(8);
+        for i in 0..words_after {
+            // The run is followed by other nodes: their bytes must not be shifted in.
+            let keep = (left - i * 8).min(8) as u32;
+            let word = self.word_at(at, i * 8 + drop) & low_bytes(keep);
+            self.store(at.wrapping_add(i as u16), word);
+        }
+        self.zero(at.wrapping_add(words_after as u16), words_before - words_after);
+    }
+}
+
+/// A mask of the `count` lowest bytes, 0 to 8.
+#[inline(always)]
+pub(crate) fn low_bytes(count: u32) -> u64 {
+    if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
+}
+
+#[cfg(test)]
+pub(crate) fn boxed_words() -> Box<BlobWords> {
+    let words: Box<[AtomicU64]> = (0..BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
+    words.try_into().expect("exactly one blob of words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::key::KeyBuf;
+    use crate::blob::run::RunWriter;
+
+    fn write(words: Words<'_>, at: Ref, bytes: &[u8]) {
+        let mut run = RunWriter::new(words, at);
+        run.push(bytes);
+        run.finish();
+    }
+
+    #[test]
+    fn runs_come_back_from_every_offset() {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        let bytes: Vec<u8> = (0..100u8).collect();
+        write(words, 300, &bytes);
+        for offset in 0..90 {
+            for len in 0..10 {
+                let mut out = vec![7];
+                words.append_to(300, offset, len, &mut out);
+                assert_eq!(out[1..], bytes[offset..offset + len]);
+            }
+        }
+    }
+
+    #[test]
+    fn drop_front_keeps_the_neighbours() {
+        for len in 1..40usize {
+            for drop in 0..=len {
+                let memory = boxed_words();
+                let words = Words::new(&memory);
+                let bytes: Vec<u8> = (1..=len as u8).collect();
+                write(words, 300, &bytes);
+                let behind = 300 + len.div_ceil(8) as u16;
+                words.store(behind, u64::MAX);
+                words.drop_front(300, len, drop);
+                let mut out = Vec::new();
+                words.append_to(300, 0, len - drop, &mut out);
+                assert_eq!(out, bytes[drop..]);
+                assert_eq!(words.load(behind), u64::MAX);
+                let padding = words.word_at(300, len - drop);
+                if (len - drop) % 8 != 0 {
+                    assert_eq!(padding & low_bytes(8 - ((len - drop) % 8) as u32), 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn comparing_with_a_key_is_comparing_slices() {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        let samples: [&[u8]; 8] =
+            [b"", b"\0", b"\0\0", b"a", b"abcdefgh", b"abcdefghi", b"abcdefgh\0", b"abcdefgz"];
+        for stored in samples {
+            write(words, 400, stored);
+            for rest in samples {
+                let mut full = b"base".to_vec();
+                full.extend_from_slice(rest);
+                let buffer = KeyBuf::from_bytes(&full);
+                let key = buffer.key();
+                assert_eq!(words.compare_with_key(400, stored.len(), &key, 4), stored.cmp(rest));
+                let common = stored.iter().zip(rest).take_while(|(a, b)| a == b).count();
+                assert_eq!(words.common_with_key(400, stored.len(), &key, 4), common);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The one error type.
+
+#![forbid(unsafe_code)]
+
+/// What went wrong, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key is longer than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX).
+    #[error("the key has {length_bytes} bytes, the limit is {limit_bytes}: store a shorter path, or a hash of it")]
+    KeyTooLong {
+        /// Length of the refused key.
+        length_bytes: usize,
+        /// The longest key that is accepted.
+        limit_bytes: usize,
+    },
+    /// The value is longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX).
+    #[error("the value has {length_bytes} bytes, the limit is {limit_bytes}: split it over several keys")]
+    ValueTooLarge {
+        /// Length of the refused value.
+        length_bytes: usize,
+        /// The longest value that is accepted.
+        limit_bytes: usize,
+    },
+    /// A tree name must have 1 to [`TREE_NAME_BYTES_MAX`](crate::TREE_NAME_BYTES_MAX) bytes.
+    #[error("a tree name has 1 to {limit_bytes} bytes, this one has {length_bytes}")]
+    TreeName {
+        /// Length of the refused name.
+        length_bytes: usize,
+        /// The longest name that is accepted.
+        limit_bytes: usize,
+    },
+    /// The handle's tree has been dropped; open it again by name to start a new one.
+    #[error("the tree has been dropped: call `Db::tree` again to start a new one")]
+    TreeDropped,
+    /// A rename found a key at its target.
+    #[error("the target of the rename exists: remove it first, or choose another name")]
+    TargetExists,
+    /// The bytes are no Spinney image or file.
+    #[error("not a Spinney database: {reason}")]
+    NotSpinney {
+        /// What gave it away.
+        reason: &'static str,
+    },
+    /// Written by a later version of this library.
+    #[error("format version {found}, this library reads up to {supported}: update the library")]
+    NewerFormat {
+        /// The version in the file.
+        found: u8,
+        /// The latest version that this library reads.
+        supported: u8,
+    },
+    /// The image or file ends before its last blob.
+    #[error("the database has {found_bytes} bytes and should have {expected_bytes}: it was cut off; restore it")]
+    Truncated {
+        /// Bytes that are there.
+        found_bytes: u64,
+        /// Bytes that the superblock speaks of.
+        expected_bytes: u64,
+    },
+    /// Stored bytes are not what was written.
+    #[error("blob {blob}, page {page} is damaged ({reason}): restore from a backup")]
+    Corrupt {
+        /// The blob, 512 KiB from offset `blob * 524288`.
+        blob: u32,
+        /// The page of 4 KiB inside the blob.
+        page: u32,
+        /// What was seen.
+        reason: &'static str,
+    },
+    /// No more blobs can be had.
+    #[error("the database cannot grow beyond {limit_blobs} blobs of 512 KiB on this machine")]
+    OutOfSpace {
+        /// The number of blobs at which growth ended.
+        limit_blobs: u32,
+    },
+    /// The backend failed.
+    #[error("reading or writing failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    pub(crate) fn corrupt(blob: u32, reason: &'static str) -> Self {
+        Error::Corrupt { blob, page: 0, reason }
+    }
+
+    /// A short, stable name of the kind of error, the same on every platform.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::KeyTooLong { .. } => "KeyTooLong",
+            Error::ValueTooLarge { .. } => "ValueTooLarge",
+            Error::TreeName { .. } => "TreeName",
+            Error::TreeDropped => "TreeDropped",
+            Error::TargetExists => "TargetExists",
+            Error::NotSpinney { .. } => "NotSpinney",
+            Error::NewerFormat { .. } => "NewerFormat",
+            Error::Truncated { .. } => "Truncated",
+            Error::Corrupt { .. } => "Corrupt",
+            Error::OutOfSpace { .. } => "OutOfSpace",
+            Error::Io(_) => "Io",
+        }
+    }
+}
+
+/// The result of every call that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
