@@ -1,11 +1,59 @@
 //! Spinney: an embedded store for path-shaped keys.
+//!
+//! Object names, file paths, tenant namespaces, artifact catalogs: keys that are paths. The tree *is* the
+//! hierarchy, so listing a directory costs its children, not the keys beneath them.
+//!
+//! ```
+//! # fn main() -> spinney::Result<()> {
+//! use spinney::{Db, Entry};
+//!
+//! let db = Db::memory();
+//! let files = db.tree("files")?;
+//! files.put("photos/2026/a.jpg", "...")?;
+//! files.put("photos/readme.txt", "hello")?;
+//!
+//! if let Some(value) = files.get("photos/readme.txt")? {
+//!     assert_eq!(&*value, b"hello");
+//! }
+//! for entry in files.list("photos/") {
+//!     match entry? {
+//!         Entry::Prefix(directory) => assert_eq!(directory, b"photos/2026/"),
+//!         Entry::Key { key, .. } => assert_eq!(key, b"photos/readme.txt"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Handles are cheap clones, usable from any thread. Reads take no lock; a write locks one blob of
+//! 512 KiB for the microsecond it takes.
 
 #![deny(missing_docs)]
-#![allow(dead_code)]
+#![deny(unsafe_code)]
 
 mod art;
+pub mod backend;
 mod blob;
-pub mod error;
+mod check;
+mod db;
+mod error;
+mod forest;
+mod image;
+mod limits;
+mod list;
+mod scan;
+mod stats;
+mod store;
 mod sync;
+mod tree;
+mod value;
 
+pub use check::{CheckReport, Problem};
+pub use db::Db;
 pub use error::{Error, Result};
+pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
+pub use list::{Entry, EntryRefKind, List};
+pub use scan::{EntryRef, Keys, Scan};
+pub use stats::Stats;
+pub use tree::{Pair, Tree};
+pub use value::{Value, Version};

@@ -13,8 +13,8 @@ use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 /// Why a write cannot be applied now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The blob has not so much room.
-    Full(Need),
+    /// The blob has not so much room; `is_new` says that the key is not there yet.
+    Full { need: Need, is_new: bool },
     /// The words make no sense.
     Torn,
 }
@@ -26,13 +26,17 @@ impl From<Torn> for Refused {
 }
 
 /// Finds the place of `key` and makes sure that a value of this length can be written there: full
-/// buckets in the way are burst, which changes the tree's shape but not its keys.
+/// buckets in the way are burst, which changes the tree's shape but not its keys. `begin` is called before
+/// the first such change. `reserve` words stay free.
 pub(crate) fn prepare(
     words: Words<'_>,
     key: &Key<'_>,
     base: usize,
     value_len: usize,
+    reserve: u32,
+    mut begin: impl FnMut(),
 ) -> Result<Spot, Refused> {
+    let fits = |need: Need| need.words() + reserve <= header::free_words(words);
     loop {
         let spot = locate(words, key, base)?;
         let full_bucket = match spot {
@@ -41,12 +45,14 @@ pub(crate) fn prepare(
         };
         let Some((slot, at)) = full_bucket else {
             let need = spot.need(words, key, value_len);
-            return if space::fits(words, need) { Ok(spot) } else { Err(Refused::Full(need)) };
+            let is_new = !matches!(spot, Spot::Found { .. });
+            return if fits(need) { Ok(spot) } else { Err(Refused::Full { need, is_new }) };
         };
         let need = burst::need(words, at);
-        if !space::fits(words, need) {
-            return Err(Refused::Full(need));
+        if !fits(need) {
+            return Err(Refused::Full { need, is_new: true });
         }
+        begin();
         burst::burst(words, slot, at);
     }
 }

@@ -1,5 +1,7 @@
 //! The tree in one blob against a sorted map, over key families that hurt.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, Direction};
@@ -39,7 +41,7 @@ fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
 
 fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Result<bool, Refused> {
     let buffer = KeyBuf::from_bytes(key);
-    let spot = insert::prepare(words, &buffer.key(), base, value.len())?;
+    let spot = insert::prepare(words, &buffer.key(), base, value.len(), 0, || {})?;
     Ok(insert::apply(words, spot, &buffer.key(), base, value, seq))
 }
 
@@ -107,7 +109,7 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
             });
             match done {
                 Ok(new) => assert_eq!(new, model.insert(key, (value, seq)).is_none()),
-                Err(refused) => assert!(matches!(refused, Refused::Full(_))),
+                Err(refused) => assert!(matches!(refused, Refused::Full { .. })),
             }
         } else {
             let removed = remove::remove(words, &buffer.key(), base.len()).expect("sound");

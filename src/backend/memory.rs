@@ -293,9 +293,10 @@ mod tests {
 
     #[test]
     fn an_operation_spans_whole_chunks() {
-        let marked = |page: usize| [page as u8 % 251; PAGE_BYTES];
-        let pages = 3 * CHUNK_BYTES / PAGE_BYTES;
-        let image: Vec<u8> = (0..pages).flat_map(marked).collect();
+        let mut image = vec![0; 3 * CHUNK_BYTES];
+        for (mark, page) in (0..).zip(image.chunks_mut(PAGE_BYTES)) {
+            page.fill((mark % 251) as u8);
+        }
         let backend = MemoryBackend::from_bytes(&image).unwrap();
         assert!(backend.to_bytes(Area::Data) == image);
         assert_eq!(backend.run(Area::Data).chunks.len(), 3);

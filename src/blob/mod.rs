@@ -17,6 +17,7 @@ pub(crate) mod inner;
 pub(crate) mod key;
 pub(crate) mod leaf;
 pub(crate) mod node;
+pub(crate) mod replace;
 pub(crate) mod run;
 pub(crate) mod space;
 pub(crate) mod swar;

@@ -1,0 +1,3 @@
+//! What is measured: one module a case.
+
+pub mod memory;

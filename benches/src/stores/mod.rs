@@ -1,0 +1,94 @@
+//! The stores that are measured, each behind the same small face.
+//!
+//! Timed loops are generic over [`Store`], so that no store pays for a virtual call.
+
+pub mod btreemap;
+pub mod holt;
+#[cfg(feature = "spinney")]
+pub mod spinney;
+
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The delimiter of paths.
+pub const DELIMITER: u8 = b'/';
+
+/// Where a store lives.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// In memory, and about this many bytes of keys and values are to come.
+    Memory { raw_bytes: usize },
+}
+
+/// One thing that a listing finds.
+#[derive(Clone, Copy)]
+pub enum Child<'a> {
+    Key(&'a [u8]),
+    Prefix(&'a [u8]),
+}
+
+/// What a store says about its own form.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Shape {
+    /// Bytes that hold the data; where a store cannot say, the allocator is asked.
+    pub bytes: Option<u64>,
+    /// Used share of its blobs.
+    pub fill: Option<f64>,
+    /// Blobs below the root on the way to the deepest key.
+    pub hops: Option<f64>,
+}
+
+/// A store. Whatever it answers is verified by the caller.
+pub trait Store: Sized + Send + Sync {
+    const NAME: &'static str;
+
+    /// The form that several threads use at once.
+    type Shared<'a>: Shared
+    where
+        Self: 'a;
+
+    fn open(place: Place) -> Result<Self>;
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// Replaces the value of a key that is there by one of the same length.
+    fn overwrite(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.put(key, value)
+    }
+
+    /// The ordinary get, whatever it gives: `see` looks at the value.
+    fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>>;
+
+    /// Get into a buffer that the caller keeps.
+    fn get_into(&self, key: &[u8], buffer: &mut Vec<u8>) -> Result<bool>;
+
+    /// Every entry in order, in the cheapest form the store has.
+    fn scan(&self, see: impl FnMut(&[u8], &[u8])) -> Result<()>;
+
+    /// Every entry in order, each key and value owned.
+    fn scan_owned(&self, see: impl FnMut(Vec<u8>, &[u8])) -> Result<()>;
+
+    /// One level below `prefix`, in the cheapest form that walks the tree.
+    fn list(&self, prefix: &[u8], see: impl FnMut(Child<'_>)) -> Result<()>;
+
+    /// One level below `prefix`, each name owned.
+    fn list_owned(&self, prefix: &[u8], see: impl FnMut(Child<'_>)) -> Result<()>;
+
+    /// One level below `prefix`, `limit` names at most, which the store may answer from a cache of
+    /// earlier listings.
+    fn list_cached(&self, prefix: &[u8], limit: usize, see: impl FnMut(Child<'_>)) -> Result<()> {
+        let _ = limit;
+        self.list(prefix, see)
+    }
+
+    /// Lends the store to several threads.
+    fn share(&mut self) -> Self::Shared<'_>;
+
+    fn shape(&self) -> Result<Shape>;
+}
+
+/// A store that several threads read and write at once.
+pub trait Shared: Sync {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()>;
+    fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>>;
+}

@@ -1,0 +1,73 @@
+//! Copying a blob that was built in a scratch frame over another.
+
+#![forbid(unsafe_code)]
+
+use super::header::{self, NODES_AT};
+use super::words::{BLOB_WORDS, Ref, Words};
+
+/// Header words that a copy carries over; generation and checksums belong to the place, not the content.
+const CARRIED: [Ref; 8] = [0, 1, 3, 4, 5, 6, 8, 9];
+
+/// Makes `target` the same as `source`, whose colour must be that of the target's id. The gap between the
+/// regions ends up zero, as always.
+pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
+    let formatted = header::magic(target) == header::MAGIC;
+    let (old_inner_end, old_leaf_start) = if formatted {
+        (header::inner_end(target) as usize, header::leaf_start(target) as usize)
+    } else {
+        (usize::from(NODES_AT), BLOB_WORDS)
+    };
+    let inner_end = header::inner_end(source) as usize;
+    let leaf_start = header::leaf_start(source) as usize;
+    for at in CARRIED {
+        target.store(at, source.load(at));
+    }
+    for at in (usize::from(NODES_AT)..inner_end).chain(leaf_start..BLOB_WORDS) {
+        target.store(at as Ref, source.load(at as Ref));
+    }
+    for at in (inner_end..old_inner_end).chain(old_leaf_start..leaf_start) {
+        target.store(at as Ref, 0);
+    }
+}
+
+/// Sets every word that the blob uses to zero, so that the frame can hold another.
+pub(crate) fn clear(words: Words<'_>) {
+    let inner_end = header::inner_end(words) as usize;
+    let leaf_start = header::leaf_start(words) as usize;
+    for at in (0..inner_end.min(BLOB_WORDS)).chain(leaf_start.min(BLOB_WORDS)..BLOB_WORDS) {
+        words.store(at as Ref, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::header::BlobKind;
+    use crate::blob::words::boxed_words;
+    use crate::blob::{leaf, space};
+
+    #[test]
+    fn the_larger_old_content_leaves_no_trace() {
+        let (target, source) = (boxed_words(), boxed_words());
+        let (target, source) = (Words::new(&target), Words::new(&source));
+        header::format(target, 1, BlobKind::Range);
+        header::format(source, 1, BlobKind::Range);
+        for _ in 0..50 {
+            leaf::add(target, b"suffix", b"value", 1);
+            let at = space::take_inner(target, 9);
+            target.store(at, u64::MAX);
+        }
+        leaf::add(source, b"other", b"thing", 2);
+        header::set_generation(target, 42);
+        replace(target, source);
+        for at in 0..BLOB_WORDS {
+            let at = at as Ref;
+            if at != 2 {
+                assert_eq!(target.load(at), source.load(at), "word {at}");
+            }
+        }
+        assert_eq!(header::generation(target), 42);
+        clear(target);
+        assert!((0..BLOB_WORDS).all(|at| target.load(at as Ref) == 0));
+    }
+}

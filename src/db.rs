@@ -1,0 +1,183 @@
+//! The database handle: trees by name, images, checks.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::backend::{Area, Backend, MemoryBackend};
+use crate::check::CheckReport;
+use crate::error::{Error, Result};
+use crate::forest::{Forest, Shape};
+use crate::image;
+use crate::limits::TREE_NAME_BYTES_MAX;
+use crate::stats::Stats;
+use crate::store;
+use crate::tree::Tree;
+
+/// The tree whose keys are the names of all others, and whose values are their ids.
+const NAMES: u32 = 0;
+
+/// A database: a handle to share and to clone freely, from any thread.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// let db = spinney::Db::memory();
+/// let files = db.tree("files")?;
+/// files.put("photos/2026/a.jpg", "...")?;
+/// assert_eq!(db.trees()?, ["files"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    forest: Arc<Forest>,
+}
+
+impl Db {
+    /// An empty database in memory.
+    ///
+    /// ```
+    /// let db = spinney::Db::memory();
+    /// assert_eq!(db.stats().keys, 0);
+    /// ```
+    pub fn memory() -> Self {
+        Self::with_shape(Shape::default())
+    }
+
+    pub(crate) fn with_shape(shape: Shape) -> Self {
+        let forest = Forest::new(0, shape).expect("the frame of the root blob can be had");
+        Db { forest: Arc::new(forest) }
+    }
+
+    /// Opens a copy of an image: what [`Db::image`] returned, or the bytes of a closed database file.
+    ///
+    /// Every checksum is verified first; a damage is an error that names the blob and the page.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let copy = spinney::Db::from_image(db.image()?)?;
+    /// assert_eq!(copy.tree("files")?.get("a/b")?.as_deref(), Some(&b"c"[..]));
+    /// assert!(spinney::Db::from_image(b"something else").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_image(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        image::check_length(bytes)?;
+        let backend = MemoryBackend::from_bytes(bytes)?;
+        let store = store::image::read(&backend)?;
+        Ok(Db { forest: Arc::new(Forest::from_store(store)) })
+    }
+
+    /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
+    ///
+    /// Writers wait while it is made.
+    pub fn image(&self) -> Result<Vec<u8>> {
+        let backend = MemoryBackend::new();
+        self.write_image(&backend)?;
+        Ok(backend.to_bytes(Area::Data))
+    }
+
+    fn write_image(&self, backend: &dyn Backend) -> Result<()> {
+        let _alone = self.forest.store.gate.enter_alone();
+        store::image::write(&self.forest.store, backend, crate::limits::KEY_BYTES_MAX as u32)
+    }
+
+    /// The tree of this name, made if it does not exist. Trees are cheap: they share everything but the
+    /// beginning of their keys.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let (users, posts) = (db.tree("users")?, db.tree("posts")?);
+    /// users.put("1", "Ada")?;
+    /// assert!(posts.is_empty()?);
+    /// assert!(db.tree("").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tree(&self, name: &str) -> Result<Tree> {
+        let length_bytes = name.len();
+        if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
+            return Err(Error::TreeName { length_bytes, limit_bytes: TREE_NAME_BYTES_MAX });
+        }
+        let names = Tree::new(self.forest.clone(), NAMES);
+        if let Some(value) = names.get(name)? {
+            return Ok(Tree::new(self.forest.clone(), decode_id(&value)?));
+        }
+        let id = self.forest.store.next_tree.fetch_add(1, Ordering::Relaxed);
+        if names.put_if_absent(name, id.to_le_bytes())?.is_some() {
+            return Ok(Tree::new(self.forest.clone(), id));
+        }
+        // Another thread was faster with the same name.
+        self.tree(name)
+    }
+
+    /// The names of all trees, in order.
+    pub fn trees(&self) -> Result<Vec<String>> {
+        let names = Tree::new(self.forest.clone(), NAMES);
+        names.scan("").keys().map(|key| Ok(String::from_utf8_lossy(&key?).into_owned())).collect()
+    }
+
+    /// Removes a tree and all its keys. False if there is none of this name.
+    ///
+    /// Handles of the tree see it empty from then on; what they write is not found under the name again.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// db.tree("scratch")?.put("a", "b")?;
+    /// assert!(db.drop_tree("scratch")?);
+    /// assert!(!db.drop_tree("scratch")?);
+    /// assert!(db.tree("scratch")?.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drop_tree(&self, name: &str) -> Result<bool> {
+        let names = Tree::new(self.forest.clone(), NAMES);
+        let Some(value) = names.get(name)? else { return Ok(false) };
+        let tree = Tree::new(self.forest.clone(), decode_id(&value)?);
+        if names.remove_if(name, value.version())?.is_none() {
+            return Ok(false);
+        }
+        for key in tree.scan("").keys() {
+            tree.remove(key?)?;
+        }
+        Ok(true)
+    }
+
+    /// How large the database is, and what it did so far.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.forest)
+    }
+
+    /// Looks at every blob: order, counts, space, bounds, reachability. Writers wait meanwhile.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let report = db.check()?;
+    /// assert!(report.is_clean());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check(&self) -> Result<CheckReport> {
+        let _alone = self.forest.store.gate.enter_alone();
+        Ok(CheckReport::new(self.forest.check()?))
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("blobs", &self.stats().blobs()).finish_non_exhaustive()
+    }
+}
+
+fn decode_id(value: &[u8]) -> Result<u32> {
+    let bytes = value.try_into();
+    bytes.map(u32::from_le_bytes).map_err(|_| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
+}

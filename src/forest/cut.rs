@@ -1,0 +1,41 @@
+//! Where to cut a list of keys in two.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use crate::art::entries::Entries;
+
+/// How far from its target a cut may lie for the sake of a shorter separator, in hundredths of the whole.
+const TOLERANCE_PERCENT: u64 = 5;
+
+/// Words that an entry will take, roughly: its leaf as it is now, and its part of the node above.
+fn entry_words(entries: &Entries<'_>, index: usize) -> u64 {
+    entries.list[index].leaf.words() as u64 + 1
+}
+
+/// The words of a part of the list, roughly.
+pub(crate) fn words_of(entries: &Entries<'_>, part: Range<usize>) -> u64 {
+    part.map(|index| entry_words(entries, index)).sum()
+}
+
+/// The index before which to cut a list of two or more, so that the words left of it are near half of
+/// all: among the cuts within the tolerance the one with the shortest separator, else the nearest.
+pub(crate) fn halve(entries: &Entries<'_>) -> usize {
+    let total = words_of(entries, 0..entries.len());
+    let target = total / 2;
+    let tolerance = total * TOLERANCE_PERCENT / 100;
+    let mut left = 0;
+    let mut best: Option<((bool, u32, u64), usize)> = None;
+    for index in 1..entries.len() {
+        left += entry_words(entries, index - 1);
+        let distance = left.abs_diff(target);
+        let outside = distance > tolerance;
+        let separator = if outside { 0 } else { entries.list[index].common + 1 };
+        let rank = (outside, separator, distance);
+        if best.is_none_or(|(so_far, _)| rank < so_far) {
+            best = Some((rank, index));
+        }
+    }
+    best.map_or(entries.len(), |(_, index)| index)
+}

@@ -1,0 +1,173 @@
+//! Joining thin neighbours after removals, and taking away routers that have nothing left to separate.
+
+#![forbid(unsafe_code)]
+
+use super::Forest;
+use super::lineage::Lineage;
+use super::rearrange::{Outcome, Target};
+use super::router::{self, Child, fit_base};
+use crate::art::entries::Entries;
+use crate::blob::header::BlobKind;
+use crate::blob::{Words, header};
+use crate::error::Result;
+
+/// Two neighbours that together stay below this fill become one, in hundredths.
+const JOIN_PERCENT: u64 = 70;
+/// A blob below this part of its capacity is joined even when the two together are fuller.
+const THIN_PARTS: u64 = 8;
+/// How full such a join may be, in hundredths.
+const THIN_JOIN_PERCENT: u64 = 85;
+/// A removal looks for a neighbour to join once in so many keys.
+const LOOK_EVERY_KEYS: u32 = 32;
+/// A router with fewer than this part of its children is joined with its neighbour.
+const THIN_ROUTER_PARTS: usize = 4;
+/// What "its children" means where only the words limit a router.
+const ROUTER_CHILDREN_USUAL: usize = 4096;
+
+impl Forest {
+    /// Whether a removal in this blob should look for a neighbour to join. Cheap, and a function of the
+    /// blob's contents alone.
+    pub(crate) fn wants_join(&self, words: Words<'_>) -> bool {
+        let keys = header::key_count(words);
+        let thin = u64::from(header::live_words(words)) * 100 < u64::from(self.shape.range_words) * JOIN_PERCENT / 2;
+        keys == 0 || (thin && keys % LOOK_EVERY_KEYS == 0)
+    }
+
+    /// Joins the range blob of `key` with a neighbour, if the two are thin enough.
+    pub(crate) fn join(&self, key: &[u8]) -> Result<()> {
+        let structure = &self.store.structure;
+        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _gate = self.store.gate.enter();
+        // Thin routers come first: the only child of a router has no neighbour to join with.
+        self.join_routers(key)?;
+        let lineage = self.lineage(key)?;
+        if let Some(left) = self.left_of_pair(&lineage)
+            // A writer that interferes here wants the room, or the next removal will look again.
+            && self.join_pair(&lineage, left)?
+        {
+            self.store.counters.joins.add_one();
+            self.join_routers(key)?;
+        }
+        self.lower_root()
+    }
+
+    /// The left one of two neighbours that should become one, the blob of the lineage among them.
+    fn left_of_pair(&self, lineage: &Lineage) -> Option<usize> {
+        let router = lineage.bottom()?;
+        let capacity = u64::from(self.shape.range_words);
+        let own = self.live_words(lineage.blob.id);
+        let limit = match own {
+            0 => 100,
+            own if own * THIN_PARTS < capacity => THIN_JOIN_PERCENT,
+            _ => JOIN_PERCENT,
+        };
+        let around = [router.index.checked_sub(1), Some(router.index + 1)];
+        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
+        let (words, index) = known.map(|index| (self.live_words(router.children[index].id), index)).min()?;
+        ((own + words) * 100 <= capacity * limit).then_some(index.min(router.index))
+    }
+
+    fn join_pair(&self, lineage: &Lineage, left: usize) -> Result<bool> {
+        let Some(router) = lineage.bottom() else { return Ok(false) };
+        let pair = [&router.children[left], &router.children[left + 1]];
+        let mut entries = Entries::new();
+        let mut sources = Vec::new();
+        for child in pair {
+            let source = self.source(child.id, false)?;
+            if !self.collect(&mut entries, &source, &child.lo[..child.base])? {
+                return Ok(false);
+            }
+            sources.push(source);
+        }
+        let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, router.hi_of(left + 1));
+        let target = Target { lo: pair[0].lo.clone(), base, part: 0..entries.len() };
+        Ok(self.rearrange(lineage, left, sources, &entries, &[target])? == Outcome::Done)
+    }
+
+    /// Joins thin routers on the way to `key` with a neighbour, from the bottom up.
+    fn join_routers(&self, key: &[u8]) -> Result<()> {
+        let usual = self.shape.router_children.min(ROUTER_CHILDREN_USUAL);
+        loop {
+            let lineage = self.lineage(key)?;
+            let thin = (1..lineage.routers.len()).rev().find_map(|level| {
+                let view = &lineage.routers[level];
+                if view.children.len() * THIN_ROUTER_PARTS > usual {
+                    return None;
+                }
+                self.router_pair(&lineage, level, usual)
+            });
+            let Some((level, left, children)) = thin else { return Ok(()) };
+            let above = &lineage.routers[level - 1];
+            let pair = [&above.children[left], &above.children[left + 1]];
+            let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, above.hi_of(left + 1));
+            if !self.replace_router_pair(&lineage, level, left, base, &children)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A neighbour of the router at `level` that can take its children: the left one's index in the router
+    /// above, and the children of both.
+    fn router_pair(&self, lineage: &Lineage, level: usize, usual: usize) -> Option<(usize, usize, Vec<Child>)> {
+        let above = &lineage.routers[level - 1];
+        let around = [above.index.checked_sub(1), Some(above.index + 1)];
+        around.into_iter().flatten().filter(|&index| index < above.children.len()).find_map(|index| {
+            let left = index.min(above.index);
+            let mut children = Vec::new();
+            for child in &above.children[left..left + 2] {
+                let frame = self.store.frames.get(child.id)?;
+                children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
+            }
+            (children.len() * 4 <= usual * 3).then_some((level, left, children))
+        })
+    }
+
+    fn replace_router_pair(
+        &self,
+        lineage: &Lineage,
+        level: usize,
+        left: usize,
+        base: usize,
+        children: &[Child],
+    ) -> Result<bool> {
+        let above = &lineage.routers[level - 1];
+        let (keep, drop) = (&above.children[left], &above.children[left + 1]);
+        let joined = Child { lo: keep.lo.clone(), id: keep.id, base };
+        let mut all = above.children.clone();
+        all.splice(left..left + 2, [joined.clone()]);
+        let outcome = self.rewrite_routers(lineage, level - 1, &all, Some((&joined, children)), drop.id)?;
+        Ok(outcome == Outcome::Done)
+    }
+
+    /// A root router with a single child takes that child's place.
+    fn lower_root(&self) -> Result<()> {
+        loop {
+            let lineage = self.lineage(b"")?;
+            let Some(root) = lineage.routers.first().filter(|root| root.children.len() == 1) else {
+                return Ok(());
+            };
+            let child = &root.children[0];
+            let Some(frame) = self.store.frames.get(child.id) else { return Err(Self::corrupt(child.id)) };
+            let done = if frame.root().1 == Some(BlobKind::Router) {
+                let children = &lineage.routers[1].children;
+                self.rewrite_routers(&lineage, 0, children, None, child.id)? == Outcome::Done
+            } else {
+                self.pull_up_range(&lineage)?
+            };
+            if !done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The only range blob below the root router becomes the root.
+    fn pull_up_range(&self, lineage: &Lineage) -> Result<bool> {
+        let blob = &lineage.blob;
+        let source = self.source(blob.id, false)?;
+        let mut entries = Entries::new();
+        if !self.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+            return Ok(false);
+        }
+        Ok(self.replace_root(source, &entries)? == Outcome::Done)
+    }
+}

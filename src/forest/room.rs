@@ -1,0 +1,294 @@
+//! Making room in a full range blob: compact, cut where keys ascend, share with a neighbour, or split.
+//!
+//! Which of them is chosen depends on the contents of the blobs alone, never on timing, so equal
+//! workloads give equal blobs.
+
+#![forbid(unsafe_code)]
+
+use super::Forest;
+use super::cut;
+use super::lineage::Lineage;
+use super::rearrange::{Outcome, Source, Target};
+use super::router::fit_base;
+use crate::art::entries::Entries;
+use crate::blob::header;
+use crate::blob::key::common_prefix;
+use crate::blob::space::Need;
+use crate::error::Result;
+
+/// Preparations that a writer may spoil before the blobs are latched first.
+const FREE_ATTEMPTS: u32 = 2;
+
+/// A blob with this part of garbage is compacted before anything else.
+const GARBAGE_PARTS: u32 = 4;
+/// The same where keys ascend: what is left of the cut will not be filled again.
+const ASCENDING_GARBAGE_PARTS: u32 = 16;
+/// What lies right of an ascending cut joins the right neighbour below this fill, in hundredths.
+const JOIN_RIGHT_PERCENT: u64 = 90;
+/// A neighbour below this fill shares, in hundredths.
+const SHARE_PERCENT: u64 = 75;
+
+/// A full blob at work.
+struct Full<'f> {
+    forest: &'f Forest,
+    lineage: Lineage,
+    latch_first: bool,
+    /// The key that does not fit; none for a longer value of a key that is there.
+    new_key: Option<&'f [u8]>,
+    need: Need,
+}
+
+impl Forest {
+    /// Makes room for `need` words in the range blob of `key`. On return the writer tries again.
+    pub(crate) fn make_room(&self, key: &[u8], is_new: bool, need: Need) -> Result<()> {
+        let structure = &self.store.structure;
+        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _gate = self.store.gate.enter();
+        for attempt in 0.. {
+            let lineage = self.lineage(key)?;
+            let Some(frame) = self.store.frames.get(lineage.blob.id) else {
+                return Err(Self::corrupt(lineage.blob.id));
+            };
+            if self.has_room(frame.words, need) {
+                break;
+            }
+            let full = Full {
+                forest: self,
+                lineage,
+                latch_first: attempt >= FREE_ATTEMPTS,
+                new_key: is_new.then_some(key),
+                need,
+            };
+            if full.relieve()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_room(&self, words: crate::blob::Words<'_>, need: Need) -> bool {
+        need.words() + self.reserve_words() <= header::free_words(words)
+    }
+
+    /// Words of every range blob that are left alone: none but in tests with small blobs.
+    pub(crate) fn reserve_words(&self) -> u32 {
+        header::CAPACITY_WORDS - self.shape.range_words
+    }
+
+    /// A blob as the source of a rearrangement.
+    pub(crate) fn source(&self, id: u32, latch_first: bool) -> Result<Source<'_>> {
+        let Some(frame) = self.store.frames.get(id) else { return Err(Self::corrupt(id)) };
+        let held = latch_first.then(|| frame.hold());
+        let version = held.as_ref().map_or_else(|| frame.latch().read(), |held| held.version());
+        Ok(Source { frame, version, held })
+    }
+
+    /// Appends the keys of a source, unless a writer changes it meanwhile.
+    pub(crate) fn collect<'a>(
+        &'a self,
+        entries: &mut Entries<'a>,
+        source: &Source<'a>,
+        base: &[u8],
+    ) -> Result<bool> {
+        let collected = entries.add_blob(source.frame.words, base);
+        if source.held.is_none() && !source.frame.latch().is_unchanged(source.version) {
+            return Ok(false);
+        }
+        match collected {
+            Ok(()) => Ok(true),
+            Err(_) => Err(Self::corrupt(source.frame.id)),
+        }
+    }
+
+    pub(crate) fn live_words(&self, id: u32) -> u64 {
+        self.store.frames.get(id).map_or(0, |frame| u64::from(header::live_words(frame.words)))
+    }
+}
+
+impl<'f> Full<'f> {
+    fn capacity(&self) -> u64 {
+        u64::from(self.forest.shape.range_words)
+    }
+
+    /// Does one thing that helps. False: a writer interfered, and nothing has changed.
+    fn relieve(&self) -> Result<bool> {
+        let forest = self.forest;
+        let blob = &self.lineage.blob;
+        let source = forest.source(blob.id, self.latch_first)?;
+        let garbage = u64::from(header::garbage_words(source.frame.words));
+        let mut entries = Entries::new();
+        if !forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+            return Ok(false);
+        }
+        let ascending = self.new_key.filter(|_| entries.is_ascending());
+        let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
+        let live = self.capacity() - garbage.min(self.capacity());
+        let compacting_helps = live + u64::from(self.need.words()) <= self.capacity();
+        if garbage * u64::from(parts) >= self.capacity() && compacting_helps {
+            return self.compact(source, &entries);
+        }
+        if let Some(key) = ascending {
+            let position = entries.position(key);
+            if position > 0 {
+                return self.cut_ascending(source, entries, key, position);
+            }
+        }
+        match self.neighbour_to_share(&entries) {
+            Some(index) => self.share(source, index),
+            None => self.split(source, &entries),
+        }
+    }
+
+    fn index(&self) -> usize {
+        self.lineage.bottom().map_or(0, |router| router.index)
+    }
+
+    fn target(&self, lo: Vec<u8>, hi: Option<&[u8]>, old_base: usize, part: std::ops::Range<usize>) -> Target {
+        Target { base: fit_base(old_base, &lo, hi), lo, part }
+    }
+
+    fn finish(&self, outcome: Outcome, counter: &crate::store::counters::Counter) -> Result<bool> {
+        match outcome {
+            Outcome::Done => counter.add_one(),
+            Outcome::Interfered => return Ok(false),
+            Outcome::DoesNotFit => return Err(Forest::corrupt(self.lineage.blob.id)),
+        }
+        Ok(true)
+    }
+
+    fn compact(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
+        let blob = &self.lineage.blob;
+        let target = Target { lo: blob.lo.clone(), base: blob.base, part: 0..entries.len() };
+        let outcome =
+            self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
+        self.finish(outcome, &self.forest.store.counters.compactions)
+    }
+
+    fn split(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
+        if entries.len() < 2 {
+            return Err(Forest::corrupt(self.lineage.blob.id));
+        }
+        let at = cut::halve(entries);
+        self.cut_in_two(source, entries, at, entries.separator(at), &self.forest.store.counters.splits)
+    }
+
+    fn cut_in_two(
+        &self,
+        source: Source<'f>,
+        entries: &Entries<'_>,
+        at: usize,
+        separator: Vec<u8>,
+        counter: &crate::store::counters::Counter,
+    ) -> Result<bool> {
+        let blob = &self.lineage.blob;
+        let hi = self.lineage.hi.as_deref();
+        let targets = [
+            self.target(blob.lo.clone(), Some(&separator), blob.base, 0..at),
+            self.target(separator.clone(), hi, blob.base, at..entries.len()),
+        ];
+        let outcome =
+            self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
+        self.finish(outcome, counter)
+    }
+
+    /// Cuts at the new key. What lies right of it moves to the right neighbour, if that has the room.
+    fn cut_ascending(
+        &self,
+        source: Source<'f>,
+        mut entries: Entries<'f>,
+        key: &[u8],
+        position: usize,
+    ) -> Result<bool> {
+        let forest = self.forest;
+        let counter = &forest.store.counters.ascending_cuts;
+        let before = entries.key(position - 1);
+        let separator = key[..common_prefix(&before, key) + 1].to_vec();
+        let right_words = cut::words_of(&entries, position..entries.len());
+        let right = self.lineage.bottom().and_then(|router| router.children.get(router.index + 1));
+        let right = right.filter(|right| {
+            (forest.live_words(right.id) + right_words) * 100 < self.capacity() * JOIN_RIGHT_PERCENT
+        });
+        let Some(right) = right else {
+            return self.cut_in_two(source, &entries, position, separator, counter);
+        };
+        let neighbour = forest.source(right.id, self.latch_first)?;
+        if !forest.collect(&mut entries, &neighbour, &right.lo[..right.base])? {
+            return Ok(false);
+        }
+        let blob = &self.lineage.blob;
+        let hi = self.lineage.bottom().and_then(|router| router.hi_of(router.index + 1));
+        let targets = [
+            self.target(blob.lo.clone(), Some(&separator), blob.base, 0..position),
+            self.target(separator.clone(), hi, right.base, position..entries.len()),
+        ];
+        let sources = vec![source, neighbour];
+        let outcome = forest.rearrange(&self.lineage, self.index(), sources, &entries, &targets)?;
+        if outcome == Outcome::DoesNotFit {
+            return self.retry_without_neighbour(key);
+        }
+        self.finish(outcome, counter)
+    }
+
+    /// The neighbour's longer prefix did not fit after all: open a new blob instead.
+    fn retry_without_neighbour(&self, key: &[u8]) -> Result<bool> {
+        let source = self.forest.source(self.lineage.blob.id, self.latch_first)?;
+        let mut entries = Entries::new();
+        let blob = &self.lineage.blob;
+        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+            return Ok(false);
+        }
+        let position = entries.position(key);
+        let before = entries.key(position.saturating_sub(1));
+        let separator = key[..common_prefix(&before, key) + 1].to_vec();
+        let counter = &self.forest.store.counters.ascending_cuts;
+        self.cut_in_two(source, &entries, position, separator, counter)
+    }
+
+    /// The emptier neighbour under the same router, if sharing with it makes enough room.
+    fn neighbour_to_share(&self, entries: &Entries<'_>) -> Option<usize> {
+        let router = self.lineage.bottom()?;
+        let around = [router.index.checked_sub(1), Some(router.index + 1)];
+        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
+        let (words, index) =
+            known.map(|index| (self.forest.live_words(router.children[index].id), index)).min()?;
+        let own = cut::words_of(entries, 0..entries.len());
+        // Half of both, the words of the new entry, and a tenth for what a cut cannot place exactly.
+        let after = (own + words) / 2 + u64::from(self.need.words()) + self.capacity() / 10;
+        let empty_enough = words * 100 < self.capacity() * SHARE_PERCENT;
+        (empty_enough && after <= self.capacity()).then_some(index)
+    }
+
+    /// Evens the blob out with a neighbour.
+    fn share(&self, source: Source<'f>, neighbour_index: usize) -> Result<bool> {
+        let forest = self.forest;
+        let Some(router) = self.lineage.bottom() else { return Ok(false) };
+        let neighbour = forest.source(router.children[neighbour_index].id, self.latch_first)?;
+        let first = router.index.min(neighbour_index);
+        let sources = if first == router.index { vec![source, neighbour] } else { vec![neighbour, source] };
+        let (left, right) = (&router.children[first], &router.children[first + 1]);
+        let mut entries = Entries::new();
+        for (child, source) in [left, right].into_iter().zip(&sources) {
+            if !forest.collect(&mut entries, source, &child.lo[..child.base])? {
+                return Ok(false);
+            }
+        }
+        let at = cut::halve(&entries);
+        let separator = entries.separator(at);
+        let hi = router.hi_of(first + 1);
+        let targets = [
+            self.target(left.lo.clone(), Some(&separator), left.base, 0..at),
+            self.target(separator.clone(), hi, right.base, at..entries.len()),
+        ];
+        let outcome = forest.rearrange(&self.lineage, first, sources, &entries, &targets)?;
+        if outcome == Outcome::DoesNotFit {
+            let source = forest.source(self.lineage.blob.id, self.latch_first)?;
+            let mut own = Entries::new();
+            let blob = &self.lineage.blob;
+            if !forest.collect(&mut own, &source, &blob.lo[..blob.base])? {
+                return Ok(false);
+            }
+            return self.split(source, &own);
+        }
+        self.finish(outcome, &forest.store.counters.shares)
+    }
+}

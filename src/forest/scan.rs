@@ -1,0 +1,325 @@
+//! Walking over all blobs in key order, forward or backward, beside readers and writers.
+//!
+//! A scan holds no latch. It remembers the versions of the blob it is in and of the routers above, and
+//! hands out an entry only after they were looked at again. When one has moved, it goes back to where it
+//! was by the last key that it has handed out. So every key that is there all the time is seen exactly
+//! once, in order.
+
+#![forbid(unsafe_code)]
+
+use super::Forest;
+use super::route::{Lost, Route};
+use crate::art::cursor::{Cursor, Direction};
+use crate::blob::key::KeyBuf;
+use crate::blob::leaf::Leaf;
+use crate::blob::{Torn, Words};
+use crate::error::Result;
+use crate::store::latch::Version;
+
+/// Where a scan is: a blob, its version, and those of the routers on the way.
+struct Position {
+    id: u32,
+    version: Version,
+    routers: Vec<(u32, Version)>,
+}
+
+/// One end of a scan.
+pub(crate) struct Side {
+    direction: Direction,
+    /// Forward: keys from here on. Backward: keys below.
+    bound: Vec<u8>,
+    /// Forward: keys below this. Backward: keys from here on.
+    limit: Vec<u8>,
+    position: Option<Position>,
+    cursor: Cursor,
+    /// The last key that was handed out, if `handed_out`.
+    last: Vec<u8>,
+    handed_out: bool,
+    /// Keys that begin with this many bytes of `last` are passed over.
+    skipping: Option<usize>,
+    done: bool,
+}
+
+/// What a step found in the blob.
+enum Found {
+    Leaf(Leaf),
+    EndOfBlob,
+    Nonsense,
+}
+
+impl Side {
+    /// A walk over the keys from `start` up to `end`, which is none of them.
+    pub(crate) fn new(direction: Direction, start: Vec<u8>, end: Vec<u8>) -> Self {
+        let (bound, limit) = match direction {
+            Direction::Forward => (start, end),
+            Direction::Backward => (end, start),
+        };
+        let done = match direction {
+            Direction::Forward => bound >= limit,
+            Direction::Backward => bound <= limit,
+        };
+        Side {
+            direction,
+            bound,
+            limit,
+            position: None,
+            cursor: Cursor::new(),
+            last: Vec::new(),
+            handed_out: false,
+            skipping: None,
+            done,
+        }
+    }
+
+    /// The key of the last step.
+    #[inline]
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.last
+    }
+
+    /// Whether a key was handed out yet.
+    pub(crate) fn has_key(&self) -> bool {
+        self.handed_out
+    }
+
+    /// Goes on behind all keys that share the first `len` bytes of the last key.
+    pub(crate) fn skip_subtree(&mut self, len: usize) {
+        self.cursor.leave_subtree(len);
+        self.skipping = Some(len);
+    }
+
+    /// Forgets where it was, and goes on behind `key` (forward) or before it (backward).
+    pub(crate) fn restart_at(&mut self, bound: Vec<u8>) {
+        self.bound = bound;
+        self.position = None;
+        self.handed_out = false;
+        self.skipping = None;
+    }
+
+    /// Goes to the next key; fills `value` with its value, if wanted. The version, or none at the end.
+    #[inline]
+    pub(crate) fn step(&mut self, forest: &Forest, mut value: Option<&mut Vec<u8>>) -> Result<Option<u64>> {
+        while !self.done {
+            if self.position.is_none() {
+                self.enter(forest)?;
+            }
+            let Some(position) = &self.position else { continue };
+            let Some(frame) = forest.store.frames.get(position.id) else {
+                return Err(Forest::corrupt(position.id));
+            };
+            let found = self.find(frame.words);
+            let mut version = 0;
+            if let Found::Leaf(leaf) = found {
+                version = leaf.seq(frame.words);
+                if let Some(out) = value.as_deref_mut() {
+                    out.clear();
+                    leaf.append_value(frame.words, out);
+                }
+            }
+            if !self.is_unchanged(forest) {
+                self.reposition();
+                continue;
+            }
+            match found {
+                Found::Leaf(_) if self.is_skipped() => {}
+                Found::Leaf(_) => {
+                    if self.is_beyond_limit(self.cursor.key()) {
+                        self.done = true;
+                        return Ok(None);
+                    }
+                    self.last.clear();
+                    self.last.extend_from_slice(self.cursor.key());
+                    self.handed_out = true;
+                    self.skipping = None;
+                    return Ok(Some(version));
+                }
+                Found::EndOfBlob => self.leave(forest)?,
+                Found::Nonsense => return Err(Forest::corrupt(frame.id)),
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn find(&mut self, words: Words<'_>) -> Found {
+        let step = match self.direction {
+            Direction::Forward => self.cursor.next(words),
+            Direction::Backward => self.cursor.prev(words),
+        };
+        match step {
+            Ok(Some(leaf)) => Found::Leaf(leaf),
+            Ok(None) => Found::EndOfBlob,
+            Err(Torn) => Found::Nonsense,
+        }
+    }
+
+    #[inline]
+    fn is_unchanged(&self, forest: &Forest) -> bool {
+        let Some(position) = &self.position else { return false };
+        let same = |id: u32, version: Version| {
+            forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
+        };
+        same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
+    }
+
+    fn is_skipped(&self) -> bool {
+        let key = self.cursor.key();
+        self.skipping.is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
+    }
+
+    #[inline]
+    fn is_beyond_limit(&self, key: &[u8]) -> bool {
+        match self.direction {
+            Direction::Forward => key >= self.limit.as_slice(),
+            Direction::Backward => key < self.limit.as_slice(),
+        }
+    }
+
+    /// Something has moved: start again behind what was handed out last.
+    #[cold]
+    fn reposition(&mut self) {
+        self.position = None;
+        if !self.handed_out {
+            return;
+        }
+        self.bound.clear();
+        match (self.direction, self.skipping) {
+            (Direction::Forward, Some(len)) => {
+                let after = successor(&self.last[..len]).unwrap_or_else(|| self.limit.clone());
+                self.bound = after;
+            }
+            (Direction::Forward, None) => {
+                // The smallest key above `last` is `last` with a zero byte behind it.
+                self.bound.extend_from_slice(&self.last);
+                self.bound.push(0);
+            }
+            (Direction::Backward, Some(len)) => self.bound.extend_from_slice(&self.last[..len]),
+            (Direction::Backward, None) => self.bound.extend_from_slice(&self.last),
+        }
+    }
+
+    /// Enters the blob at the bound.
+    fn enter(&mut self, forest: &Forest) -> Result<()> {
+        loop {
+            let buffer = KeyBuf::from_bytes(&self.bound);
+            let key = buffer.key();
+            let entered = match self.direction {
+                Direction::Forward => forest.route(&key).map(|route| (route, false)),
+                Direction::Backward => forest.route_before(&key),
+            };
+            let result = entered.and_then(|(route, exact)| {
+                let words = route.frame.words;
+                let positioned = if exact {
+                    let bounds = forest.bounds_before(&route, &key)?;
+                    let base = bounds.lo.get(..route.base).ok_or(Torn);
+                    base.map(|base| self.cursor.seek_edge(base, self.direction))
+                } else {
+                    self.cursor.seek(words, &key, route.base, self.direction)
+                };
+                if !route.is_unchanged() {
+                    return Err(Lost::Restart);
+                }
+                positioned.map_err(|_| Lost::Corrupt(route.frame.id))?;
+                Ok(position_of(&route))
+            });
+            match result {
+                Ok(position) => {
+                    self.position = Some(position);
+                    return Ok(());
+                }
+                Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
+                Err(Lost::Restart) => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Goes on to the neighbouring blob: there are no sibling pointers, the routers tell.
+    fn leave(&mut self, forest: &Forest) -> Result<()> {
+        let Some(position) = self.position.take() else { return Ok(()) };
+        let buffer = KeyBuf::from_bytes(&self.bound);
+        let key = buffer.key();
+        let asked = match self.direction {
+            Direction::Forward => forest.route(&key).and_then(|route| Ok((forest.bounds(&route, &key)?, route))),
+            Direction::Backward => forest
+                .route_before(&key)
+                .and_then(|(route, _)| Ok((forest.bounds_before(&route, &key)?, route))),
+        };
+        let (bounds, route) = match asked {
+            Ok(asked) => asked,
+            Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
+            Err(Lost::Restart) => {
+                self.reposition();
+                return Ok(());
+            }
+        };
+        if route.frame.id != position.id || route.version != position.version || !route.is_unchanged() {
+            self.reposition();
+            return Ok(());
+        }
+        let next = match self.direction {
+            Direction::Forward => bounds.hi,
+            Direction::Backward => Some(bounds.lo).filter(|lo| !lo.is_empty()),
+        };
+        let Some(mut next) = next else {
+            self.done = true;
+            return Ok(());
+        };
+        let progress = match self.direction {
+            Direction::Forward => next > self.bound,
+            Direction::Backward => next < self.bound,
+        };
+        if !progress {
+            return Err(Forest::corrupt(route.frame.id));
+        }
+        if let Some(len) = self.skipping {
+            self.skip_to(&mut next, len);
+        }
+        self.done = match self.direction {
+            Direction::Forward => next >= self.limit,
+            Direction::Backward => next <= self.limit,
+        };
+        self.bound = next;
+        Ok(())
+    }
+
+    /// Passes a subtree that spans blobs by going to its successor, or to its start.
+    fn skip_to(&self, next: &mut Vec<u8>, len: usize) {
+        let prefix = &self.last[..len.min(self.last.len())];
+        match self.direction {
+            Direction::Forward if next.as_slice() > prefix && next.starts_with(prefix) => {
+                match successor(prefix) {
+                    Some(after) => *next = after,
+                    None => next.clone_from(&self.limit),
+                }
+            }
+            Direction::Backward if next.starts_with(prefix) => *next = prefix.to_vec(),
+            _ => {}
+        }
+    }
+}
+
+fn position_of(route: &Route<'_>) -> Position {
+    let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
+    Position { id: route.frame.id, version: route.version, routers }
+}
+
+/// The smallest key above all keys that begin with `prefix`; none if there is no such key.
+pub(crate) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let end = prefix.iter().rposition(|&byte| byte != 0xFF)?;
+    let mut out = prefix[..=end].to_vec();
+    out[end] += 1;
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn successors_bound_exactly_the_keys_with_a_prefix() {
+        assert_eq!(successor(b"a/b"), Some(b"a/c".to_vec()));
+        assert_eq!(successor(b"a\xFF\xFF"), Some(b"b".to_vec()));
+        assert_eq!(successor(b"\xFF"), None);
+        assert_eq!(successor(b""), None);
+    }
+}

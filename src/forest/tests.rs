@@ -1,0 +1,175 @@
+//! The forest with tiny blobs and routers against a sorted map: every border case of cutting, sharing and
+//! joining comes up within a few thousand operations.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::Shape;
+use crate::db::Db;
+use crate::tree::Tree;
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+const TINY: Shape = Shape { range_words: 600, router_children: 5 };
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+fn random_key(random: &mut Random) -> Vec<u8> {
+    match random.below(6) {
+        0 => (0..random.below(4)).map(|_| [0, b'/', b'a', 0xFE, 0xFF][random.below(5)]).collect(),
+        1 => vec![b'p'; random.below(700)],
+        2 => format!("a/long/shared/prefix/of/them/all/{:03}/x", random.below(900)).into_bytes(),
+        3 => format!("dir{}/{}", random.below(20), random.below(50)).into_bytes(),
+        4 => vec![0xFF; random.below(60)],
+        _ => (0..random.below(12)).map(|_| random.below(256) as u8).collect(),
+    }
+}
+
+fn assert_same(db: &Db, tree: &Tree, model: &Model, random: &mut Random) {
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    let forward: Vec<_> = tree.scan("").map(|pair| pair.expect("sound")).collect();
+    assert_eq!(forward.len(), model.len());
+    for ((key, value), (model_key, model_value)) in forward.iter().zip(model) {
+        assert_eq!((key, &value[..]), (model_key, &model_value[..]));
+    }
+    let mut backward: Vec<_> = tree.scan("").keys().rev().map(|key| key.expect("sound")).collect();
+    backward.reverse();
+    assert_eq!(backward, model.keys().cloned().collect::<Vec<_>>());
+    for _ in 0..20 {
+        let (a, b) = (random_key(random), random_key(random));
+        let (low, high) = (a.clone().min(b.clone()), a.max(b));
+        let expected: Vec<_> = model.range(low.clone()..high.clone()).map(|(key, _)| key.clone()).collect();
+        let found: Vec<_> =
+            tree.range(low.clone()..high.clone()).keys().map(|key| key.expect("sound")).collect();
+        assert_eq!(found, expected, "{low:?}..{high:?}");
+        let mut found: Vec<_> = tree.range(low..high).keys().rev().map(|key| key.expect("sound")).collect();
+        found.reverse();
+        assert_eq!(found, expected);
+        let path = random_key(random);
+        let longest = model.iter().rev().find(|(key, _)| path.starts_with(key)).map(|(key, _)| key.clone());
+        assert_eq!(tree.longest_prefix(&path).expect("sound").map(|(key, _)| key), longest, "{path:?}");
+        assert_listing(tree, model, &path);
+    }
+}
+
+/// Lists the directory of a path by hand and by `list`, from both ends.
+fn assert_listing(tree: &Tree, model: &Model, path: &[u8]) {
+    let prefix = &path[..path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1)];
+    let mut expected: Vec<Vec<u8>> = Vec::new();
+    for key in model.keys().filter(|key| key.starts_with(prefix)) {
+        let end = key[prefix.len()..].iter().position(|&byte| byte == b'/');
+        let name = end.map_or(key.clone(), |end| key[..prefix.len() + end + 1].to_vec());
+        if expected.last() != Some(&name) {
+            expected.push(name);
+        }
+    }
+    let found: Vec<_> = tree.list(prefix).map(|entry| entry.expect("sound").name().to_vec()).collect();
+    assert_eq!(found, expected, "{prefix:?}");
+    let mut back: Vec<_> = tree.list(prefix).rev().map(|entry| entry.expect("sound").name().to_vec()).collect();
+    back.reverse();
+    assert_eq!(back, expected, "{prefix:?} backward");
+    if let Some(name) = expected.first() {
+        let rest: Vec<_> =
+            tree.list(prefix).start_after(name).map(|entry| entry.expect("sound").name().to_vec()).collect();
+        assert_eq!(rest, expected[1..]);
+    }
+}
+
+fn run(seed: u64, operations: usize) {
+    let db = Db::with_shape(TINY);
+    let tree = db.tree("t").expect("made");
+    let mut model = Model::new();
+    let mut random = Random(seed);
+    for step in 1..=operations {
+        // Seasons of growth and of decay, so that everything is joined again.
+        let removing = (step / (operations / 4).max(1)) % 2 == 1;
+        let key = random_key(&mut random);
+        let known = model.range(key.clone()..).next().map(|(key, _)| key.clone());
+        if random.below(10) < if removing { 8 } else { 2 } {
+            let key = known.unwrap_or(key);
+            assert_eq!(tree.remove(&key).expect("sound").is_some(), model.remove(&key).is_some());
+        } else if random.below(10) == 0
+            && let Some(from) = known
+        {
+            if model.contains_key(&key) {
+                assert!(tree.rename(&from, &key).is_err() || from == key);
+            } else {
+                tree.rename(&from, &key).expect("sound").expect("is there");
+                let value = model.remove(&from).expect("is there");
+                model.insert(key, value);
+            }
+        } else {
+            let value = vec![step as u8; random.below(60)];
+            tree.put(&key, &value).expect("sound");
+            model.insert(key, value);
+        }
+        let probe = random_key(&mut random);
+        assert_eq!(tree.get(&probe).expect("sound").as_deref(), model.get(&probe).map(|v| &v[..]));
+        if step % (operations / 20).max(1) == 0 {
+            assert_same(&db, &tree, &model, &mut random);
+        }
+    }
+    let copy = Db::from_image(db.image().expect("writes")).expect("sound");
+    assert_same(&copy, &copy.tree("t").expect("there"), &model, &mut random);
+    for key in model.keys() {
+        tree.remove(key).expect("sound");
+    }
+    model.clear();
+    assert_same(&db, &tree, &model, &mut random);
+}
+
+#[test]
+fn tiny_blobs_agree_with_a_sorted_map() {
+    let (seeds, operations) = if cfg!(miri) { (1, 80) } else { (8, 6_000) };
+    for seed in 0..seeds {
+        run(seed, operations);
+    }
+}
+
+#[test]
+fn routers_grow_levels_and_lose_them_again() {
+    let db = Db::with_shape(TINY);
+    let tree = db.tree("t").expect("made");
+    let count = if cfg!(miri) { 60 } else { 4_000 };
+    let key = |i: usize| format!("{:05}/name", i * 7919 % count);
+    for i in 0..count {
+        tree.put(key(i), [7; 20]).expect("sound");
+    }
+    if !cfg!(miri) {
+        assert!(db.stats().hops >= 3, "{:?}", db.stats());
+    }
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    for i in 0..count {
+        assert!(tree.remove(key(i)).expect("sound").is_some());
+    }
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    let stats = db.stats();
+    assert!(stats.hops <= 1 && stats.range_blobs <= 2, "{stats:?}");
+}
+
+#[test]
+fn ascending_and_descending_writes_fill_their_blobs() {
+    for ascending in [true, false] {
+        let db = Db::with_shape(Shape { range_words: 4_000, router_children: usize::MAX });
+        let tree = db.tree("t").expect("made");
+        let count = if cfg!(miri) { 200 } else { 20_000 };
+        for i in 0..count {
+            let i = if ascending { i } else { count - i };
+            tree.put(format!("dir/{i:06}"), [7; 20]).expect("sound");
+        }
+        assert_eq!(db.check().expect("checks").problems, vec![]);
+        if !cfg!(miri) {
+            let stats = db.stats();
+            let fill = stats.live_bytes as f64 / (f64::from(stats.range_blobs) * 4_000.0 * 8.0);
+            assert!(fill > if ascending { 0.9 } else { 0.6 }, "fill {fill} {stats:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Listing a directory: its keys, and each directory below it once.
+
+#![forbid(unsafe_code)]
+
+use crate::art::cursor::Direction;
+use crate::error::Result;
+use crate::scan::Scan;
+use crate::tree::TREE_ID_BYTES;
+use crate::value::{Value, Version};
+
+/// What separates directories unless told otherwise.
+const DELIMITER: u8 = b'/';
+
+/// One child of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A key directly in the directory.
+    Key {
+        /// The whole key.
+        key: Vec<u8>,
+        /// Its value.
+        value: Value,
+        /// The number of the write that the value comes from.
+        version: Version,
+    },
+    /// A directory: all keys that begin with this, delimiter included.
+    Prefix(Vec<u8>),
+}
+
+impl Entry {
+    /// The key, or the prefix.
+    ///
+    /// ```
+    /// assert_eq!(spinney::Entry::Prefix(b"a/".to_vec()).name(), b"a/");
+    /// ```
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Entry::Key { key, .. } => key,
+            Entry::Prefix(prefix) => prefix,
+        }
+    }
+
+    /// Whether this is a directory.
+    pub fn is_prefix(&self) -> bool {
+        matches!(self, Entry::Prefix(_))
+    }
+}
+
+/// A child that is lent from the iterator's buffers until its next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryRefKind<'a> {
+    /// A key directly in the directory, and its value.
+    Key(&'a [u8], &'a [u8]),
+    /// A directory.
+    Prefix(&'a [u8]),
+}
+
+/// The children of a directory in order, from both ends; made by [`Tree::list`](crate::Tree::list).
+///
+/// What [`Scan`] says about running beside writers holds here too.
+#[derive(Debug)]
+pub struct List {
+    scan: Scan,
+    prefix_len: usize,
+    delimiter: u8,
+    left: usize,
+    /// The directory that each end has handed out last; the other end must not hand it out again.
+    front_prefix: Option<Vec<u8>>,
+    back_prefix: Option<Vec<u8>>,
+}
+
+/// What a step found: a directory of this length (tree id included), or a key with this version.
+enum Child {
+    Prefix(usize),
+    Key(u64),
+}
+
+impl List {
+    pub(crate) fn new(scan: Scan, prefix_len: usize) -> Self {
+        let (front_prefix, back_prefix) = (None, None);
+        List { scan, prefix_len, delimiter: DELIMITER, left: usize::MAX, front_prefix, back_prefix }
+    }
+
+    /// Another byte than `/` between directories. Call it before the first step.
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// Only children above this key or directory. Call it before the first step.
+    ///
+    /// Give it the name of the last child of one page to get the next page:
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let first = files.list("").next().expect("three children")?;
+    /// assert_eq!(first.name(), b"a/");
+    /// let second = files.list("").start_after(first.name()).limit(1).next().expect("two more")?;
+    /// assert_eq!(second.name(), b"b/");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_after(mut self, name: impl AsRef<[u8]>) -> Self {
+        let name = name.as_ref();
+        let is_directory =
+            name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
+        // Behind a directory comes what is not in it.
+        self.scan = if is_directory { self.scan.start_behind(name) } else { self.scan.start_after(name) };
+        self
+    }
+
+    /// At most `count` children.
+    pub fn limit(mut self, count: usize) -> Self {
+        self.left = count;
+        self
+    }
+
+    /// The next child, lent until the next step: no allocation.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::EntryRefKind::{Key, Prefix};
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a/1", "")?;
+    /// files.put("b", "value")?;
+    /// let mut list = files.list("");
+    /// assert_eq!(list.next_ref()?, Some(Prefix(b"a/")));
+    /// assert_eq!(list.next_ref()?, Some(Key(b"b", b"value")));
+    /// assert_eq!(list.next_ref()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_ref(&mut self) -> Result<Option<EntryRefKind<'_>>> {
+        let child = self.step(Direction::Forward)?;
+        let key = self.scan.key(Direction::Forward);
+        Ok(child.map(|child| match child {
+            Child::Prefix(len) => EntryRefKind::Prefix(&key[..len - TREE_ID_BYTES]),
+            Child::Key(_) => EntryRefKind::Key(key, self.scan.value()),
+        }))
+    }
+
+    fn step(&mut self, direction: Direction) -> Result<Option<Child>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let Some(version) = self.scan.step(direction, true)? else {
+            self.left = 0;
+            return Ok(None);
+        };
+        let key = self.scan.key(direction);
+        let in_directory = self.prefix_len - TREE_ID_BYTES;
+        let end = key[in_directory..].iter().position(|&byte| byte == self.delimiter);
+        let Some(end) = end else {
+            self.left -= 1;
+            return Ok(Some(Child::Key(version)));
+        };
+        let len = in_directory + end + 1;
+        let (own, other) = match direction {
+            Direction::Forward => (&mut self.front_prefix, &self.back_prefix),
+            Direction::Backward => (&mut self.back_prefix, &self.front_prefix),
+        };
+        if other.as_deref() == Some(&key[..len]) {
+            // The other end has handed this directory out, and all beyond it.
+            self.left = 0;
+            return Ok(None);
+        }
+        let own = own.get_or_insert_default();
+        own.clear();
+        own.extend_from_slice(&key[..len]);
+        self.scan.skip_subtree(direction, TREE_ID_BYTES + len);
+        self.left -= 1;
+        Ok(Some(Child::Prefix(TREE_ID_BYTES + len)))
+    }
+
+    fn owned(&mut self, direction: Direction) -> Option<Result<Entry>> {
+        let child = match self.step(direction) {
+            Ok(child) => child?,
+            Err(error) => return Some(Err(error)),
+        };
+        let key = self.scan.key(direction);
+        Some(Ok(match child {
+            Child::Prefix(len) => Entry::Prefix(key[..len - TREE_ID_BYTES].to_vec()),
+            Child::Key(version) => Entry::Key {
+                key: key.to_vec(),
+                value: Value::new(self.scan.value().to_vec(), version),
+                version: Version::from_number(version),
+            },
+        }))
+    }
+}
+
+impl Iterator for List {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Forward)
+    }
+}
+
+impl DoubleEndedIterator for List {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Backward)
+    }
+}
+
+impl std::iter::FusedIterator for List {}

@@ -1,0 +1,283 @@
+//! Iterators over keys and values in order.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::art::cursor::Direction;
+use crate::error::Result;
+use crate::forest::Forest;
+use crate::forest::scan::{Side, successor};
+use crate::tree::{Pair, TREE_ID_BYTES};
+use crate::value::{Value, Version};
+
+/// An entry that is lent from the iterator's own buffers until its next step.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryRef<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    version: u64,
+}
+
+impl<'a> EntryRef<'a> {
+    /// The key.
+    pub fn key(&self) -> &'a [u8] {
+        self.key
+    }
+
+    /// The value.
+    pub fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// The number of the write that the value comes from.
+    pub fn version(&self) -> Version {
+        Version::from_number(self.version)
+    }
+}
+
+/// Keys and values in order, from both ends; made by [`Tree::scan`](crate::Tree::scan) and
+/// [`Tree::range`](crate::Tree::range).
+///
+/// It runs beside writers. A key that is there from the first step to the last appears exactly once, in
+/// order; one that comes or goes meanwhile may appear or not. After an error the iterator ends.
+///
+/// As an [`Iterator`] it gives owned keys and values. [`Scan::next_ref`] lends them and allocates nothing:
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let files = spinney::Db::memory().tree("files")?;
+/// files.put("a", "1")?;
+/// files.put("b", "22")?;
+/// let mut bytes = 0;
+/// let mut scan = files.scan("");
+/// while let Some(entry) = scan.next_ref()? {
+///     bytes += entry.key().len() + entry.value().len();
+/// }
+/// assert_eq!(bytes, 5);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Scan {
+    forest: Arc<Forest>,
+    start: Vec<u8>,
+    end: Vec<u8>,
+    front: Option<Side>,
+    back: Option<Side>,
+    value: Vec<u8>,
+    left: usize,
+    failed: bool,
+}
+
+impl Scan {
+    pub(crate) fn new(forest: Arc<Forest>, start: Vec<u8>, end: Vec<u8>) -> Self {
+        let value = Vec::new();
+        Scan { forest, start, end, front: None, back: None, value, left: usize::MAX, failed: false }
+    }
+
+    /// Only keys above `key`. Call it before the first step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let page: Vec<_> = files.scan("").keys().start_after("a").limit(1).collect::<spinney::Result<_>>()?;
+    /// assert_eq!(page, [b"b"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_after(mut self, key: impl AsRef<[u8]>) -> Self {
+        let mut start = self.start[..TREE_ID_BYTES].to_vec();
+        start.extend_from_slice(key.as_ref());
+        start.push(0);
+        self.start = start.max(self.start);
+        self
+    }
+
+    /// Only keys behind all that begin with `prefix`.
+    pub(crate) fn start_behind(mut self, prefix: &[u8]) -> Self {
+        let mut start = self.start[..TREE_ID_BYTES].to_vec();
+        start.extend_from_slice(prefix);
+        self.start = successor(&start).unwrap_or_else(|| self.end.clone()).max(self.start);
+        self
+    }
+
+    /// At most `count` entries, from both ends together.
+    pub fn limit(mut self, count: usize) -> Self {
+        self.left = count;
+        self
+    }
+
+    /// Keys alone, without reading values.
+    pub fn keys(self) -> Keys {
+        Keys { scan: self }
+    }
+
+    /// The next entry, lent until the next step.
+    #[inline]
+    pub fn next_ref(&mut self) -> Result<Option<EntryRef<'_>>> {
+        let version = self.step(Direction::Forward, true)?;
+        Ok(version.map(|version| self.lend(Direction::Forward, version)))
+    }
+
+    /// The next entry from the end, lent until the next step.
+    pub fn next_back_ref(&mut self) -> Result<Option<EntryRef<'_>>> {
+        let version = self.step(Direction::Backward, true)?;
+        Ok(version.map(|version| self.lend(Direction::Backward, version)))
+    }
+
+    fn lend(&self, direction: Direction, version: u64) -> EntryRef<'_> {
+        EntryRef { key: self.key(direction), value: &self.value, version }
+    }
+
+    /// The value of the last step.
+    pub(crate) fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The key of the last step from one end, without the tree id.
+    pub(crate) fn key(&self, direction: Direction) -> &[u8] {
+        let side = match direction {
+            Direction::Forward => &self.front,
+            Direction::Backward => &self.back,
+        };
+        side.as_ref().and_then(|side| side.key().get(TREE_ID_BYTES..)).unwrap_or_default()
+    }
+
+    /// One step from one end; stops where the two ends meet.
+    #[inline]
+    pub(crate) fn step(&mut self, direction: Direction, with_value: bool) -> Result<Option<u64>> {
+        if self.left == 0 || self.failed {
+            return Ok(None);
+        }
+        let (side, other) = match direction {
+            Direction::Forward => (&mut self.front, &self.back),
+            Direction::Backward => (&mut self.back, &self.front),
+        };
+        let side = side.get_or_insert_with(|| Side::new(direction, self.start.clone(), self.end.clone()));
+        let value = if with_value { Some(&mut self.value) } else { None };
+        let stepped = match side.step(&self.forest, value) {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                self.failed = true;
+                return Err(error);
+            }
+        };
+        let met = other.as_ref().filter(|other| other.has_key()).is_some_and(|other| match direction {
+            Direction::Forward => side.key() >= other.key(),
+            Direction::Backward => side.key() <= other.key(),
+        });
+        if stepped.is_none() || met {
+            self.left = 0;
+            return Ok(None);
+        }
+        self.left -= 1;
+        Ok(stepped)
+    }
+
+    /// Passes over everything that shares the first `len` bytes (tree id included) of the last key.
+    pub(crate) fn skip_subtree(&mut self, direction: Direction, len: usize) {
+        let side = match direction {
+            Direction::Forward => &mut self.front,
+            Direction::Backward => &mut self.back,
+        };
+        if let Some(side) = side {
+            side.skip_subtree(len);
+        }
+    }
+
+    fn owned(&mut self, direction: Direction) -> Option<Result<Pair>> {
+        match self.step(direction, true) {
+            Ok(Some(version)) => {
+                let value = Value::new(self.value.clone(), version);
+                Some(Ok((self.key(direction).to_vec(), value)))
+            }
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Pair>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Forward)
+    }
+}
+
+impl DoubleEndedIterator for Scan {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Backward)
+    }
+}
+
+impl std::iter::FusedIterator for Scan {}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan").finish_non_exhaustive()
+    }
+}
+
+/// Keys in order, from both ends; made by [`Scan::keys`].
+#[derive(Debug)]
+pub struct Keys {
+    scan: Scan,
+}
+
+impl Keys {
+    /// Only keys above `key`. Call it before the first step.
+    pub fn start_after(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.scan = self.scan.start_after(key);
+        self
+    }
+
+    /// At most `count` keys, from both ends together.
+    pub fn limit(mut self, count: usize) -> Self {
+        self.scan = self.scan.limit(count);
+        self
+    }
+
+    /// The next key, lent until the next step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// let mut keys = files.scan("").keys();
+    /// assert_eq!(keys.next_ref()?, Some(&b"a"[..]));
+    /// assert_eq!(keys.next_ref()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_ref(&mut self) -> Result<Option<&[u8]>> {
+        let stepped = self.scan.step(Direction::Forward, false)?;
+        Ok(stepped.map(|_| self.scan.key(Direction::Forward)))
+    }
+
+    fn owned(&mut self, direction: Direction) -> Option<Result<Vec<u8>>> {
+        match self.scan.step(direction, false) {
+            Ok(stepped) => stepped.map(|_| Ok(self.scan.key(direction).to_vec())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Forward)
+    }
+}
+
+impl DoubleEndedIterator for Keys {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.owned(Direction::Backward)
+    }
+}
+
+impl std::iter::FusedIterator for Keys {}

@@ -1,0 +1,90 @@
+//! Which blob ids are in use. The smallest free one is taken first, so that equal workloads give equal
+//! files and the end of a file can be given back.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+
+use super::superblock::is_directory_blob;
+
+struct State {
+    /// All ids from here on are unused.
+    end: u32,
+    /// Unused ids below `end`.
+    free: BTreeSet<u32>,
+}
+
+/// The ids of one database.
+pub(crate) struct Ids(Mutex<State>);
+
+impl Ids {
+    pub(crate) fn new() -> Self {
+        Ids(Mutex::new(State { end: 1, free: BTreeSet::new() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn allocate(&self) -> u32 {
+        let mut state = self.state();
+        if let Some(id) = state.free.pop_first() {
+            return id;
+        }
+        while is_directory_blob(state.end) {
+            state.end += 1;
+        }
+        state.end += 1;
+        state.end - 1
+    }
+
+    pub(crate) fn free(&self, id: u32) {
+        let mut state = self.state();
+        state.free.insert(id);
+        while let Some(last) = state.end.checked_sub(1).filter(|&last| last > 0) {
+            if !state.free.remove(&last) && !is_directory_blob(last) {
+                break;
+            }
+            state.end = last;
+        }
+    }
+
+    /// Sets the state that a directory describes.
+    pub(crate) fn restore(&self, end: u32, free: BTreeSet<u32>) {
+        *self.state() = State { end, free };
+    }
+
+    /// One past the highest id in use, and whether each id below it is in use.
+    pub(crate) fn in_use(&self) -> (u32, BTreeSet<u32>) {
+        let state = self.state();
+        (state.end, state.free.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::superblock::DIRECTORY_SLOTS;
+
+    #[test]
+    fn the_smallest_free_id_comes_first_and_the_end_shrinks() {
+        let ids = Ids::new();
+        assert_eq!((0..5).map(|_| ids.allocate()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        ids.free(4);
+        ids.free(2);
+        assert_eq!(ids.allocate(), 2);
+        ids.free(5);
+        assert_eq!(ids.in_use(), (4, BTreeSet::new()));
+        assert_eq!(ids.allocate(), 4);
+    }
+
+    #[test]
+    fn ids_of_directory_blobs_are_passed_over() {
+        let ids = Ids::new();
+        ids.restore(DIRECTORY_SLOTS - 1, BTreeSet::new());
+        assert_eq!(ids.allocate(), DIRECTORY_SLOTS);
+        ids.free(DIRECTORY_SLOTS);
+        assert_eq!(ids.in_use().0, DIRECTORY_SLOTS - 1);
+    }
+}

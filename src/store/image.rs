@@ -1,0 +1,168 @@
+//! A whole data area written from frames, and frames loaded from one: the image of a database.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use super::superblock::{Superblock, directory_slot, is_directory_blob, set_word, word};
+use super::{ROOT_BLOB, Store};
+use crate::backend::{Area, Backend, ReadOp, WriteOp};
+use crate::blob::checksum;
+use crate::blob::header::{self, BlobKind};
+use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, Words};
+use crate::error::{Error, Result};
+use crate::store::frames::{Frame, Frames};
+
+/// The one generation of an image: it is written once, as a whole.
+const IMAGE_GENERATION: u64 = 1;
+
+/// Bytes of one directory blob, or of blob 0.
+type DirectoryBlob = (u32, Vec<u8>);
+
+/// Writes every blob, the directory and the superblock. The caller holds the gate alone.
+pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) -> Result<()> {
+    let (end, unused) = store.ids.in_use();
+    backend.set_len(Area::Data, u64::from(end) * BLOB_BYTES as u64)?;
+    let mut directory: Vec<DirectoryBlob> =
+        (0..end).filter(|&id| id == 0 || is_directory_blob(id)).map(|id| (id, vec![0; BLOB_BYTES])).collect();
+    let mut buffer = backend.buffers().lease_blocking();
+    for id in (1..end).filter(|&id| !is_directory_blob(id)) {
+        let Some(frame) = store.frames.get(id).filter(|_| !unused.contains(&id)) else { continue };
+        copy_out(frame.words, &mut buffer);
+        set_word(&mut buffer, 2, IMAGE_GENERATION);
+        let checksum = checksum::seal(&mut buffer);
+        enter(&mut directory, id, checksum);
+        write_blob(backend, id, &buffer)?;
+    }
+    // From the last to the first: the checksum of each goes into one before it.
+    for index in (1..directory.len()).rev() {
+        let (id, mut bytes) = std::mem::take(&mut directory[index]);
+        set_word(&mut bytes, 0, header::MAGIC);
+        set_word(&mut bytes, 1, u64::from(id) | ((BlobKind::Directory as u64) << 32));
+        set_word(&mut bytes, 2, IMAGE_GENERATION);
+        let checksum = checksum::seal(&mut bytes);
+        enter(&mut directory, id, checksum);
+        buffer.copy_from_slice(&bytes);
+        write_blob(backend, id, &buffer)?;
+    }
+    let superblock = Superblock {
+        generation: IMAGE_GENERATION,
+        database_id: store.database_id,
+        log_position: 0,
+        next_seq: store.last_seq() + 1,
+        incarnation: 0,
+        unused_is_zero: true,
+        log_id: 0,
+        blobs: end,
+        next_tree: store.next_tree.load(std::sync::atomic::Ordering::Relaxed),
+        key_bytes_max,
+    };
+    let (_, mut bytes) = std::mem::take(&mut directory[0]);
+    superblock.seal(&mut bytes);
+    buffer.copy_from_slice(&bytes);
+    write_blob(backend, 0, &buffer)?;
+    Ok(backend.sync(Area::Data)?)
+}
+
+fn enter(directory: &mut [DirectoryBlob], id: u32, checksum: u64) {
+    let (blob, at) = directory_slot(id);
+    for (_, bytes) in directory.iter_mut().filter(|(id, bytes)| *id == blob && !bytes.is_empty()) {
+        set_word(bytes, at, checksum);
+    }
+}
+
+fn write_blob(backend: &dyn Backend, id: u32, bytes: &[u8]) -> Result<()> {
+    let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
+    Ok(backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: bytes }])?)
+}
+
+fn read_blob(backend: &dyn Backend, id: u32, bytes: &mut [u8]) -> Result<()> {
+    let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
+    Ok(backend.read(&mut [ReadOp { area: Area::Data, offset_bytes, buf: bytes }])?)
+}
+
+fn copy_out(words: Words<'_>, bytes: &mut [u8]) {
+    for (at, chunk) in bytes.chunks_exact_mut(8).enumerate() {
+        chunk.copy_from_slice(&words.load(at as u16).to_le_bytes());
+    }
+}
+
+fn copy_in(words: Words<'_>, bytes: &[u8]) {
+    for (at, chunk) in bytes.chunks_exact(8).enumerate().take(BLOB_WORDS) {
+        words.store(at as u16, chunk.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
+    }
+}
+
+/// Loads and verifies a whole data area.
+pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
+    let found_bytes = backend.len(Area::Data)?;
+    if found_bytes < BLOB_BYTES as u64 {
+        return Err(Error::NotSpinney { reason: "it is shorter than one blob of 512 KiB" });
+    }
+    let mut buffer = backend.buffers().lease_blocking();
+    read_blob(backend, 0, &mut buffer)?;
+    let superblock = Superblock::open(&buffer)?;
+    let expected_bytes = u64::from(superblock.blobs) * BLOB_BYTES as u64;
+    if found_bytes != expected_bytes {
+        return Err(Error::Truncated { found_bytes, expected_bytes });
+    }
+    let mut directory = vec![(0, buffer.to_vec())];
+    let store = Store::new(Frames::new(), superblock.database_id);
+    let mut unused = BTreeSet::new();
+    for id in 1..superblock.blobs {
+        let (directory_id, at) = directory_slot(id);
+        let listed = directory.iter().find(|(id, _)| *id == directory_id);
+        let Some(expected) = listed.map(|(_, bytes)| word(bytes, at)) else {
+            return Err(Error::corrupt(id, "its directory blob is missing"));
+        };
+        read_blob(backend, id, &mut buffer)?;
+        if expected == 0 {
+            check_unused(id, &buffer, &superblock)?;
+            unused.insert(id);
+            continue;
+        }
+        if let Some(page) = checksum::first_damaged_page(&buffer, expected) {
+            return Err(Error::Corrupt { blob: id, page: page as u32, reason: "page checksum" });
+        }
+        if is_directory_blob(id) {
+            directory.push((id, buffer.to_vec()));
+        } else {
+            load(store.frames.commit(id)?, &buffer)?;
+        }
+    }
+    if superblock.blobs <= ROOT_BLOB || unused.contains(&ROOT_BLOB) {
+        return Err(Error::corrupt(ROOT_BLOB, "the root blob is missing"));
+    }
+    unused.retain(|&id| !is_directory_blob(id));
+    store.ids.restore(superblock.blobs, unused);
+    store.set_last_seq(superblock.next_seq.saturating_sub(1));
+    store.next_tree.store(superblock.next_tree, std::sync::atomic::Ordering::Relaxed);
+    Ok(store)
+}
+
+/// Blobs that are not in use must be zero in an image: so every bit of it is covered by something.
+fn check_unused(id: u32, bytes: &[u8], superblock: &Superblock) -> Result<()> {
+    match bytes.iter().position(|&byte| byte != 0) {
+        Some(at) if superblock.unused_is_zero => {
+            let page = (at / checksum::PAGE_BYTES) as u32;
+            Err(Error::Corrupt { blob: id, page, reason: "an unused blob is not zero" })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn load(frame: Frame<'_>, bytes: &[u8]) -> Result<()> {
+    copy_in(frame.words, bytes);
+    let kind = header::kind(frame.words);
+    if header::magic(frame.words) != header::MAGIC || header::id(frame.words) != frame.id {
+        return Err(Error::corrupt(frame.id, "the header names another blob"));
+    }
+    if !matches!(kind, Some(BlobKind::Range | BlobKind::Router)) {
+        return Err(Error::corrupt(frame.id, "a blob of unknown kind"));
+    }
+    // Generation and checksums say where the bytes came from; the frame starts without them.
+    header::set_generation(frame.words, 0);
+    frame.words.zero(header::CHECKSUMS_AT, header::BLOB_PAGES);
+    frame.refresh_root();
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Private frames in which blobs are built before they are copied to their place.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use crate::blob::words::{BLOB_WORDS, BlobWords};
+use crate::blob::{Words, header, replace};
+
+/// Frames that are kept for the next structure change.
+const KEPT_MAX: usize = 4;
+
+/// A pool of zeroed frames.
+pub(crate) struct Scratches(Mutex<Vec<Box<BlobWords>>>);
+
+/// A zeroed frame; goes back to the pool, zeroed again, when dropped.
+pub(crate) struct Scratch<'a> {
+    pool: &'a Scratches,
+    words: Option<Box<BlobWords>>,
+}
+
+impl Scratches {
+    pub(crate) fn new() -> Self {
+        Scratches(Mutex::new(Vec::new()))
+    }
+
+    pub(crate) fn take(&self) -> Scratch<'_> {
+        let kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        Scratch { pool: self, words: Some(kept.unwrap_or_else(zeroed_words)) }
+    }
+}
+
+impl Scratch<'_> {
+    pub(crate) fn words(&self) -> Words<'_> {
+        match &self.words {
+            Some(words) => Words::new(words),
+            None => unreachable!("only drop takes the words"),
+        }
+    }
+
+    /// Zeroes the frame for another attempt.
+    pub(crate) fn clear(&self) {
+        if header::magic(self.words()) == header::MAGIC {
+            replace::clear(self.words());
+        }
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        self.clear();
+        let mut kept = self.pool.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if kept.len() < KEPT_MAX {
+            kept.extend(self.words.take());
+        }
+    }
+}
+
+/// One blob of zeros on the heap, without passing over the stack.
+pub(crate) fn zeroed_words() -> Box<BlobWords> {
+    let words: Box<[AtomicU64]> = (0..BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
+    match words.try_into() {
+        Ok(words) => words,
+        Err(_) => unreachable!("the length is that of a blob"),
+    }
+}

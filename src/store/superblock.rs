@@ -1,0 +1,233 @@
+//! Blob 0: the superblock in two identical pages, and the directory with one checksum word per blob.
+//!
+//! ```text
+//! page 0, 1   superblock
+//!   word 0        magic "SPINNEY" + format version
+//!   word 1        blob id 0 | kind 3 (directory) in byte 4
+//!   word 2        generation
+//!   word 3, 4     database id
+//!   word 5        log position up to which all is in the blobs
+//!   word 6        seq of the next write
+//!   word 7        incarnation u32 | flags u32 (bit 0: unused blobs are all zero)
+//!   word 8        log id, 0 = closed cleanly
+//!   word 9        blobs in the data area u32 | id of the next tree u32
+//!   word 10       no key is longer than this
+//!   word 130..255 checksums of the pages 2..127
+//!   word 511      checksum of this page's first 511 words
+//! page 2..127  directory words of the blobs 0..64511: 0 = unused, else the checksum of page 0
+//! ```
+//!
+//! Further directory blobs stand at fixed ids, each the last one that the directory before it covers. They
+//! are blobs of kind 3 like any other, with 65,024 directory words from page 1 on.
+
+#![forbid(unsafe_code)]
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::blob::checksum::{self, PAGE_BYTES};
+use crate::blob::header::{BLOB_PAGES, BlobKind, FORMAT_VERSION, MAGIC, MAGIC_MASK};
+use crate::error::{Error, Result};
+
+const SUPERBLOCK_PAGES: usize = 2;
+const PAGE_WORDS: u32 = 512;
+
+/// Blobs that the directory in blob 0 covers.
+pub(crate) const DIRECTORY_SLOTS: u32 = (BLOB_PAGES - SUPERBLOCK_PAGES) as u32 * PAGE_WORDS;
+/// Blobs that each further directory blob covers.
+const FURTHER_SLOTS: u32 = (BLOB_PAGES - 1) as u32 * PAGE_WORDS;
+const FIRST_FURTHER_DIRECTORY: u32 = DIRECTORY_SLOTS - 1;
+
+const PAGE_CHECKSUMS_AT: usize = 128;
+const OWN_CHECKSUM_AT: usize = 511;
+
+/// The flag of images: unused blobs were written as zeros, and are checked to be.
+const FLAG_UNUSED_IS_ZERO: u32 = 1;
+
+const _: () = assert!(DIRECTORY_SLOTS == 64_512 && FURTHER_SLOTS == 65_024);
+
+/// Whether the id belongs to a further directory blob.
+pub(crate) fn is_directory_blob(id: u32) -> bool {
+    id >= FIRST_FURTHER_DIRECTORY && (id - FIRST_FURTHER_DIRECTORY) % FURTHER_SLOTS == 0
+}
+
+/// The blob and the word in it that hold the directory word of blob `id`.
+pub(crate) fn directory_slot(id: u32) -> (u32, usize) {
+    if id < DIRECTORY_SLOTS {
+        return (0, (SUPERBLOCK_PAGES as u32 * PAGE_WORDS + id) as usize);
+    }
+    let nth = (id - DIRECTORY_SLOTS) / FURTHER_SLOTS;
+    let slot = (id - DIRECTORY_SLOTS) % FURTHER_SLOTS;
+    (FIRST_FURTHER_DIRECTORY + nth * FURTHER_SLOTS, (PAGE_WORDS + slot) as usize)
+}
+
+/// What the superblock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) generation: u64,
+    pub(crate) database_id: u128,
+    pub(crate) log_position: u64,
+    pub(crate) next_seq: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) unused_is_zero: bool,
+    pub(crate) log_id: u64,
+    pub(crate) blobs: u32,
+    pub(crate) next_tree: u32,
+    pub(crate) key_bytes_max: u32,
+}
+
+pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes[at * 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+pub(crate) fn set_word(bytes: &mut [u8], at: usize, word: u64) {
+    bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
+}
+
+impl Superblock {
+    /// Fills in both superblock pages of blob 0, whose directory pages are complete.
+    pub(crate) fn seal(&self, blob: &mut [u8]) {
+        let mut page = [0; PAGE_BYTES];
+        set_word(&mut page, 0, MAGIC);
+        set_word(&mut page, 1, (BlobKind::Directory as u64) << 32);
+        set_word(&mut page, 2, self.generation);
+        set_word(&mut page, 3, self.database_id as u64);
+        set_word(&mut page, 4, (self.database_id >> 64) as u64);
+        set_word(&mut page, 5, self.log_position);
+        set_word(&mut page, 6, self.next_seq);
+        let flags = if self.unused_is_zero { FLAG_UNUSED_IS_ZERO } else { 0 };
+        set_word(&mut page, 7, u64::from(self.incarnation) | (u64::from(flags) << 32));
+        set_word(&mut page, 8, self.log_id);
+        set_word(&mut page, 9, u64::from(self.blobs) | (u64::from(self.next_tree) << 32));
+        set_word(&mut page, 10, u64::from(self.key_bytes_max));
+        for directory_page in SUPERBLOCK_PAGES..BLOB_PAGES {
+            let bytes = &blob[directory_page * PAGE_BYTES..(directory_page + 1) * PAGE_BYTES];
+            set_word(&mut page, PAGE_CHECKSUMS_AT + directory_page, checksum::of_page(bytes));
+        }
+        let own = xxh3_64(&page[..OWN_CHECKSUM_AT * 8]);
+        set_word(&mut page, OWN_CHECKSUM_AT, own);
+        blob[..PAGE_BYTES].copy_from_slice(&page);
+        blob[PAGE_BYTES..2 * PAGE_BYTES].copy_from_slice(&page);
+    }
+
+    /// Reads and verifies all of blob 0.
+    pub(crate) fn open(blob: &[u8]) -> Result<Superblock> {
+        let (first, second) = (&blob[..PAGE_BYTES], &blob[PAGE_BYTES..2 * PAGE_BYTES]);
+        let sound = [is_sound(first), is_sound(second)];
+        if sound == [false, false] {
+            return Err(what_else_it_is(first, second));
+        }
+        if let Some(page) = sound.iter().position(|sound| !sound) {
+            return Err(damaged(page, "superblock checksum"));
+        }
+        if first != second {
+            return Err(damaged(1, "the two superblocks differ"));
+        }
+        for page in SUPERBLOCK_PAGES..BLOB_PAGES {
+            let bytes = &blob[page * PAGE_BYTES..(page + 1) * PAGE_BYTES];
+            if checksum::of_page(bytes) != word(first, PAGE_CHECKSUMS_AT + page) {
+                return Err(damaged(page, "directory checksum"));
+            }
+        }
+        Ok(Superblock::decode(first))
+    }
+
+    fn decode(page: &[u8]) -> Superblock {
+        Superblock {
+            generation: word(page, 2),
+            database_id: u128::from(word(page, 3)) | (u128::from(word(page, 4)) << 64),
+            log_position: word(page, 5),
+            next_seq: word(page, 6),
+            incarnation: word(page, 7) as u32,
+            unused_is_zero: (word(page, 7) >> 32) as u32 & FLAG_UNUSED_IS_ZERO != 0,
+            log_id: word(page, 8),
+            blobs: word(page, 9) as u32,
+            next_tree: (word(page, 9) >> 32) as u32,
+            key_bytes_max: word(page, 10) as u32,
+        }
+    }
+}
+
+fn is_sound(page: &[u8]) -> bool {
+    word(page, 0) == MAGIC && word(page, OWN_CHECKSUM_AT) == xxh3_64(&page[..OWN_CHECKSUM_AT * 8])
+}
+
+fn damaged(page: usize, reason: &'static str) -> Error {
+    Error::Corrupt { blob: 0, page: page as u32, reason }
+}
+
+/// Names the trouble with a blob 0 that has no sound superblock.
+fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
+    let magic = word(first, 0);
+    let both_agree = magic == word(second, 0);
+    let found = (magic >> 56) as u8;
+    if magic & MAGIC_MASK != MAGIC & MAGIC_MASK {
+        Error::NotSpinney { reason: "it does not begin with the magic bytes" }
+    } else if both_agree && found > FORMAT_VERSION {
+        Error::NewerFormat { found, supported: FORMAT_VERSION }
+    } else {
+        damaged(0, "both superblocks are damaged")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::words::BLOB_BYTES;
+
+    fn sample() -> (Superblock, Vec<u8>) {
+        let superblock = Superblock {
+            generation: 3,
+            database_id: 0x0123_4567_89AB_CDEF_0011_2233_4455_6677,
+            log_position: 4096,
+            next_seq: 99,
+            incarnation: 2,
+            unused_is_zero: true,
+            log_id: 5,
+            blobs: 17,
+            next_tree: 4,
+            key_bytes_max: 100,
+        };
+        let mut blob = vec![0; BLOB_BYTES];
+        set_word(&mut blob, directory_slot(16).1, 77);
+        superblock.seal(&mut blob);
+        (superblock, blob)
+    }
+
+    #[test]
+    fn every_field_comes_back() {
+        let (superblock, blob) = sample();
+        assert_eq!(Superblock::open(&blob).expect("sound"), superblock);
+    }
+
+    #[test]
+    fn any_flipped_bit_of_blob_0_names_its_page() {
+        let (_, mut blob) = sample();
+        for at in (0..BLOB_BYTES).step_by(997).chain(0..80).chain(4096..4176) {
+            blob[at] ^= 1 << (at % 8);
+            match Superblock::open(&blob) {
+                Err(Error::Corrupt { blob: 0, page, .. }) => assert_eq!(page as usize, at / PAGE_BYTES),
+                other => panic!("byte {at}: {other:?}"),
+            }
+            blob[at] ^= 1 << (at % 8);
+        }
+    }
+
+    #[test]
+    fn a_later_version_and_foreign_bytes_are_told_apart() {
+        let (_, mut blob) = sample();
+        blob[7] += 1;
+        blob[PAGE_BYTES + 7] += 1;
+        assert!(matches!(Superblock::open(&blob), Err(Error::NewerFormat { found: 2, .. })));
+        assert!(matches!(Superblock::open(&vec![7; BLOB_BYTES]), Err(Error::NotSpinney { .. })));
+    }
+
+    #[test]
+    fn every_blob_has_one_directory_slot() {
+        assert_eq!(directory_slot(0), (0, 1024));
+        assert_eq!(directory_slot(64_511), (0, 65_535));
+        assert!(is_directory_blob(64_511) && is_directory_blob(64_511 + 65_024));
+        assert_eq!(directory_slot(64_512), (64_511, 512));
+        assert_eq!(directory_slot(64_511 + 65_024), (64_511, 65_535));
+        assert_eq!(directory_slot(64_512 + 65_024), (64_511 + 65_024, 512));
+    }
+}

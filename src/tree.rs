@@ -1,0 +1,323 @@
+//! One tree: an ordered map from paths to values.
+
+#![forbid(unsafe_code)]
+
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use crate::blob::key::KeyBuf;
+use crate::error::{Error, Result};
+use crate::forest::Forest;
+use crate::forest::scan::successor;
+use crate::forest::write::Condition;
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::list::List;
+use crate::scan::Scan;
+use crate::value::{Value, Version};
+
+/// Bytes of the tree id in front of every stored key.
+pub(crate) const TREE_ID_BYTES: usize = 4;
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Value);
+
+/// A handle to one tree. Clone it freely, use it from any thread.
+#[derive(Clone)]
+pub struct Tree {
+    forest: Arc<Forest>,
+    /// The tree id, most significant byte first, so that trees lie one behind the other.
+    id: [u8; TREE_ID_BYTES],
+}
+
+impl Tree {
+    pub(crate) fn new(forest: Arc<Forest>, id: u32) -> Self {
+        Tree { forest, id: id.to_be_bytes() }
+    }
+
+    #[inline]
+    fn key(&self, key: &[u8]) -> Result<KeyBuf> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
+        }
+        Ok(KeyBuf::new(&self.id, key))
+    }
+
+    /// The value of a key.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// assert_eq!(files.get("a/b")?.as_deref(), Some(&b"c"[..]));
+    /// assert!(files.get("a")?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        let mut bytes = Vec::new();
+        let version = self.forest.get(&self.key(key.as_ref())?.key(), &mut bytes)?;
+        Ok(version.map(|version| Value::new(bytes, version)))
+    }
+
+    /// Copies the value of a key into `out`, replacing what was there: no allocation, once `out` is large
+    /// enough. On a miss `out` is empty.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let mut value = Vec::new();
+    /// let version = files.put("a/b", "c")?;
+    /// assert_eq!(files.get_into("a/b", &mut value)?, Some(version));
+    /// assert_eq!(value, b"c");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<Option<Version>> {
+        let version = self.forest.get(&self.key(key.as_ref())?.key(), out)?;
+        if version.is_none() {
+            out.clear();
+        }
+        Ok(version.map(Version::from_number))
+    }
+
+    /// Whether a key is there.
+    #[inline]
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.forest.version_of(&self.key(key.as_ref())?.key())?.is_some())
+    }
+
+    fn put_when(&self, key: &[u8], value: &[u8], condition: Condition) -> Result<Option<Version>> {
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(Error::ValueTooLarge { length_bytes: value.len(), limit_bytes: VALUE_BYTES_MAX });
+        }
+        let version = self.forest.put(&self.key(key)?.key(), value, condition)?;
+        Ok(version.map(Version::from_number))
+    }
+
+    /// Sets the value of a key; returns the version it got.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let first = files.put("a/b", "c")?;
+    /// let second = files.put("a/b", "d")?;
+    /// assert!(second > first);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Version> {
+        let version = self.put_when(key.as_ref(), value.as_ref(), Condition::Always)?;
+        Ok(version.expect("an unconditional write is never refused"))
+    }
+
+    /// Sets the value of a key that is not there yet. None if it is.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// assert!(files.put_if_absent("a", "first")?.is_some());
+    /// assert!(files.put_if_absent("a", "second")?.is_none());
+    /// assert_eq!(&*files.get("a")?.expect("is there"), b"first");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Option<Version>> {
+        self.put_when(key.as_ref(), value.as_ref(), Condition::Absent)
+    }
+
+    /// Sets the value of a key that is there in version `expected`. None if it is not.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let read = files.put("counter", "1")?;
+    /// let written = files.compare_and_put("counter", read, "2")?;
+    /// assert!(written.is_some());
+    /// assert!(files.compare_and_put("counter", read, "3")?.is_none(), "it has changed since");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compare_and_put(
+        &self,
+        key: impl AsRef<[u8]>,
+        expected: Version,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Option<Version>> {
+        self.put_when(key.as_ref(), value.as_ref(), Condition::Version(expected.number()))
+    }
+
+    /// Removes a key. Returns the version of the removal, none if the key was not there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// assert!(files.remove("a/b")?.is_some());
+    /// assert!(files.remove("a/b")?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Version>> {
+        let removed = self.forest.remove(&self.key(key.as_ref())?.key(), Condition::Always)?;
+        Ok(removed.map(Version::from_number))
+    }
+
+    /// Removes a key that is there in version `expected`. None if it is not.
+    pub fn remove_if(&self, key: impl AsRef<[u8]>, expected: Version) -> Result<Option<Version>> {
+        let condition = Condition::Version(expected.number());
+        let removed = self.forest.remove(&self.key(key.as_ref())?.key(), condition)?;
+        Ok(removed.map(Version::from_number))
+    }
+
+    /// Moves a value to another key, in one step. None if there is nothing at `from`; an error if
+    /// something is at `to`.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("draft", "text")?;
+    /// assert!(files.rename("draft", "final")?.is_some());
+    /// assert!(files.get("draft")?.is_none());
+    /// files.put("draft", "more text")?;
+    /// assert!(matches!(files.rename("draft", "final"), Err(spinney::Error::TargetExists)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
+        let (from, to) = (self.key(from.as_ref())?, self.key(to.as_ref())?);
+        Ok(self.forest.rename(&from.key(), &to.key())?.map(Version::from_number))
+    }
+
+    /// All keys that begin with `prefix`, in order.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let keys: Vec<_> = files.scan("a/").keys().collect::<spinney::Result<_>>()?;
+    /// assert_eq!(keys, [b"a/1", b"a/2"]);
+    /// let last = files.scan("").next_back().expect("three keys")?;
+    /// assert_eq!(last.0, b"b/1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scan(&self, prefix: impl AsRef<[u8]>) -> Scan {
+        let mut start = self.id.to_vec();
+        start.extend_from_slice(prefix.as_ref());
+        let end = successor(&start).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]);
+        Scan::new(self.forest.clone(), start, end)
+    }
+
+    /// All keys within bounds, in order.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// assert_eq!(files.range("b"..).count(), 2);
+    /// assert_eq!(files.range("a"..="b").count(), 2);
+    /// assert_eq!(files.range::<&str>(..).rev().count(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Scan {
+        let full = |key: &K| [&self.id, key.as_ref()].concat();
+        let above = |key: &K| [&self.id, key.as_ref(), &[0]].concat();
+        let start = match bounds.start_bound() {
+            Bound::Included(key) => full(key),
+            Bound::Excluded(key) => above(key),
+            Bound::Unbounded => self.id.to_vec(),
+        };
+        let end = match bounds.end_bound() {
+            Bound::Included(key) => above(key),
+            Bound::Excluded(key) => full(key),
+            Bound::Unbounded => successor(&self.id).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]),
+        };
+        Scan::new(self.forest.clone(), start, end)
+    }
+
+    /// The children of a directory: keys directly in it, and the directories below it once each.
+    ///
+    /// The cost is that of the children, however many keys lie below them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::Entry;
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["photos/cover.jpg", "photos/2025/a.jpg", "photos/2025/b.jpg", "photos/2026/c.jpg"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let names: Vec<_> = files
+    ///     .list("photos/")
+    ///     .map(|entry| Ok(entry?.name().to_vec()))
+    ///     .collect::<spinney::Result<_>>()?;
+    /// assert_eq!(names, [&b"photos/2025/"[..], b"photos/2026/", b"photos/cover.jpg"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list(&self, prefix: impl AsRef<[u8]>) -> List {
+        List::new(self.scan(prefix.as_ref()), TREE_ID_BYTES + prefix.as_ref().len())
+    }
+
+    /// The lowest key and its value.
+    pub fn first(&self) -> Result<Option<Pair>> {
+        self.scan("").next().transpose()
+    }
+
+    /// The highest key and its value.
+    pub fn last(&self) -> Result<Option<Pair>> {
+        self.scan("").next_back().transpose()
+    }
+
+    /// Whether the tree holds no key.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.scan("").keys().next().transpose()?.is_none())
+    }
+
+    /// The longest stored key that `path` begins with, and its value: the mount point, the nearest
+    /// ancestor.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("", "root")?;
+    /// files.put("home/", "disk 2")?;
+    /// let (key, value) = files.longest_prefix("home/ada/notes.txt")?.expect("there is a root");
+    /// assert_eq!((&key[..], &value[..]), (&b"home/"[..], &b"disk 2"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn longest_prefix(&self, path: impl AsRef<[u8]>) -> Result<Option<Pair>> {
+        let path = path.as_ref();
+        let key = self.key(path)?;
+        let found = self.forest.longest_prefix(&key.key(), TREE_ID_BYTES)?;
+        Ok(found.map(|(len, value, version)| {
+            (path[..len - TREE_ID_BYTES].to_vec(), Value::new(value, version))
+        }))
+    }
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tree").field("id", &u32::from_be_bytes(self.id)).finish_non_exhaustive()
+    }
+}
+
+/// How many keys are names of trees.
+pub(crate) fn names(forest: &Forest) -> u64 {
+    let end = 1u32.to_be_bytes().to_vec();
+    let start = 0u32.to_be_bytes().to_vec();
+    let mut side = crate::forest::scan::Side::new(crate::art::cursor::Direction::Forward, start, end);
+    let mut count = 0;
+    while let Ok(Some(_)) = side.step(forest, None) {
+        count += 1;
+    }
+    count
+}
