@@ -118,7 +118,9 @@ impl Forest {
                 let frame = self.store.frames.get(child.id)?;
                 children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
             }
-            (children.len() * 4 <= usual * 3).then_some((level, left, children))
+            // A router with a single child goes wherever there is a place: its range has no neighbour.
+            let lonely = lineage.routers[level].children.len() == 1 && children.len() <= usual;
+            (lonely || children.len() * 4 <= usual * 3).then_some((level, left, children))
         })
     }
 
