@@ -7,7 +7,9 @@
 #[non_exhaustive]
 pub enum Error {
     /// The key is longer than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX).
-    #[error("the key has {length_bytes} bytes, the limit is {limit_bytes}: store a shorter path, or a hash of it")]
+    #[error(
+        "the key has {length_bytes} bytes, the limit is {limit_bytes}: store a shorter path, or a hash of it"
+    )]
     KeyTooLong {
         /// Length of the refused key.
         length_bytes: usize,
@@ -51,7 +53,9 @@ pub enum Error {
         supported: u8,
     },
     /// The image or file ends before its last blob.
-    #[error("the database has {found_bytes} bytes and should have {expected_bytes}: it was cut off; restore it")]
+    #[error(
+        "the database has {found_bytes} bytes and should have {expected_bytes}: it was cut off; restore it"
+    )]
     Truncated {
         /// Bytes that are there.
         found_bytes: u64,
@@ -81,7 +85,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn corrupt(blob: u32, reason: &'static str) -> Self {
-        Error::Corrupt { blob, page: 0, reason }
+        Error::Corrupt {
+            blob,
+            page: 0,
+            reason,
+        }
     }
 
     /// A short, stable name of the kind of error, the same on every platform.

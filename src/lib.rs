@@ -52,7 +52,7 @@ pub use check::{CheckReport, Problem};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
-pub use list::{Entry, EntryRefKind, List};
+pub use list::{Entry, List, ListRef};
 pub use scan::{EntryRef, Keys, Scan};
 pub use stats::Stats;
 pub use tree::{Pair, Tree};

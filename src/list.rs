@@ -48,10 +48,17 @@ impl Entry {
 
 /// A child that is lent from the iterator's buffers until its next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryRefKind<'a> {
-    /// A key directly in the directory, and its value.
-    Key(&'a [u8], &'a [u8]),
-    /// A directory.
+pub enum ListRef<'a> {
+    /// A key directly in the directory.
+    Key {
+        /// The whole key.
+        key: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+        /// The number of the write that the value comes from.
+        version: Version,
+    },
+    /// A directory: all keys that begin with this, delimiter included.
     Prefix(&'a [u8]),
 }
 
@@ -78,7 +85,14 @@ enum Child {
 impl List {
     pub(crate) fn new(scan: Scan, prefix_len: usize) -> Self {
         let (front_prefix, back_prefix) = (None, None);
-        List { scan, prefix_len, delimiter: DELIMITER, left: usize::MAX, front_prefix, back_prefix }
+        List {
+            scan,
+            prefix_len,
+            delimiter: DELIMITER,
+            left: usize::MAX,
+            front_prefix,
+            back_prefix,
+        }
     }
 
     /// Another byte than `/` between directories. Call it before the first step.
@@ -109,7 +123,11 @@ impl List {
         let is_directory =
             name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
         // Behind a directory comes what is not in it.
-        self.scan = if is_directory { self.scan.start_behind(name) } else { self.scan.start_after(name) };
+        self.scan = if is_directory {
+            self.scan.start_behind(name)
+        } else {
+            self.scan.start_after(name)
+        };
         self
     }
 
@@ -123,23 +141,27 @@ impl List {
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
-    /// use spinney::EntryRefKind::{Key, Prefix};
+    /// use spinney::ListRef;
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("a/1", "")?;
-    /// files.put("b", "value")?;
+    /// let version = files.put("b", "value")?;
     /// let mut list = files.list("");
-    /// assert_eq!(list.next_ref()?, Some(Prefix(b"a/")));
-    /// assert_eq!(list.next_ref()?, Some(Key(b"b", b"value")));
+    /// assert_eq!(list.next_ref()?, Some(ListRef::Prefix(b"a/")));
+    /// assert_eq!(list.next_ref()?, Some(ListRef::Key { key: b"b", value: b"value", version }));
     /// assert_eq!(list.next_ref()?, None);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn next_ref(&mut self) -> Result<Option<EntryRefKind<'_>>> {
+    pub fn next_ref(&mut self) -> Result<Option<ListRef<'_>>> {
         let child = self.step(Direction::Forward)?;
         let key = self.scan.key(Direction::Forward);
         Ok(child.map(|child| match child {
-            Child::Prefix(len) => EntryRefKind::Prefix(&key[..len - TREE_ID_BYTES]),
-            Child::Key(_) => EntryRefKind::Key(key, self.scan.value()),
+            Child::Prefix(len) => ListRef::Prefix(&key[..len - TREE_ID_BYTES]),
+            Child::Key(version) => ListRef::Key {
+                key,
+                value: self.scan.value(),
+                version: Version::from_number(version),
+            },
         }))
     }
 
@@ -153,7 +175,9 @@ impl List {
         };
         let key = self.scan.key(direction);
         let in_directory = self.prefix_len - TREE_ID_BYTES;
-        let end = key[in_directory..].iter().position(|&byte| byte == self.delimiter);
+        let end = key[in_directory..]
+            .iter()
+            .position(|&byte| byte == self.delimiter);
         let Some(end) = end else {
             self.left -= 1;
             return Ok(Some(Child::Key(version)));

@@ -58,7 +58,9 @@ impl Stats {
         };
         let (end, unused) = forest.store.ids.in_use();
         for id in (1..end).filter(|id| !unused.contains(id)) {
-            let Some(frame) = forest.store.frames.get(id) else { continue };
+            let Some(frame) = forest.store.frames.get(id) else {
+                continue;
+            };
             match frame.root().1 {
                 Some(BlobKind::Range) => {
                     stats.range_blobs += 1;
@@ -97,7 +99,12 @@ impl Stats {
 
 fn hops(forest: &Forest) -> u32 {
     let key = crate::blob::key::KeyBuf::from_bytes(b"");
-    match forest.store.frames.get(ROOT_BLOB).map(|_| forest.route(&key.key())) {
+    match forest
+        .store
+        .frames
+        .get(ROOT_BLOB)
+        .map(|_| forest.route(&key.key()))
+    {
         Some(Ok(route)) => route.height() as u32,
         _ => 0,
     }

@@ -31,13 +31,19 @@ pub struct Tree {
 
 impl Tree {
     pub(crate) fn new(forest: Arc<Forest>, id: u32) -> Self {
-        Tree { forest, id: id.to_be_bytes() }
+        Tree {
+            forest,
+            id: id.to_be_bytes(),
+        }
     }
 
     #[inline]
     fn key(&self, key: &[u8]) -> Result<KeyBuf> {
         if key.len() > KEY_BYTES_MAX {
-            return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
+            return Err(Error::KeyTooLong {
+                length_bytes: key.len(),
+                limit_bytes: KEY_BYTES_MAX,
+            });
         }
         Ok(KeyBuf::new(&self.id, key))
     }
@@ -90,7 +96,10 @@ impl Tree {
 
     fn put_when(&self, key: &[u8], value: &[u8], condition: Condition) -> Result<Option<Version>> {
         if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLarge { length_bytes: value.len(), limit_bytes: VALUE_BYTES_MAX });
+            return Err(Error::ValueTooLarge {
+                length_bytes: value.len(),
+                limit_bytes: VALUE_BYTES_MAX,
+            });
         }
         let version = self.forest.put(&self.key(key)?.key(), value, condition)?;
         Ok(version.map(Version::from_number))
@@ -146,7 +155,11 @@ impl Tree {
         expected: Version,
         value: impl AsRef<[u8]>,
     ) -> Result<Option<Version>> {
-        self.put_when(key.as_ref(), value.as_ref(), Condition::Version(expected.number()))
+        self.put_when(
+            key.as_ref(),
+            value.as_ref(),
+            Condition::Version(expected.number()),
+        )
     }
 
     /// Removes a key. Returns the version of the removal, none if the key was not there.
@@ -161,7 +174,9 @@ impl Tree {
     /// # }
     /// ```
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Version>> {
-        let removed = self.forest.remove(&self.key(key.as_ref())?.key(), Condition::Always)?;
+        let removed = self
+            .forest
+            .remove(&self.key(key.as_ref())?.key(), Condition::Always)?;
         Ok(removed.map(Version::from_number))
     }
 
@@ -188,7 +203,10 @@ impl Tree {
     /// ```
     pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let (from, to) = (self.key(from.as_ref())?, self.key(to.as_ref())?);
-        Ok(self.forest.rename(&from.key(), &to.key())?.map(Version::from_number))
+        Ok(self
+            .forest
+            .rename(&from.key(), &to.key())?
+            .map(Version::from_number))
     }
 
     /// All keys that begin with `prefix`, in order.
@@ -298,15 +316,16 @@ impl Tree {
         let path = path.as_ref();
         let key = self.key(path)?;
         let found = self.forest.longest_prefix(&key.key(), TREE_ID_BYTES)?;
-        Ok(found.map(|(len, value, version)| {
-            (path[..len - TREE_ID_BYTES].to_vec(), Value::new(value, version))
-        }))
+        Ok(found
+            .map(|(len, value, version)| (path[..len - TREE_ID_BYTES].to_vec(), Value::new(value, version))))
     }
 }
 
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tree").field("id", &u32::from_be_bytes(self.id)).finish_non_exhaustive()
+        f.debug_struct("Tree")
+            .field("id", &u32::from_be_bytes(self.id))
+            .finish_non_exhaustive()
     }
 }
 

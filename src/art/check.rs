@@ -47,7 +47,11 @@ pub(crate) fn check(words: Words<'_>, base: &[u8]) -> Findings {
         live_words: 0,
         key: base.to_vec(),
         last_key: None,
-        findings: Findings { problems: Vec::new(), keys: 0, depth_max: 0 },
+        findings: Findings {
+            problems: Vec::new(),
+            keys: 0,
+            depth_max: 0,
+        },
         levels: Vec::new(),
     };
     walk.header();
@@ -74,7 +78,9 @@ impl Walk<'_> {
         let (inner_end, leaf_start) = (header::inner_end(self.words), header::leaf_start(self.words));
         let start = u32::from(header::inner_start(header::id(self.words)));
         if inner_end < start || inner_end > leaf_start || leaf_start > BLOB_WORDS as u32 {
-            self.problem(format!("regions {start}..{inner_end} and {leaf_start}.. overlap or leave the blob"));
+            self.problem(format!(
+                "regions {start}..{inner_end} and {leaf_start}.. overlap or leave the blob"
+            ));
             return;
         }
         if (inner_end..leaf_start).any(|at| self.words.load(at as Ref) != 0) {
@@ -85,10 +91,16 @@ impl Walk<'_> {
     fn totals(&mut self) {
         let (keys, live) = (header::key_count(self.words), header::live_words(self.words));
         if keys != self.findings.keys {
-            self.problem(format!("the header counts {keys} keys, the tree holds {}", self.findings.keys));
+            self.problem(format!(
+                "the header counts {keys} keys, the tree holds {}",
+                self.findings.keys
+            ));
         }
         if live != self.live_words {
-            self.problem(format!("the header counts {live} live words, the nodes take {}", self.live_words));
+            self.problem(format!(
+                "the header counts {live} live words, the nodes take {}",
+                self.live_words
+            ));
         }
     }
 
@@ -98,10 +110,15 @@ impl Walk<'_> {
         let (low, high) = if is_leaf {
             (header::leaf_start(self.words), BLOB_WORDS as u32)
         } else {
-            (u32::from(header::inner_start(header::id(self.words))), header::inner_end(self.words))
+            (
+                u32::from(header::inner_start(header::id(self.words))),
+                header::inner_end(self.words),
+            )
         };
         if start < low || end > high {
-            self.problem(format!("node {at} of {count} words leaves its region {low}..{high}"));
+            self.problem(format!(
+                "node {at} of {count} words leaves its region {low}..{high}"
+            ));
             return false;
         }
         for word in start as usize..end as usize {
@@ -117,7 +134,7 @@ impl Walk<'_> {
     }
 
     fn padding(&mut self, at: Ref, run_at: Ref, len: usize) {
-        if len % 8 != 0 {
+        if !len.is_multiple_of(8) {
             let word = self.words.load(run_at.wrapping_add((len / 8) as u16));
             if word & !low_bytes((len % 8) as u32) != 0 {
                 self.problem(format!("the bytes behind the run of node {at} are not zero"));
@@ -150,7 +167,10 @@ impl Walk<'_> {
         let len = self.key.len();
         leaf.append_suffix(self.words, &mut self.key);
         if self.last_key.as_ref().is_some_and(|last| *last >= self.key) {
-            self.problem(format!("the key of leaf {} does not lie above the one before", leaf.at));
+            self.problem(format!(
+                "the key of leaf {} does not lie above the one before",
+                leaf.at
+            ));
         }
         if leaf.seq(self.words) > header::highest_seq(self.words) {
             self.problem(format!("leaf {} is newer than its blob", leaf.at));
@@ -171,11 +191,11 @@ impl Walk<'_> {
         let prefix_at = bucket::prefix_at(at, header);
         self.padding(at, prefix_at, header.prefix_len());
         let len = self.key.len();
-        self.words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        self.words
+            .append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         for index in 0..count {
             let leaf = bucket::leaf(self.words, at, header, index);
-            let fingerprint =
-                bucket::fingerprint_of_run(self.words, leaf.suffix_at(), 0, leaf.suffix_len());
+            let fingerprint = bucket::fingerprint_of_run(self.words, leaf.suffix_at(), 0, leaf.suffix_len());
             if bucket::stored_fingerprint(self.words, at, index) != fingerprint {
                 self.problem(format!("fingerprint {index} of bucket {at} is wrong"));
             }
@@ -195,18 +215,28 @@ impl Walk<'_> {
         }
         let prefix_at = inner::prefix_at(at, header);
         self.padding(at, prefix_at, header.prefix_len());
-        self.words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        self.words
+            .append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         if header.extra() != 0 {
             self.leaf(Leaf::load(self.words, header.extra()));
         }
         let key_len = self.key.len();
-        let level = Level { at, header, key_len, position: 0, children_seen: 0, last_byte: None };
+        let level = Level {
+            at,
+            header,
+            key_len,
+            position: 0,
+            children_seen: 0,
+            last_byte: None,
+        };
         self.levels.push(level);
     }
 
     /// Goes on to the next child of the innermost open node, or closes it.
     fn step(&mut self) {
-        let Some(level) = self.levels.last_mut() else { return };
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
         let (at, header) = (level.at, level.header);
         self.key.truncate(level.key_len);
         let Some((byte, child, next)) = inner::step_forward(self.words, at, header, level.position) else {
@@ -221,7 +251,9 @@ impl Walk<'_> {
         (level.position, level.last_byte) = (next, Some(byte));
         level.children_seen += 1;
         if !ascends || child == 0 || inner::child(self.words, at, header, byte) != child {
-            return self.problem(format!("inner node {at}: child {byte} is out of order or missing"));
+            return self.problem(format!(
+                "inner node {at}: child {byte} is out of order or missing"
+            ));
         }
         self.key.push(byte);
         self.node(child);

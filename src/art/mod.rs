@@ -14,7 +14,6 @@ pub(crate) mod entries;
 pub(crate) mod find;
 pub(crate) mod insert;
 pub(crate) mod locate;
-pub(crate) mod rebase;
 pub(crate) mod remove;
 
 #[cfg(test)]

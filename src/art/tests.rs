@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::cursor::{Cursor, Direction};
 use super::entries::Entries;
 use super::insert::Refused;
-use super::{build, check, find, insert, rebase, remove};
+use super::{build, check, find, insert, remove};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::KeyBuf;
 use crate::blob::words::boxed_words;
@@ -19,7 +19,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % limit
     }
 }
@@ -62,7 +65,9 @@ fn walk(words: Words<'_>, base: &[u8], direction: Direction, from: Option<&[u8]>
         None => cursor.seek_edge(base, direction),
         Some(from) => {
             let buffer = KeyBuf::from_bytes(from);
-            cursor.seek(words, &buffer.key(), base.len(), direction).expect("sound");
+            cursor
+                .seek(words, &buffer.key(), base.len(), direction)
+                .expect("sound");
         }
     }
     let mut keys = Vec::new();
@@ -87,9 +92,21 @@ fn compare(words: Words<'_>, base: &[u8], model: &Model, probe: &[u8]) {
     let back: Vec<Vec<u8>> = keys.iter().rev().cloned().collect();
     assert_eq!(walk(words, base, Direction::Backward, None), back);
     let above: Vec<Vec<u8>> = model.range(probe.to_vec()..).map(|(k, _)| k.clone()).collect();
-    assert_eq!(walk(words, base, Direction::Forward, Some(probe)), above, "from {probe:?}");
-    let below: Vec<Vec<u8>> = model.range(..probe.to_vec()).rev().map(|(k, _)| k.clone()).collect();
-    assert_eq!(walk(words, base, Direction::Backward, Some(probe)), below, "before {probe:?}");
+    assert_eq!(
+        walk(words, base, Direction::Forward, Some(probe)),
+        above,
+        "from {probe:?}"
+    );
+    let below: Vec<Vec<u8>> = model
+        .range(..probe.to_vec())
+        .rev()
+        .map(|(k, _)| k.clone())
+        .collect();
+    assert_eq!(
+        walk(words, base, Direction::Backward, Some(probe)),
+        below,
+        "before {probe:?}"
+    );
 }
 
 fn run(seed: u64, operations: usize, base: &[u8]) {
@@ -180,21 +197,6 @@ fn a_rebuild_of_a_rebuild_is_the_same_and_splits_at_any_place() {
             assert_eq!(entries.position(&separator), cut);
         }
     }
-}
-
-#[test]
-fn bytes_can_be_taken_off_the_front_of_all_keys() {
-    let memory = boxed_words();
-    let words = Words::new(&memory);
-    header::format(words, 5, BlobKind::Range);
-    for i in 0..200 {
-        put(words, 0, format!("common/prefix/{i:03}").as_bytes(), b"v", i).expect("fits");
-    }
-    assert!(rebase::can_drop(words, 9) && !rebase::can_drop(words, 15));
-    rebase::drop_front(words, 9);
-    let findings = check::check(words, b"common/pr");
-    assert_eq!(findings.problems, Vec::<String>::new());
-    assert_eq!(walk(words, b"common/pr", Direction::Forward, None).len(), 200);
 }
 
 #[test]

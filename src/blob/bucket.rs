@@ -218,7 +218,11 @@ pub(crate) fn stored_fingerprint(words: Words<'_>, at: Ref, index: usize) -> u8 
 pub(crate) fn growth_words(words: Words<'_>, at: Ref, header: NodeHeader) -> usize {
     let before = size_words(header);
     let after = body_words(class_for(count(header) + 1)) + run_words(header.prefix_len());
-    if space::ends_inner(words, at, before) { after - before } else { after }
+    if space::ends_inner(words, at, before) {
+        after - before
+    } else {
+        after
+    }
 }
 
 /// Moves a full bucket into the next larger capacity, for which there is room.
@@ -236,7 +240,11 @@ pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
     words.append_to(prefix_at(at, header), 0, header.prefix_len(), &mut prefix);
     let before = size_words(header);
     let taken = space::take_inner(words, growth_words(words, at, header));
-    let to = if u32::from(taken) == u32::from(at) + before as u32 { at } else { taken };
+    let to = if u32::from(taken) == u32::from(at) + before as u32 {
+        at
+    } else {
+        taken
+    };
     let new = class_for(count + 1);
     if to == at {
         words.zero(at, before);

@@ -36,11 +36,17 @@ impl Link {
     #[inline(always)]
     pub(crate) fn load(words: Words<'_>, at: Ref) -> Option<Link> {
         let word = words.load(at);
-        ((word >> 48) as u8 == LINK).then_some(Link { id: word as u32, skip: (word >> 32) as u16 })
+        ((word >> 48) as u8 == LINK).then_some(Link {
+            id: word as u32,
+            skip: (word >> 32) as u16,
+        })
     }
 
     pub(crate) fn store(self, words: Words<'_>, at: Ref) {
-        words.store(at, u64::from(self.id) | (u64::from(self.skip) << 32) | (u64::from(LINK) << 48));
+        words.store(
+            at,
+            u64::from(self.id) | (u64::from(self.skip) << 32) | (u64::from(LINK) << 48),
+        );
     }
 
     /// Allocates a word for the link. The caller knows that it fits.
@@ -125,11 +131,6 @@ impl<'a> Fork<'a> {
         self.header.count().min(BRANCHES_MAX)
     }
 
-    /// Words of this Fork.
-    pub(crate) fn words_taken(self) -> usize {
-        Fork::size_words(self.capacity(), self.prefix_len())
-    }
-
     /// How many children's bytes are below `byte`, and whether the next one equals it.
     #[inline(always)]
     pub(crate) fn search(self, byte: u8) -> (usize, bool) {
@@ -198,7 +199,7 @@ mod tests {
                 assert_eq!(fork.child(index), 1000 + index as u16);
                 assert_eq!(fork.gap(index), 2000 + index as u16);
             }
-            assert_eq!(words.load(300 + fork.words_taken() as u16), 0);
+            assert_eq!(words.load(300 + Fork::size_words(branches, 12) as u16), 0);
         }
     }
 

@@ -43,7 +43,10 @@ pub(crate) const BLOB_PAGES: usize = 128;
 /// The first word that may hold nodes.
 pub(crate) const NODES_AT: Ref = 256;
 /// Where the ref of the tree's root node is stored.
-pub(crate) const ROOT_SLOT: RefSlot = RefSlot { word: ROOT_AT, lane: 0 };
+pub(crate) const ROOT_SLOT: RefSlot = RefSlot {
+    word: ROOT_AT,
+    lane: 0,
+};
 
 /// Start positions of inner regions differ by blob, so that the hot first nodes of many blobs do not
 /// fight for the same sets of the processor's caches.
@@ -111,10 +114,6 @@ pub(crate) fn kind(words: Words<'_>) -> Option<BlobKind> {
     BlobKind::from_byte((words.load(IDENTITY_AT) >> 32) as u8)
 }
 
-pub(crate) fn generation(words: Words<'_>) -> u64 {
-    words.load(GENERATION_AT)
-}
-
 pub(crate) fn set_generation(words: Words<'_>, generation: u64) {
     words.store(GENERATION_AT, generation);
 }
@@ -148,10 +147,6 @@ pub(crate) fn set_regions(words: Words<'_>, inner_end: u32, leaf_start: u32) {
 #[inline]
 pub(crate) fn root(words: Words<'_>) -> Ref {
     words.load_ref(ROOT_SLOT)
-}
-
-pub(crate) fn set_root(words: Words<'_>, root: Ref) {
-    words.store_ref(ROOT_SLOT, root);
 }
 
 pub(crate) fn highest_seq(words: Words<'_>) -> u64 {
@@ -205,12 +200,15 @@ mod tests {
         let words = Words::new(&memory);
         format(words, 7, BlobKind::Router);
         set_counts(words, 3, 40);
-        set_root(words, 777);
+        words.store_ref(ROOT_SLOT, 777);
         raise_seq(words, 9);
         raise_seq(words, 8);
         set_generation(words, 5);
         assert_eq!((key_count(words), live_words(words)), (3, 40));
-        assert_eq!((root(words), highest_seq(words), generation(words)), (777, 9, 5));
+        assert_eq!(
+            (root(words), highest_seq(words), words.load(GENERATION_AT)),
+            (777, 9, 5)
+        );
         assert_eq!((magic(words), kind(words)), (MAGIC, Some(BlobKind::Router)));
     }
 }

@@ -23,7 +23,11 @@ impl KeyBuf {
     #[inline]
     pub(crate) fn new(tree: &[u8; 4], bytes: &[u8]) -> Self {
         let len = tree.len() + bytes.len();
-        let mut buffer = KeyBuf { inline: [0; INLINE_BYTES + PADDING_BYTES], long: Vec::new(), len };
+        let mut buffer = KeyBuf {
+            inline: [0; INLINE_BYTES + PADDING_BYTES],
+            long: Vec::new(),
+            len,
+        };
         if len <= INLINE_BYTES {
             buffer.inline[..4].copy_from_slice(tree);
             buffer.inline[4..len].copy_from_slice(bytes);
@@ -39,7 +43,11 @@ impl KeyBuf {
     /// A key that is complete as it is, tree id included.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let len = bytes.len();
-        let mut buffer = KeyBuf { inline: [0; INLINE_BYTES + PADDING_BYTES], long: Vec::new(), len };
+        let mut buffer = KeyBuf {
+            inline: [0; INLINE_BYTES + PADDING_BYTES],
+            long: Vec::new(),
+            len,
+        };
         if len <= INLINE_BYTES {
             buffer.inline[..len].copy_from_slice(bytes);
         } else {
@@ -52,8 +60,15 @@ impl KeyBuf {
 
     #[inline]
     pub(crate) fn key(&self) -> Key<'_> {
-        let padded = if self.long.is_empty() { &self.inline[..] } else { &self.long[..] };
-        Key { padded, len: self.len }
+        let padded = if self.long.is_empty() {
+            &self.inline[..]
+        } else {
+            &self.long[..]
+        };
+        Key {
+            padded,
+            len: self.len,
+        }
     }
 }
 

@@ -32,7 +32,10 @@ pub(crate) struct Leaf {
 impl Leaf {
     #[inline(always)]
     pub(crate) fn load(words: Words<'_>, at: Ref) -> Self {
-        Leaf { at, header: NodeHeader::load(words, at) }
+        Leaf {
+            at,
+            header: NodeHeader::load(words, at),
+        }
     }
 
     #[inline(always)]
@@ -85,7 +88,9 @@ impl Leaf {
         let before = self.words();
         words.drop_front(self.suffix_at(), self.suffix_len() + self.value_len(), drop);
         // Saturating, as everything that hostile bytes can reach: a wrong answer, not a panic.
-        let header = self.header.with_prefix_len(self.suffix_len().saturating_sub(drop));
+        let header = self
+            .header
+            .with_prefix_len(self.suffix_len().saturating_sub(drop));
         header.store(words, self.at);
         space::free(words, before.saturating_sub(Leaf { at: self.at, header }.words()));
     }
@@ -105,8 +110,14 @@ impl Leaf {
         run.finish();
         words.zero(self.at.wrapping_add(after as u16), before - after);
         if value.len() != self.value_len() {
-            NodeHeader::new(LEAF, self.header.flags(), value.len(), self.suffix_len(), self.header.extra())
-                .store(words, self.at);
+            NodeHeader::new(
+                LEAF,
+                self.header.flags(),
+                value.len(),
+                self.suffix_len(),
+                self.header.extra(),
+            )
+            .store(words, self.at);
             space::free(words, before - after);
         }
     }

@@ -38,7 +38,10 @@ impl RefSlot {
     /// The `index`-th lane of the packed lanes that start at `first`.
     #[inline]
     pub(crate) fn nth(first: Ref, index: usize) -> Self {
-        RefSlot { word: first.wrapping_add((index / 4) as u16), lane: (index % 4) as u8 }
+        RefSlot {
+            word: first.wrapping_add((index / 4) as u16),
+            lane: (index % 4) as u8,
+        }
     }
 }
 
@@ -192,7 +195,11 @@ impl<'a> Words<'a> {
 /// A mask of the `count` lowest bytes, 0 to 8.
 #[inline(always)]
 pub(crate) fn low_bytes(count: u32) -> u64 {
-    if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
+    if count >= 8 {
+        u64::MAX
+    } else {
+        (1 << (8 * count)) - 1
+    }
 }
 
 #[cfg(test)]
@@ -255,8 +262,16 @@ mod tests {
     fn comparing_with_a_key_is_comparing_slices() {
         let memory = boxed_words();
         let words = Words::new(&memory);
-        let samples: [&[u8]; 8] =
-            [b"", b"\0", b"\0\0", b"a", b"abcdefgh", b"abcdefghi", b"abcdefgh\0", b"abcdefgz"];
+        let samples: [&[u8]; 8] = [
+            b"",
+            b"\0",
+            b"\0\0",
+            b"a",
+            b"abcdefgh",
+            b"abcdefghi",
+            b"abcdefgh\0",
+            b"abcdefgz",
+        ];
         for stored in samples {
             write(words, 400, stored);
             for rest in samples {
@@ -264,7 +279,10 @@ mod tests {
                 full.extend_from_slice(rest);
                 let buffer = KeyBuf::from_bytes(&full);
                 let key = buffer.key();
-                assert_eq!(words.compare_with_key(400, stored.len(), &key, 4), stored.cmp(rest));
+                assert_eq!(
+                    words.compare_with_key(400, stored.len(), &key, 4),
+                    stored.cmp(rest)
+                );
                 let common = stored.iter().zip(rest).take_while(|(a, b)| a == b).count();
                 assert_eq!(words.common_with_key(400, stored.len(), &key, 4), common);
             }

@@ -40,8 +40,16 @@ impl Forest {
         let mut findings = Findings::default();
         let mut range_height = None;
         let mut seen = BTreeSet::new();
-        let root = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
-        let mut jobs = vec![Job { child: root, hi: None, height: 0 }];
+        let root = Child {
+            lo: Vec::new(),
+            id: ROOT_BLOB,
+            base: 0,
+        };
+        let mut jobs = vec![Job {
+            child: root,
+            hi: None,
+            height: 0,
+        }];
         while let Some(job) = jobs.pop() {
             let id = job.child.id;
             let Some(frame) = self.store.frames.get(id).filter(|_| seen.insert(id)) else {
@@ -122,17 +130,27 @@ impl Forest {
             findings.problem(id, format!("has {} children and counts others", children.len()));
         }
         for (index, child) in children.iter().enumerate() {
-            let hi = children.get(index + 1).map(|next| next.lo.clone()).or_else(|| job.hi.clone());
+            let hi = children
+                .get(index + 1)
+                .map(|next| next.lo.clone())
+                .or_else(|| job.hi.clone());
             if hi.as_ref().is_some_and(|hi| child.lo >= *hi) {
                 findings.problem(id, format!("separator {:?} is out of order", child.lo));
                 continue;
             }
-            let least = hi.as_ref().map_or(0, |hi| common_prefix(&child.lo, hi)).max(job.child.base);
+            let least = hi
+                .as_ref()
+                .map_or(0, |hi| common_prefix(&child.lo, hi))
+                .max(job.child.base);
             if child.base < least || child.base > common_of_range(&child.lo, hi.as_deref()) {
                 findings.problem(child.id, format!("base {} does not fit its bounds", child.base));
             }
             self.check_route(child, hi.as_deref(), job, findings);
-            jobs.push(Job { child: child.clone(), hi, height: job.height + 1 });
+            jobs.push(Job {
+                child: child.clone(),
+                hi,
+                height: job.height + 1,
+            });
         }
     }
 

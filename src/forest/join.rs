@@ -29,8 +29,9 @@ impl Forest {
     /// blob's contents alone.
     pub(crate) fn wants_join(&self, words: Words<'_>) -> bool {
         let keys = header::key_count(words);
-        let thin = u64::from(header::live_words(words)) * 100 < u64::from(self.shape.range_words) * JOIN_PERCENT / 2;
-        keys == 0 || (thin && keys % LOOK_EVERY_KEYS == 0)
+        let thin =
+            u64::from(header::live_words(words)) * 100 < u64::from(self.shape.range_words) * JOIN_PERCENT / 2;
+        keys == 0 || (thin && keys.is_multiple_of(LOOK_EVERY_KEYS))
     }
 
     /// Joins the range blob of `key` with a neighbour, if the two are thin enough.
@@ -62,13 +63,20 @@ impl Forest {
             _ => JOIN_PERCENT,
         };
         let around = [router.index.checked_sub(1), Some(router.index + 1)];
-        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
-        let (words, index) = known.map(|index| (self.live_words(router.children[index].id), index)).min()?;
+        let known = around
+            .into_iter()
+            .flatten()
+            .filter(|&index| index < router.children.len());
+        let (words, index) = known
+            .map(|index| (self.live_words(router.children[index].id), index))
+            .min()?;
         ((own + words) * 100 <= capacity * limit).then_some(index.min(router.index))
     }
 
     fn join_pair(&self, lineage: &Lineage, left: usize) -> Result<bool> {
-        let Some(router) = lineage.bottom() else { return Ok(false) };
+        let Some(router) = lineage.bottom() else {
+            return Ok(false);
+        };
         let pair = [&router.children[left], &router.children[left + 1]];
         let mut entries = Entries::new();
         let mut sources = Vec::new();
@@ -79,8 +87,16 @@ impl Forest {
             }
             sources.push(source);
         }
-        let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, router.hi_of(left + 1));
-        let target = Target { lo: pair[0].lo.clone(), base, part: 0..entries.len() };
+        let base = fit_base(
+            pair[0].base.min(pair[1].base),
+            &pair[0].lo,
+            router.hi_of(left + 1),
+        );
+        let target = Target {
+            lo: pair[0].lo.clone(),
+            base,
+            part: 0..entries.len(),
+        };
         Ok(self.rearrange(lineage, left, sources, &entries, &[target])? == Outcome::Done)
     }
 
@@ -96,7 +112,9 @@ impl Forest {
                 }
                 self.router_pair(&lineage, level, usual)
             });
-            let Some((level, left, children)) = thin else { return Ok(()) };
+            let Some((level, left, children)) = thin else {
+                return Ok(());
+            };
             let above = &lineage.routers[level - 1];
             let pair = [&above.children[left], &above.children[left + 1]];
             let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, above.hi_of(left + 1));
@@ -108,20 +126,29 @@ impl Forest {
 
     /// A neighbour of the router at `level` that can take its children: the left one's index in the router
     /// above, and the children of both.
-    fn router_pair(&self, lineage: &Lineage, level: usize, usual: usize) -> Option<(usize, usize, Vec<Child>)> {
+    fn router_pair(
+        &self,
+        lineage: &Lineage,
+        level: usize,
+        usual: usize,
+    ) -> Option<(usize, usize, Vec<Child>)> {
         let above = &lineage.routers[level - 1];
         let around = [above.index.checked_sub(1), Some(above.index + 1)];
-        around.into_iter().flatten().filter(|&index| index < above.children.len()).find_map(|index| {
-            let left = index.min(above.index);
-            let mut children = Vec::new();
-            for child in &above.children[left..left + 2] {
-                let frame = self.store.frames.get(child.id)?;
-                children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
-            }
-            // A router with a single child goes wherever there is a place: its range has no neighbour.
-            let lonely = lineage.routers[level].children.len() == 1 && children.len() <= usual;
-            (lonely || children.len() * 4 <= usual * 3).then_some((level, left, children))
-        })
+        around
+            .into_iter()
+            .flatten()
+            .filter(|&index| index < above.children.len())
+            .find_map(|index| {
+                let left = index.min(above.index);
+                let mut children = Vec::new();
+                for child in &above.children[left..left + 2] {
+                    let frame = self.store.frames.get(child.id)?;
+                    children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
+                }
+                // A router with a single child goes wherever there is a place: its range has no neighbour.
+                let lonely = lineage.routers[level].children.len() == 1 && children.len() <= usual;
+                (lonely || children.len() * 4 <= usual * 3).then_some((level, left, children))
+            })
     }
 
     fn replace_router_pair(
@@ -134,7 +161,11 @@ impl Forest {
     ) -> Result<bool> {
         let above = &lineage.routers[level - 1];
         let (keep, drop) = (&above.children[left], &above.children[left + 1]);
-        let joined = Child { lo: keep.lo.clone(), id: keep.id, base };
+        let joined = Child {
+            lo: keep.lo.clone(),
+            id: keep.id,
+            base,
+        };
         let mut all = above.children.clone();
         all.splice(left..left + 2, [joined.clone()]);
         let outcome = self.rewrite_routers(lineage, level - 1, &all, Some((&joined, children)), drop.id)?;
@@ -149,7 +180,9 @@ impl Forest {
                 return Ok(());
             };
             let child = &root.children[0];
-            let Some(frame) = self.store.frames.get(child.id) else { return Err(Self::corrupt(child.id)) };
+            let Some(frame) = self.store.frames.get(child.id) else {
+                return Err(Self::corrupt(child.id));
+            };
             let done = if frame.root().1 == Some(BlobKind::Router) {
                 let children = &lineage.routers[1].children;
                 self.rewrite_routers(&lineage, 0, children, None, child.id)? == Outcome::Done

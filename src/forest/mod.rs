@@ -12,8 +12,8 @@ pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod join;
 pub(crate) mod lineage;
-pub(crate) mod rearrange;
 pub(crate) mod read;
+pub(crate) mod rearrange;
 pub(crate) mod room;
 pub(crate) mod route;
 pub(crate) mod router;
@@ -41,7 +41,10 @@ pub(crate) struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Shape { range_words: header::CAPACITY_WORDS, router_children: usize::MAX }
+        Shape {
+            range_words: header::CAPACITY_WORDS,
+            router_children: usize::MAX,
+        }
     }
 }
 
@@ -63,7 +66,10 @@ impl Forest {
 
     /// The forest in frames that were loaded.
     pub(crate) fn from_store(store: Store) -> Self {
-        Forest { store, shape: Shape::default() }
+        Forest {
+            store,
+            shape: Shape::default(),
+        }
     }
 
     fn corrupt(id: u32) -> Error {

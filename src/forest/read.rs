@@ -5,8 +5,8 @@
 use super::Forest;
 use super::route::{Lost, Route};
 use crate::art::find;
-use crate::blob::leaf::Leaf;
 use crate::blob::key::{KeyBuf, common_prefix};
+use crate::blob::leaf::Leaf;
 use crate::blob::{Key, Torn, Words};
 use crate::error::Result;
 
@@ -115,16 +115,15 @@ impl Forest {
         }
     }
 
-    fn longest_prefix_in_range(
-        &self,
-        key: &Key<'_>,
-        shortest: usize,
-    ) -> Result<(Option<Prefix>, Vec<u8>)> {
+    fn longest_prefix_in_range(&self, key: &Key<'_>, shortest: usize) -> Result<(Option<Prefix>, Vec<u8>)> {
         self.read(key, |route| {
             let words = route.frame.words;
             let bounds = self.bounds(route, key).map_err(|_| Torn)?;
             let found = find::longest_prefix(words, route.root, key, route.base, shortest)?;
-            Ok((found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))), bounds.lo))
+            Ok((
+                found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))),
+                bounds.lo,
+            ))
         })
     }
 }

@@ -106,7 +106,9 @@ impl Forest {
     ) -> Result<Outcome> {
         let mut edits = self.no_edits();
         edits.freed.push(freed);
-        let below = also.map_or(Ok(()), |(router, list)| edits.write_router(router.id, list, router.base));
+        let below = also.map_or(Ok(()), |(router, list)| {
+            edits.write_router(router.id, list, router.base)
+        });
         let prepared = below.and_then(|()| edits.router(lineage, level, children));
         edits.finish(prepared, Vec::new())
     }
@@ -120,7 +122,12 @@ impl Forest {
     }
 
     fn no_edits(&self) -> Edits<'_> {
-        Edits { forest: self, writes: Vec::new(), fresh: Vec::new(), freed: Vec::new() }
+        Edits {
+            forest: self,
+            writes: Vec::new(),
+            fresh: Vec::new(),
+            freed: Vec::new(),
+        }
     }
 }
 
@@ -168,7 +175,11 @@ impl<'a> Edits<'a> {
                 None => self.fresh_id()?,
             };
             self.write_range(id, entries, target.part.clone(), target.base)?;
-            children.push(Child { lo: target.lo.clone(), id, base: target.base });
+            children.push(Child {
+                lo: target.lo.clone(),
+                id,
+                base: target.base,
+            });
         }
         self.freed.extend(old_ids);
         let Some(bottom) = lineage.bottom() else {
@@ -207,7 +218,12 @@ impl<'a> Edits<'a> {
     }
 
     /// Gives the router at `level` these children; cuts it in two if they are too many.
-    fn router(&mut self, lineage: &Lineage, level: usize, children: &[Child]) -> std::result::Result<(), Stop> {
+    fn router(
+        &mut self,
+        lineage: &Lineage,
+        level: usize,
+        children: &[Child],
+    ) -> std::result::Result<(), Stop> {
         let view = &lineage.routers[level];
         match self.write_router(view.id, children, view.base) {
             Err(Stop::DoesNotFit) if children.len() >= 4 => {}
@@ -224,8 +240,16 @@ impl<'a> Edits<'a> {
         self.write_router(left_id, &children[..middle], left_base)?;
         self.write_router(right_id, &children[middle..], right_base)?;
         let halves = [
-            Child { lo: lo.clone(), id: left_id, base: left_base },
-            Child { lo: cut.clone(), id: right_id, base: right_base },
+            Child {
+                lo: lo.clone(),
+                id: left_id,
+                base: left_base,
+            },
+            Child {
+                lo: cut.clone(),
+                id: right_id,
+                base: right_base,
+            },
         ];
         if level == 0 {
             if lineage.routers.len() >= HEIGHT_MAX {
@@ -258,7 +282,11 @@ impl<'a> Edits<'a> {
                 }
             }
         }
-        let others = self.writes.iter().map(|(id, _)| *id).chain(self.freed.iter().copied());
+        let others = self
+            .writes
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(self.freed.iter().copied());
         for id in others {
             if held.iter().all(|hold| hold.frame.id != id) {
                 held.extend(store.frames.get(id).map(Frame::hold));

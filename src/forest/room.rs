@@ -77,9 +77,13 @@ impl Forest {
 
     /// A blob as the source of a rearrangement.
     pub(crate) fn source(&self, id: u32, latch_first: bool) -> Result<Source<'_>> {
-        let Some(frame) = self.store.frames.get(id) else { return Err(Self::corrupt(id)) };
+        let Some(frame) = self.store.frames.get(id) else {
+            return Err(Self::corrupt(id));
+        };
         let held = latch_first.then(|| frame.hold());
-        let version = held.as_ref().map_or_else(|| frame.latch().read(), |held| held.version());
+        let version = held
+            .as_ref()
+            .map_or_else(|| frame.latch().read(), |held| held.version());
         Ok(Source { frame, version, held })
     }
 
@@ -101,7 +105,10 @@ impl Forest {
     }
 
     pub(crate) fn live_words(&self, id: u32) -> u64 {
-        self.store.frames.get(id).map_or(0, |frame| u64::from(header::live_words(frame.words)))
+        self.store
+            .frames
+            .get(id)
+            .map_or(0, |frame| u64::from(header::live_words(frame.words)))
     }
 }
 
@@ -121,7 +128,11 @@ impl<'f> Full<'f> {
             return Ok(false);
         }
         let ascending = self.new_key.filter(|_| entries.is_ascending());
-        let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
+        let parts = if ascending.is_some() {
+            ASCENDING_GARBAGE_PARTS
+        } else {
+            GARBAGE_PARTS
+        };
         let live = self.capacity() - garbage.min(self.capacity());
         let compacting_helps = live + u64::from(self.need.words()) <= self.capacity();
         if garbage * u64::from(parts) >= self.capacity() && compacting_helps {
@@ -143,8 +154,18 @@ impl<'f> Full<'f> {
         self.lineage.bottom().map_or(0, |router| router.index)
     }
 
-    fn target(&self, lo: Vec<u8>, hi: Option<&[u8]>, old_base: usize, part: std::ops::Range<usize>) -> Target {
-        Target { base: fit_base(old_base, &lo, hi), lo, part }
+    fn target(
+        &self,
+        lo: Vec<u8>,
+        hi: Option<&[u8]>,
+        old_base: usize,
+        part: std::ops::Range<usize>,
+    ) -> Target {
+        Target {
+            base: fit_base(old_base, &lo, hi),
+            lo,
+            part,
+        }
     }
 
     fn finish(&self, outcome: Outcome, counter: &crate::store::counters::Counter) -> Result<bool> {
@@ -158,9 +179,14 @@ impl<'f> Full<'f> {
 
     fn compact(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
         let blob = &self.lineage.blob;
-        let target = Target { lo: blob.lo.clone(), base: blob.base, part: 0..entries.len() };
-        let outcome =
-            self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
+        let target = Target {
+            lo: blob.lo.clone(),
+            base: blob.base,
+            part: 0..entries.len(),
+        };
+        let outcome = self
+            .forest
+            .rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
         self.finish(outcome, &self.forest.store.counters.compactions)
     }
 
@@ -169,7 +195,13 @@ impl<'f> Full<'f> {
             return Err(Forest::corrupt(self.lineage.blob.id));
         }
         let at = cut::halve(entries);
-        self.cut_in_two(source, entries, at, entries.separator(at), &self.forest.store.counters.splits)
+        self.cut_in_two(
+            source,
+            entries,
+            at,
+            entries.separator(at),
+            &self.forest.store.counters.splits,
+        )
     }
 
     fn cut_in_two(
@@ -186,8 +218,9 @@ impl<'f> Full<'f> {
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..at),
             self.target(separator.clone(), hi, blob.base, at..entries.len()),
         ];
-        let outcome =
-            self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
+        let outcome = self
+            .forest
+            .rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
         self.finish(outcome, counter)
     }
 
@@ -204,7 +237,10 @@ impl<'f> Full<'f> {
         let before = entries.key(position - 1);
         let separator = key[..common_prefix(&before, key) + 1].to_vec();
         let right_words = cut::words_of(&entries, position..entries.len());
-        let right = self.lineage.bottom().and_then(|router| router.children.get(router.index + 1));
+        let right = self
+            .lineage
+            .bottom()
+            .and_then(|router| router.children.get(router.index + 1));
         let right = right.filter(|right| {
             (forest.live_words(right.id) + right_words) * 100 < self.capacity() * JOIN_RIGHT_PERCENT
         });
@@ -216,7 +252,10 @@ impl<'f> Full<'f> {
             return Ok(false);
         }
         let blob = &self.lineage.blob;
-        let hi = self.lineage.bottom().and_then(|router| router.hi_of(router.index + 1));
+        let hi = self
+            .lineage
+            .bottom()
+            .and_then(|router| router.hi_of(router.index + 1));
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..position),
             self.target(separator.clone(), hi, right.base, position..entries.len()),
@@ -234,7 +273,10 @@ impl<'f> Full<'f> {
         let source = self.forest.source(self.lineage.blob.id, self.latch_first)?;
         let mut entries = Entries::new();
         let blob = &self.lineage.blob;
-        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+        if !self
+            .forest
+            .collect(&mut entries, &source, &blob.lo[..blob.base])?
+        {
             return Ok(false);
         }
         let position = entries.position(key);
@@ -248,9 +290,13 @@ impl<'f> Full<'f> {
     fn neighbour_to_share(&self, entries: &Entries<'_>) -> Option<usize> {
         let router = self.lineage.bottom()?;
         let around = [router.index.checked_sub(1), Some(router.index + 1)];
-        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
-        let (words, index) =
-            known.map(|index| (self.forest.live_words(router.children[index].id), index)).min()?;
+        let known = around
+            .into_iter()
+            .flatten()
+            .filter(|&index| index < router.children.len());
+        let (words, index) = known
+            .map(|index| (self.forest.live_words(router.children[index].id), index))
+            .min()?;
         let own = cut::words_of(entries, 0..entries.len());
         // Half of both, the words of the new entry, and a tenth for what a cut cannot place exactly.
         let after = (own + words) / 2 + u64::from(self.need.words()) + self.capacity() / 10;
@@ -261,10 +307,16 @@ impl<'f> Full<'f> {
     /// Evens the blob out with a neighbour.
     fn share(&self, source: Source<'f>, neighbour_index: usize) -> Result<bool> {
         let forest = self.forest;
-        let Some(router) = self.lineage.bottom() else { return Ok(false) };
+        let Some(router) = self.lineage.bottom() else {
+            return Ok(false);
+        };
         let neighbour = forest.source(router.children[neighbour_index].id, self.latch_first)?;
         let first = router.index.min(neighbour_index);
-        let sources = if first == router.index { vec![source, neighbour] } else { vec![neighbour, source] };
+        let sources = if first == router.index {
+            vec![source, neighbour]
+        } else {
+            vec![neighbour, source]
+        };
         let (left, right) = (&router.children[first], &router.children[first + 1]);
         let mut entries = Entries::new();
         for (child, source) in [left, right].into_iter().zip(&sources) {

@@ -46,7 +46,8 @@ impl<'a> Route<'a> {
     /// Whether no router of the path has changed.
     #[inline(always)]
     pub(crate) fn routers_unchanged(&self) -> bool {
-        self.routers().all(|step| step.frame.latch().is_unchanged(step.version))
+        self.routers()
+            .all(|step| step.frame.latch().is_unchanged(step.version))
     }
 
     /// Whether nothing on the path has changed: then what was read from it is true.
@@ -78,7 +79,11 @@ impl Forest {
         self.descend(|words, root, base| {
             let (id, base) = walk(words, root, key, base)?.follow(words)?;
             // Every key of a range begins with what is spelled for it.
-            if base <= key.len() { Ok((id, base)) } else { Err(Torn) }
+            if base <= key.len() {
+                Ok((id, base))
+            } else {
+                Err(Torn)
+            }
         })
     }
 
@@ -94,7 +99,11 @@ impl Forest {
             let (bound, is_upper) = walk_before(words, root, key, base)?;
             exact = is_upper;
             let (id, base) = bound.follow(words)?;
-            if exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
+            if exact || base <= key.len() {
+                Ok((id, base))
+            } else {
+                Err(Torn)
+            }
         })?;
         Ok((route, exact))
     }
@@ -113,7 +122,16 @@ impl Forest {
             let version = frame.latch().read();
             let (root, kind) = frame.root();
             match kind {
-                Some(BlobKind::Range) => return Ok(Route { steps, height, frame, version, root, base }),
+                Some(BlobKind::Range) => {
+                    return Ok(Route {
+                        steps,
+                        height,
+                        frame,
+                        version,
+                        root,
+                        base,
+                    });
+                }
                 Some(BlobKind::Router) if height < HEIGHT_MAX => {
                     steps[height] = Some(Step { frame, version, base });
                     height += 1;
@@ -130,6 +148,13 @@ impl Forest {
 
 #[cold]
 fn lost(steps: &[Option<Step<'_>>], id: u32) -> Lost {
-    let unchanged = steps.iter().flatten().all(|step| step.frame.latch().is_unchanged(step.version));
-    if unchanged { Lost::Corrupt(id) } else { Lost::Restart }
+    let unchanged = steps
+        .iter()
+        .flatten()
+        .all(|step| step.frame.latch().is_unchanged(step.version));
+    if unchanged {
+        Lost::Corrupt(id)
+    } else {
+        Lost::Restart
+    }
 }

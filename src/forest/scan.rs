@@ -88,14 +88,6 @@ impl Side {
         self.skipping = Some(len);
     }
 
-    /// Forgets where it was, and goes on behind `key` (forward) or before it (backward).
-    pub(crate) fn restart_at(&mut self, bound: Vec<u8>) {
-        self.bound = bound;
-        self.position = None;
-        self.handed_out = false;
-        self.skipping = None;
-    }
-
     /// Goes to the next key; fills `value` with its value, if wanted. The version, or none at the end.
     #[inline]
     pub(crate) fn step(&mut self, forest: &Forest, mut value: Option<&mut Vec<u8>>) -> Result<Option<u64>> {
@@ -155,16 +147,23 @@ impl Side {
 
     #[inline]
     fn is_unchanged(&self, forest: &Forest) -> bool {
-        let Some(position) = &self.position else { return false };
+        let Some(position) = &self.position else {
+            return false;
+        };
         let same = |id: u32, version: Version| {
-            forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
+            forest
+                .store
+                .frames
+                .get(id)
+                .is_some_and(|frame| frame.latch().is_unchanged(version))
         };
         same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
     }
 
     fn is_skipped(&self) -> bool {
         let key = self.cursor.key();
-        self.skipping.is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
+        self.skipping
+            .is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
     }
 
     #[inline]
@@ -235,11 +234,15 @@ impl Side {
 
     /// Goes on to the neighbouring blob: there are no sibling pointers, the routers tell.
     fn leave(&mut self, forest: &Forest) -> Result<()> {
-        let Some(position) = self.position.take() else { return Ok(()) };
+        let Some(position) = self.position.take() else {
+            return Ok(());
+        };
         let buffer = KeyBuf::from_bytes(&self.bound);
         let key = buffer.key();
         let asked = match self.direction {
-            Direction::Forward => forest.route(&key).and_then(|route| Ok((forest.bounds(&route, &key)?, route))),
+            Direction::Forward => forest
+                .route(&key)
+                .and_then(|route| Ok((forest.bounds(&route, &key)?, route))),
             Direction::Backward => forest
                 .route_before(&key)
                 .and_then(|(route, _)| Ok((forest.bounds_before(&route, &key)?, route))),
@@ -299,8 +302,15 @@ impl Side {
 }
 
 fn position_of(route: &Route<'_>) -> Position {
-    let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
-    Position { id: route.frame.id, version: route.version, routers }
+    let routers = route
+        .routers()
+        .map(|step| (step.frame.id, step.version))
+        .collect();
+    Position {
+        id: route.frame.id,
+        version: route.version,
+        routers,
+    }
 }
 
 /// The smallest key above all keys that begin with `prefix`; none if there is no such key.

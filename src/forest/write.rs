@@ -48,7 +48,9 @@ impl Forest {
 
     /// Latches the range blob of `key`; none if the path was changing.
     fn hold(&self, key: &Key<'_>) -> Result<Option<(Held<'_>, usize)>> {
-        let Some(route) = self.route_for_writing(key)? else { return Ok(None) };
+        let Some(route) = self.route_for_writing(key)? else {
+            return Ok(None);
+        };
         Ok(route.hold().map(|held| (held, route.base)))
     }
 
@@ -109,7 +111,9 @@ impl Forest {
 
     fn version_in(&self, words: Words<'_>, id: u32, key: &Key<'_>, base: usize) -> Result<Option<u64>> {
         let found = find::find(words, header::root(words), key, base);
-        found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
+        found
+            .map(|leaf| leaf.map(|leaf| leaf.seq(words)))
+            .map_err(|_| Self::corrupt(id))
     }
 
     /// Removes a key if it is there and the condition holds; returns the number of the removal.
@@ -175,14 +179,19 @@ impl Forest {
     }
 
     fn try_rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Try<Renamed>> {
-        let (Some(source), Some(target)) = (self.route_for_writing(from)?, self.route_for_writing(to)?) else {
+        let (Some(source), Some(target)) = (self.route_for_writing(from)?, self.route_for_writing(to)?)
+        else {
             return Ok(Try::Restart);
         };
-        let Some(mut source_held) = source.hold() else { return Ok(Try::Restart) };
+        let Some(mut source_held) = source.hold() else {
+            return Ok(Try::Restart);
+        };
         let mut target_held = None;
         if target.frame.id != source.frame.id {
             // A second latch is only tried: whoever holds it may want the first.
-            let Some(held) = target.hold() else { return Ok(Try::Restart) };
+            let Some(held) = target.hold() else {
+                return Ok(Try::Restart);
+            };
             target_held = Some(held);
         } else if !target.routers_unchanged() || target.version != source_held.version() {
             return Ok(Try::Restart);

@@ -88,7 +88,7 @@ impl Store for Spinney {
         Ok(Shape {
             bytes: Some(image),
             fill: Some(stats.fill()),
-            hops: Some(f64::from(stats.height)),
+            hops: Some(f64::from(stats.hops)),
         })
     }
 }
