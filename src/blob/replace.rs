@@ -28,7 +28,10 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     for at in (usize::from(NODES_AT)..inner_end).chain(leaf_start..BLOB_WORDS) {
         target.store(at as Ref, source.load(at as Ref));
     }
-    for at in (inner_end..old_inner_end).chain(old_leaf_start..leaf_start) {
+    // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.
+    let gap_from_below = inner_end..old_inner_end.min(leaf_start);
+    let gap_from_above = old_leaf_start.max(inner_end)..leaf_start;
+    for at in gap_from_below.chain(gap_from_above) {
         target.store(at as Ref, 0);
     }
 }
@@ -48,6 +51,28 @@ mod tests {
     use crate::blob::header::BlobKind;
     use crate::blob::words::boxed_words;
     use crate::blob::{leaf, space};
+
+    /// The old inner region may reach far into the place of the new leaves, and the other way round.
+    #[test]
+    fn old_regions_do_not_wipe_out_new_ones() {
+        for (old_inner, new_inner) in [(40_000, 100), (100, 40_000), (60_000, 60_000)] {
+            let (target, source) = (boxed_words(), boxed_words());
+            let (target, source) = (Words::new(&target), Words::new(&source));
+            for (words, inner, fill) in [(target, old_inner, 1), (source, new_inner, 2)] {
+                header::format(words, 1, BlobKind::Range);
+                let inner_at = space::take_inner(words, inner);
+                let leaf_at = space::take_leaf(words, 64_000 - inner);
+                for at in (0..inner).map(|i| inner_at + i as u16) {
+                    words.store(at, fill);
+                }
+                for at in (0..64_000 - inner).map(|i| leaf_at + i as u16) {
+                    words.store(at, fill);
+                }
+            }
+            replace(target, source);
+            assert!((0..BLOB_WORDS).all(|at| target.load(at as Ref) == source.load(at as Ref)));
+        }
+    }
 
     #[test]
     fn the_larger_old_content_leaves_no_trace() {
