@@ -29,11 +29,7 @@ pub struct CheckReport {
 
 impl CheckReport {
     pub(crate) fn new(findings: Findings) -> Self {
-        let problems = findings
-            .problems
-            .into_iter()
-            .map(|(blob, text)| Problem { blob, text })
-            .collect();
+        let problems = findings.problems.into_iter().map(|(blob, text)| Problem { blob, text }).collect();
         CheckReport {
             problems,
             keys: findings.keys,

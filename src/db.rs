@@ -47,9 +47,7 @@ impl Db {
 
     pub(crate) fn with_shape(shape: Shape) -> Self {
         let forest = Forest::new(0, shape).expect("the frame of the root blob can be had");
-        Db {
-            forest: Arc::new(forest),
-        }
+        Db { forest: Arc::new(forest) }
     }
 
     /// Opens a copy of an image: what [`Db::image`] returned, or the bytes of a closed database file.
@@ -71,9 +69,7 @@ impl Db {
         image::check_length(bytes)?;
         let backend = MemoryBackend::from_bytes(bytes)?;
         let store = store::image::read(&backend)?;
-        Ok(Db {
-            forest: Arc::new(Forest::from_store(store)),
-        })
+        Ok(Db { forest: Arc::new(Forest::from_store(store)) })
     }
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
@@ -106,10 +102,7 @@ impl Db {
     pub fn tree(&self, name: &str) -> Result<Tree> {
         let length_bytes = name.len();
         if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
-            return Err(Error::TreeName {
-                length_bytes,
-                limit_bytes: TREE_NAME_BYTES_MAX,
-            });
+            return Err(Error::TreeName { length_bytes, limit_bytes: TREE_NAME_BYTES_MAX });
         }
         let names = Tree::new(self.forest.clone(), NAMES);
         if let Some(value) = names.get(name)? {
@@ -126,11 +119,7 @@ impl Db {
     /// The names of all trees, in order.
     pub fn trees(&self) -> Result<Vec<String>> {
         let names = Tree::new(self.forest.clone(), NAMES);
-        names
-            .scan("")
-            .keys()
-            .map(|key| Ok(String::from_utf8_lossy(&key?).into_owned()))
-            .collect()
+        names.scan("").keys().map(|key| Ok(String::from_utf8_lossy(&key?).into_owned())).collect()
     }
 
     /// Removes a tree and all its keys. False if there is none of this name.
@@ -186,15 +175,11 @@ impl Db {
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db")
-            .field("blobs", &self.stats().blobs())
-            .finish_non_exhaustive()
+        f.debug_struct("Db").field("blobs", &self.stats().blobs()).finish_non_exhaustive()
     }
 }
 
 fn decode_id(value: &[u8]) -> Result<u32> {
     let bytes = value.try_into();
-    bytes
-        .map(u32::from_le_bytes)
-        .map_err(|_| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
+    bytes.map(u32::from_le_bytes).map_err(|_| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
 }

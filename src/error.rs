@@ -85,11 +85,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn corrupt(blob: u32, reason: &'static str) -> Self {
-        Error::Corrupt {
-            blob,
-            page: 0,
-            reason,
-        }
+        Error::Corrupt { blob, page: 0, reason }
     }
 
     /// A short, stable name of the kind of error, the same on every platform.

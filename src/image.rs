@@ -13,13 +13,8 @@ pub(crate) fn check_length(bytes: &[u8]) -> Result<()> {
         return Ok(());
     }
     if !bytes.starts_with(MAGIC) {
-        return Err(Error::NotSpinney {
-            reason: "it does not begin with the magic bytes",
-        });
+        return Err(Error::NotSpinney { reason: "it does not begin with the magic bytes" });
     }
     let whole = bytes.len().next_multiple_of(BLOB_BYTES) as u64;
-    Err(Error::Truncated {
-        found_bytes: bytes.len() as u64,
-        expected_bytes: whole,
-    })
+    Err(Error::Truncated { found_bytes: bytes.len() as u64, expected_bytes: whole })
 }

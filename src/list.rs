@@ -85,14 +85,7 @@ enum Child {
 impl List {
     pub(crate) fn new(scan: Scan, prefix_len: usize) -> Self {
         let (front_prefix, back_prefix) = (None, None);
-        List {
-            scan,
-            prefix_len,
-            delimiter: DELIMITER,
-            left: usize::MAX,
-            front_prefix,
-            back_prefix,
-        }
+        List { scan, prefix_len, delimiter: DELIMITER, left: usize::MAX, front_prefix, back_prefix }
     }
 
     /// Another byte than `/` between directories. Call it before the first step.
@@ -123,11 +116,7 @@ impl List {
         let is_directory =
             name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
         // Behind a directory comes what is not in it.
-        self.scan = if is_directory {
-            self.scan.start_behind(name)
-        } else {
-            self.scan.start_after(name)
-        };
+        self.scan = if is_directory { self.scan.start_behind(name) } else { self.scan.start_after(name) };
         self
     }
 
@@ -157,11 +146,9 @@ impl List {
         let key = self.scan.key(Direction::Forward);
         Ok(child.map(|child| match child {
             Child::Prefix(len) => ListRef::Prefix(&key[..len - TREE_ID_BYTES]),
-            Child::Key(version) => ListRef::Key {
-                key,
-                value: self.scan.value(),
-                version: Version::from_number(version),
-            },
+            Child::Key(version) => {
+                ListRef::Key { key, value: self.scan.value(), version: Version::from_number(version) }
+            }
         }))
     }
 
@@ -175,9 +162,7 @@ impl List {
         };
         let key = self.scan.key(direction);
         let in_directory = self.prefix_len - TREE_ID_BYTES;
-        let end = key[in_directory..]
-            .iter()
-            .position(|&byte| byte == self.delimiter);
+        let end = key[in_directory..].iter().position(|&byte| byte == self.delimiter);
         let Some(end) = end else {
             self.left -= 1;
             return Ok(Some(Child::Key(version)));

@@ -72,16 +72,7 @@ pub struct Scan {
 impl Scan {
     pub(crate) fn new(forest: Arc<Forest>, start: Vec<u8>, end: Vec<u8>) -> Self {
         let value = Vec::new();
-        Scan {
-            forest,
-            start,
-            end,
-            front: None,
-            back: None,
-            value,
-            left: usize::MAX,
-            failed: false,
-        }
+        Scan { forest, start, end, front: None, back: None, value, left: usize::MAX, failed: false }
     }
 
     /// Only keys above `key`. Call it before the first step.
@@ -109,9 +100,7 @@ impl Scan {
     pub(crate) fn start_behind(mut self, prefix: &[u8]) -> Self {
         let mut start = self.start[..TREE_ID_BYTES].to_vec();
         start.extend_from_slice(prefix);
-        self.start = successor(&start)
-            .unwrap_or_else(|| self.end.clone())
-            .max(self.start);
+        self.start = successor(&start).unwrap_or_else(|| self.end.clone()).max(self.start);
         self
     }
 
@@ -140,11 +129,7 @@ impl Scan {
     }
 
     fn lend(&self, direction: Direction, version: u64) -> EntryRef<'_> {
-        EntryRef {
-            key: self.key(direction),
-            value: &self.value,
-            version,
-        }
+        EntryRef { key: self.key(direction), value: &self.value, version }
     }
 
     /// The value of the last step.
@@ -158,9 +143,7 @@ impl Scan {
             Direction::Forward => &self.front,
             Direction::Backward => &self.back,
         };
-        side.as_ref()
-            .and_then(|side| side.key().get(TREE_ID_BYTES..))
-            .unwrap_or_default()
+        side.as_ref().and_then(|side| side.key().get(TREE_ID_BYTES..)).unwrap_or_default()
     }
 
     /// One step from one end; stops where the two ends meet.
@@ -182,13 +165,10 @@ impl Scan {
                 return Err(error);
             }
         };
-        let met = other
-            .as_ref()
-            .filter(|other| other.has_key())
-            .is_some_and(|other| match direction {
-                Direction::Forward => side.key() >= other.key(),
-                Direction::Backward => side.key() <= other.key(),
-            });
+        let met = other.as_ref().filter(|other| other.has_key()).is_some_and(|other| match direction {
+            Direction::Forward => side.key() >= other.key(),
+            Direction::Backward => side.key() <= other.key(),
+        });
         if stepped.is_none() || met {
             self.left = 0;
             return Ok(None);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::blob::header::{self, BlobKind, CAPACITY_WORDS};
+use crate::blob::key::KeyBuf;
 use crate::blob::words::BLOB_BYTES;
 use crate::forest::Forest;
 use crate::store::ROOT_BLOB;
@@ -98,13 +99,9 @@ impl Stats {
 }
 
 fn hops(forest: &Forest) -> u32 {
-    let key = crate::blob::key::KeyBuf::from_bytes(b"");
-    match forest
-        .store
-        .frames
-        .get(ROOT_BLOB)
-        .map(|_| forest.route(&key.key()))
-    {
+    let mut buffer = KeyBuf::empty();
+    let key = buffer.fill_whole(b"");
+    match forest.store.frames.get(ROOT_BLOB).map(|_| forest.route(&key)) {
         Some(Ok(route)) => route.height() as u32,
         _ => 0,
     }

@@ -31,21 +31,7 @@ pub struct Tree {
 
 impl Tree {
     pub(crate) fn new(forest: Arc<Forest>, id: u32) -> Self {
-        Tree {
-            forest,
-            id: id.to_be_bytes(),
-        }
-    }
-
-    #[inline]
-    fn key(&self, key: &[u8]) -> Result<KeyBuf> {
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::KeyTooLong {
-                length_bytes: key.len(),
-                limit_bytes: KEY_BYTES_MAX,
-            });
-        }
-        Ok(KeyBuf::new(&self.id, key))
+        Tree { forest, id: id.to_be_bytes() }
     }
 
     /// The value of a key.
@@ -62,7 +48,9 @@ impl Tree {
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         let mut bytes = Vec::new();
-        let version = self.forest.get(&self.key(key.as_ref())?.key(), &mut bytes)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        let version = self.forest.get(&key, &mut bytes)?;
         Ok(version.map(|version| Value::new(bytes, version)))
     }
 
@@ -81,7 +69,9 @@ impl Tree {
     /// ```
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<Option<Version>> {
-        let version = self.forest.get(&self.key(key.as_ref())?.key(), out)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        let version = self.forest.get(&key, out)?;
         if version.is_none() {
             out.clear();
         }
@@ -91,17 +81,18 @@ impl Tree {
     /// Whether a key is there.
     #[inline]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.forest.version_of(&self.key(key.as_ref())?.key())?.is_some())
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        Ok(self.forest.version_of(&key)?.is_some())
     }
 
     fn put_when(&self, key: &[u8], value: &[u8], condition: Condition) -> Result<Option<Version>> {
         if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLarge {
-                length_bytes: value.len(),
-                limit_bytes: VALUE_BYTES_MAX,
-            });
+            return Err(Error::ValueTooLarge { length_bytes: value.len(), limit_bytes: VALUE_BYTES_MAX });
         }
-        let version = self.forest.put(&self.key(key)?.key(), value, condition)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key)?);
+        let version = self.forest.put(&key, value, condition)?;
         Ok(version.map(Version::from_number))
     }
 
@@ -155,11 +146,7 @@ impl Tree {
         expected: Version,
         value: impl AsRef<[u8]>,
     ) -> Result<Option<Version>> {
-        self.put_when(
-            key.as_ref(),
-            value.as_ref(),
-            Condition::Version(expected.number()),
-        )
+        self.put_when(key.as_ref(), value.as_ref(), Condition::Version(expected.number()))
     }
 
     /// Removes a key. Returns the version of the removal, none if the key was not there.
@@ -174,16 +161,18 @@ impl Tree {
     /// # }
     /// ```
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Version>> {
-        let removed = self
-            .forest
-            .remove(&self.key(key.as_ref())?.key(), Condition::Always)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        let removed = self.forest.remove(&key, Condition::Always)?;
         Ok(removed.map(Version::from_number))
     }
 
     /// Removes a key that is there in version `expected`. None if it is not.
     pub fn remove_if(&self, key: impl AsRef<[u8]>, expected: Version) -> Result<Option<Version>> {
         let condition = Condition::Version(expected.number());
-        let removed = self.forest.remove(&self.key(key.as_ref())?.key(), condition)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        let removed = self.forest.remove(&key, condition)?;
         Ok(removed.map(Version::from_number))
     }
 
@@ -202,11 +191,10 @@ impl Tree {
     /// # }
     /// ```
     pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
-        let (from, to) = (self.key(from.as_ref())?, self.key(to.as_ref())?);
-        Ok(self
-            .forest
-            .rename(&from.key(), &to.key())?
-            .map(Version::from_number))
+        let (mut from_buffer, mut to_buffer) = (KeyBuf::empty(), KeyBuf::empty());
+        let from = from_buffer.fill(self.id, checked(from.as_ref())?);
+        let to = to_buffer.fill(self.id, checked(to.as_ref())?);
+        Ok(self.forest.rename(&from, &to)?.map(Version::from_number))
     }
 
     /// All keys that begin with `prefix`, in order.
@@ -314,8 +302,9 @@ impl Tree {
     /// ```
     pub fn longest_prefix(&self, path: impl AsRef<[u8]>) -> Result<Option<Pair>> {
         let path = path.as_ref();
-        let key = self.key(path)?;
-        let found = self.forest.longest_prefix(&key.key(), TREE_ID_BYTES)?;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(path)?);
+        let found = self.forest.longest_prefix(&key, TREE_ID_BYTES)?;
         Ok(found
             .map(|(len, value, version)| (path[..len - TREE_ID_BYTES].to_vec(), Value::new(value, version))))
     }
@@ -323,10 +312,17 @@ impl Tree {
 
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tree")
-            .field("id", &u32::from_be_bytes(self.id))
-            .finish_non_exhaustive()
+        f.debug_struct("Tree").field("id", &u32::from_be_bytes(self.id)).finish_non_exhaustive()
     }
+}
+
+/// Refuses keys that are too long.
+#[inline(always)]
+fn checked(key: &[u8]) -> Result<&[u8]> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
+    }
+    Ok(key)
 }
 
 /// How many keys are names of trees.

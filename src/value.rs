@@ -51,10 +51,7 @@ pub struct Value {
 
 impl Value {
     pub(crate) fn new(bytes: Vec<u8>, version: u64) -> Self {
-        Value {
-            bytes,
-            version: Version(version),
-        }
+        Value { bytes, version: Version(version) }
     }
 
     /// The number of the write that this value comes from.

@@ -47,13 +47,8 @@ fn lines_fit(source: &Source) -> Vec<String> {
     let numbered = source.text.lines().zip(1..);
     let long = numbered.filter(|(line, _)| line.chars().count() > LINE_CHARS_MAX);
     long.map(|(line, number)| {
-        source.complaint(
-            number,
-            &format!(
-                "{} characters, {LINE_CHARS_MAX} are allowed",
-                line.chars().count()
-            ),
-        )
+        source
+            .complaint(number, &format!("{} characters, {LINE_CHARS_MAX} are allowed", line.chars().count()))
     })
     .collect()
 }
@@ -61,9 +56,7 @@ fn lines_fit(source: &Source) -> Vec<String> {
 fn is_ascii(source: &Source) -> Vec<String> {
     let numbered = source.text.lines().zip(1..);
     let foreign = numbered.filter_map(|(line, number)| Some((line.chars().find(|c| !c.is_ascii())?, number)));
-    foreign
-        .map(|(c, number)| source.complaint(number, &format!("{c:?} is not ASCII")))
-        .collect()
+    foreign.map(|(c, number)| source.complaint(number, &format!("{c:?} is not ASCII"))).collect()
 }
 
 fn file_fits(source: &Source) -> Vec<String> {
@@ -98,11 +91,7 @@ fn body_of(source: &Source, mut at: usize) -> Option<usize> {
         if source.is(at, "{") {
             return Some(at);
         }
-        at = if source.is(at, "(") || source.is(at, "[") {
-            source.closing(at)
-        } else {
-            at
-        } + 1;
+        at = if source.is(at, "(") || source.is(at, "[") { source.closing(at) } else { at } + 1;
     }
     None
 }
@@ -162,13 +151,9 @@ fn unsafe_is_fenced(source: &Source, all: &[Source]) -> Vec<String> {
     if !is_fenced || may_hold || begins(&source.path, UNSAFE_GENERATED) {
         return Vec::new();
     }
-    let words = source
-        .code
-        .iter()
-        .filter(|token| token.kind == Kind::Word && token.text == "unsafe");
-    let mut complaints: Vec<String> = words
-        .map(|token| source.complaint(token.line, "`unsafe` is not allowed in this file"))
-        .collect();
+    let words = source.code.iter().filter(|token| token.kind == Kind::Word && token.text == "unsafe");
+    let mut complaints: Vec<String> =
+        words.map(|token| source.complaint(token.line, "`unsafe` is not allowed in this file")).collect();
     let own = module_path(&source.path);
     let is_parent = source.path.starts_with("src/")
         && all.iter().any(|other| {
@@ -240,11 +225,7 @@ fn every_unsafe_has_a_reason() {
 #[test]
 fn unsafe_stays_behind_its_fence() {
     let all = repository();
-    report(
-        all.iter()
-            .flat_map(|source| unsafe_is_fenced(source, &all))
-            .collect(),
-    );
+    report(all.iter().flat_map(|source| unsafe_is_fenced(source, &all)).collect());
 }
 
 #[test]
@@ -262,10 +243,8 @@ fn no_file_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |folder: &str| fs::read_to_string(root.join(folder).join("Cargo.toml")).ok();
     let packages = ["", "benches/", "fuzz/"];
-    let manifests: Vec<(String, String)> = packages
-        .iter()
-        .filter_map(|folder| Some((folder.to_string(), read(folder)?)))
-        .collect();
+    let manifests: Vec<(String, String)> =
+        packages.iter().filter_map(|folder| Some((folder.to_string(), read(folder)?))).collect();
     report(modules::dead_files(&repository(), &manifests));
 }
 
@@ -277,10 +256,7 @@ fn caught(rule: impl Fn(&Source) -> Vec<String>, path: &str, text: &str, lines: 
     let complaints = rule(&Source::new(path, text));
     let expected: Vec<String> = lines.iter().map(|line| format!("{path}:{line}: ")).collect();
     let matches = complaints.len() == expected.len()
-        && complaints
-            .iter()
-            .zip(&expected)
-            .all(|(complaint, start)| complaint.starts_with(start));
+        && complaints.iter().zip(&expected).all(|(complaint, start)| complaint.starts_with(start));
     assert!(matches, "expected {expected:?}, got {complaints:?}, in:\n{text}");
 }
 
@@ -310,88 +286,47 @@ fn long_files_are_caught() {
 
 #[test]
 fn long_functions_are_caught() {
-    let function = |lines: usize| {
-        format!(
-            "\nfn f(a: [u8; 4]) -> u8\nwhere\n{{{}}}\n",
-            "\n".repeat(lines - 3)
-        )
-    };
+    let function =
+        |lines: usize| format!("\nfn f(a: [u8; 4]) -> u8\nwhere\n{{{}}}\n", "\n".repeat(lines - 3));
     caught(functions_fit, "src/a.rs", &function(70), &[]);
     caught(functions_fit, "src/a.rs", &function(71), &[2]);
     // Braces in literals and comments count for nothing, and a declaration or a type has no body.
     let tricky = r##"'}' b'}' "}" "\"}" r#"}"# /* } /* } */ */ // }"##;
-    caught(
-        functions_fit,
-        "src/a.rs",
-        &format!("fn f<'a>() {{\n{tricky}\n{}}}", "\n".repeat(80)),
-        &[1],
-    );
-    let bodiless = format!(
-        "trait T {{ fn f(&self) -> [u8; 2]; type F = fn(u8) -> u8; {} }}",
-        "\n".repeat(80)
-    );
+    caught(functions_fit, "src/a.rs", &format!("fn f<'a>() {{\n{tricky}\n{}}}", "\n".repeat(80)), &[1]);
+    let bodiless =
+        format!("trait T {{ fn f(&self) -> [u8; 2]; type F = fn(u8) -> u8; {} }}", "\n".repeat(80));
     caught(functions_fit, "src/a.rs", &bodiless, &[]);
 }
 
 #[test]
 fn markers_are_caught() {
-    caught(
-        nothing_is_left_open,
-        "src/a.rs",
-        "todo!();\nunimplemented!();\ndbg!(1);",
-        &[1, 2, 3],
-    );
+    caught(nothing_is_left_open, "src/a.rs", "todo!();\nunimplemented!();\ndbg!(1);", &[1, 2, 3]);
     caught(
         nothing_is_left_open,
         "src/a.rs",
         "#[ignore]\nfn a() {}\n#[ignore = \"slow\"]\nfn b() {}",
         &[1, 3],
     );
-    caught(
-        nothing_is_left_open,
-        "src/a.rs",
-        "// TODO: later\n/*\n FIXME\n*/\n/// TODO",
-        &[1, 3, 5],
-    );
-    caught(
-        nothing_is_left_open,
-        "src/a.rs",
-        "let ignore = [\"TODO\", \"todo!()\"]; // dbg!",
-        &[],
-    );
+    caught(nothing_is_left_open, "src/a.rs", "// TODO: later\n/*\n FIXME\n*/\n/// TODO", &[1, 3, 5]);
+    caught(nothing_is_left_open, "src/a.rs", "let ignore = [\"TODO\", \"todo!()\"]; // dbg!", &[]);
 }
 
 #[test]
 fn unsafe_without_a_reason_is_caught() {
     caught(unsafe_has_reasons, "src/a.rs", "let x = unsafe { y() };", &[1]);
-    caught(
-        unsafe_has_reasons,
-        "src/a.rs",
-        "// SAFETY: ok.\n\nlet x =\n    unsafe { y() };",
-        &[4],
-    );
+    caught(unsafe_has_reasons, "src/a.rs", "// SAFETY: ok.\n\nlet x =\n    unsafe { y() };", &[4]);
     caught(
         unsafe_has_reasons,
         "src/a.rs",
         "f();\n// SAFETY: ok.\n// Two lines.\nlet x =\n    unsafe { y() };",
         &[],
     );
-    caught(
-        unsafe_has_reasons,
-        "src/a.rs",
-        "let x = {\n    // SAFETY: ok.\n    unsafe { y() }\n};",
-        &[],
-    );
+    caught(unsafe_has_reasons, "src/a.rs", "let x = {\n    // SAFETY: ok.\n    unsafe { y() }\n};", &[]);
     let two = "// SAFETY: ok.\nunsafe impl Send for A {}\nunsafe impl Sync for A {}";
     caught(unsafe_has_reasons, "src/a.rs", two, &[3]);
     let attribute = "struct A;\n// SAFETY: ok.\n#[cfg(unix)]\nunsafe impl Send for A {}";
     caught(unsafe_has_reasons, "src/a.rs", attribute, &[]);
-    caught(
-        unsafe_has_reasons,
-        "src/a.rs",
-        "fn f() { g(\"unsafe {\"); } unsafe fn h() {}",
-        &[],
-    );
+    caught(unsafe_has_reasons, "src/a.rs", "fn f() { g(\"unsafe {\"); } unsafe fn h() {}", &[]);
 }
 
 #[test]
@@ -399,18 +334,8 @@ fn a_breach_of_the_fence_is_caught() {
     let forbids = "//! A.\n\n#![forbid(unsafe_code)]\n";
     let alone = |source: &Source| unsafe_is_fenced(source, &[]);
     caught(alone, "src/art/find.rs", forbids, &[]);
-    caught(
-        alone,
-        "src/art/find.rs",
-        "//! A.\n// #![forbid(unsafe_code)]\n",
-        &[1],
-    );
-    caught(
-        alone,
-        "src/art/find.rs",
-        &format!("{forbids}// unsafe\n\"unsafe\"; unsafe {{}}"),
-        &[5],
-    );
+    caught(alone, "src/art/find.rs", "//! A.\n// #![forbid(unsafe_code)]\n", &[1]);
+    caught(alone, "src/art/find.rs", &format!("{forbids}// unsafe\n\"unsafe\"; unsafe {{}}"), &[5]);
     caught(alone, "src/store/frames/map.rs", "unsafe {}", &[]);
     caught(alone, "src/backend/file/uring.rs", "unsafe {}", &[]);
     caught(alone, "src/backend/files.rs", "//! A.\nunsafe {}", &[2, 1]);
@@ -427,57 +352,17 @@ fn a_breach_of_the_fence_is_caught() {
 #[test]
 fn imports_against_the_direction_are_caught() {
     let imports = modules::imports;
-    caught(
-        imports,
-        "src/blob/node.rs",
-        "use crate::error::Error;\nuse crate::sync::AtomicU64;",
-        &[],
-    );
+    caught(imports, "src/blob/node.rs", "use crate::error::Error;\nuse crate::sync::AtomicU64;", &[]);
     caught(imports, "src/blob/node.rs", "use crate::art::find;", &[1]);
-    caught(
-        imports,
-        "src/blob/node.rs",
-        "use super::super::art::find;\nuse super::words;",
-        &[1],
-    );
-    caught(
-        imports,
-        "src/art/find.rs",
-        "use crate::{\n    blob::{a, b::c},\n    store::latch,\n};",
-        &[3],
-    );
-    caught(
-        imports,
-        "src/art/mod.rs",
-        "fn f() {\n    super::forest::g();\n}",
-        &[2],
-    );
+    caught(imports, "src/blob/node.rs", "use super::super::art::find;\nuse super::words;", &[1]);
+    caught(imports, "src/art/find.rs", "use crate::{\n    blob::{a, b::c},\n    store::latch,\n};", &[3]);
+    caught(imports, "src/art/mod.rs", "fn f() {\n    super::forest::g();\n}", &[2]);
     let nested = "mod tests {\n    use super::super::x;\n    use super::super::super::store;\n}";
     caught(imports, "src/art/find.rs", nested, &[3]);
-    caught(
-        imports,
-        "src/backend/memory.rs",
-        "use crate::log::Record;\nuse crate::Error;",
-        &[1, 2],
-    );
-    caught(
-        imports,
-        "src/store/gate.rs",
-        "use crate::{forest, log::ring, db::Db};",
-        &[1, 1],
-    );
-    caught(
-        imports,
-        "src/forest/cut.rs",
-        "pub(crate) use crate::store::frames;\nuse crate::wasm;",
-        &[2],
-    );
-    caught(
-        imports,
-        "src/db.rs",
-        "use crate::forest;\nuse crate::tree;\nuse crate::wasm::Db;",
-        &[3],
-    );
+    caught(imports, "src/backend/memory.rs", "use crate::log::Record;\nuse crate::Error;", &[1, 2]);
+    caught(imports, "src/store/gate.rs", "use crate::{forest, log::ring, db::Db};", &[1, 1]);
+    caught(imports, "src/forest/cut.rs", "pub(crate) use crate::store::frames;\nuse crate::wasm;", &[2]);
+    caught(imports, "src/db.rs", "use crate::forest;\nuse crate::tree;\nuse crate::wasm::Db;", &[3]);
     caught(imports, "src/error.rs", "use crate::db::Db;", &[1]);
     caught(imports, "src/wasm/mod.rs", "use crate::db::Db;", &[]);
     caught(imports, "src/blob/node.rs", "// crate::art\n\"crate::art\"", &[]);
@@ -487,24 +372,9 @@ fn imports_against_the_direction_are_caught() {
 #[test]
 fn foreign_names_are_caught() {
     let names = modules::foreign_names;
-    caught(
-        names,
-        "src/db.rs",
-        "use crate::backend::FileBackend;\nuse wasm_bindgen::JsValue;",
-        &[2],
-    );
-    caught(
-        names,
-        "src/wasm/mod.rs",
-        "use wasm_bindgen::JsValue;\nuse js_sys::Uint8Array;",
-        &[],
-    );
-    caught(
-        names,
-        "src/backend/opfs.rs",
-        "pub struct OpfsBackend;\nfn f(a: &js_sys::Array) {}",
-        &[2],
-    );
+    caught(names, "src/db.rs", "use crate::backend::FileBackend;\nuse wasm_bindgen::JsValue;", &[2]);
+    caught(names, "src/wasm/mod.rs", "use wasm_bindgen::JsValue;\nuse js_sys::Uint8Array;", &[]);
+    caught(names, "src/backend/opfs.rs", "pub struct OpfsBackend;\nfn f(a: &js_sys::Array) {}", &[2]);
     let store =
         "use crate::backend::MemoryBackend;\n#[cfg(test)]\nmod tests {\n    type B = MemoryBackend;\n}";
     caught(names, "src/store/gate.rs", store, &[1]);
@@ -513,14 +383,8 @@ fn foreign_names_are_caught() {
 #[test]
 fn dead_files_are_caught() {
     let files = [
-        (
-            "src/lib.rs",
-            "mod art;\nmod db;\nmod inner { mod deep; }\n// mod dead;",
-        ),
-        (
-            "src/art/mod.rs",
-            "mod find;\n#[path = \"../other/place.rs\"]\nmod moved;",
-        ),
+        ("src/lib.rs", "mod art;\nmod db;\nmod inner { mod deep; }\n// mod dead;"),
+        ("src/art/mod.rs", "mod find;\n#[path = \"../other/place.rs\"]\nmod moved;"),
         ("src/art/find.rs", "#[cfg(test)]\nmod tests;"),
         ("src/art/find/tests.rs", ""),
         ("src/art/dead.rs", ""),
@@ -540,15 +404,8 @@ fn dead_files_are_caught() {
     let manifests = [("", ""), ("fuzz/", "[[bin]]\npath = \"targets/open.rs\"")];
     let manifests = manifests.map(|(folder, text)| (folder.to_string(), text.to_string()));
     let complaints = modules::dead_files(&sources, &manifests);
-    let dead = [
-        "src/art/dead.rs",
-        "src/dead.rs",
-        "tests/common/dead.rs",
-        "fuzz/targets/dead.rs",
-    ];
-    let expected: Vec<String> = dead
-        .map(|path| format!("{path}:1: no `mod` leads to this file"))
-        .to_vec();
+    let dead = ["src/art/dead.rs", "src/dead.rs", "tests/common/dead.rs", "fuzz/targets/dead.rs"];
+    let expected: Vec<String> = dead.map(|path| format!("{path}:1: no `mod` leads to this file")).to_vec();
     assert_eq!(complaints, expected);
 }
 

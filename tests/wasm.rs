@@ -20,11 +20,5 @@ fn words_are_little_endian() {
     assert_eq!(seen.length(), 32);
     assert_eq!(seen.get_index(0), 0x01);
     assert_eq!(seen.get_index(7), 0x53);
-    assert_eq!(
-        seen.to_vec(),
-        words
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect::<Vec<u8>>()
-    );
+    assert_eq!(seen.to_vec(), words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>());
 }

@@ -66,11 +66,7 @@ pub(crate) fn build<'a>(
     if part.is_empty() {
         return Ok(());
     }
-    let nowhere = LeafPlan {
-        depth: 0,
-        slot: ROOT_SLOT,
-        bucket: None,
-    };
+    let nowhere = LeafPlan { depth: 0, slot: ROOT_SLOT, bucket: None };
     let mut builder = Builder {
         words,
         entries,
@@ -79,12 +75,7 @@ pub(crate) fn build<'a>(
         leaves: vec![nowhere; part.len()],
         jobs: VecDeque::new(),
     };
-    builder.jobs.push_back(Job {
-        start: part.start,
-        end: part.end,
-        depth: base,
-        slot: ROOT_SLOT,
-    });
+    builder.jobs.push_back(Job { start: part.start, end: part.end, depth: base, slot: ROOT_SLOT });
     while let Some(job) = builder.jobs.pop_front() {
         builder.place(&job)?;
     }
@@ -94,37 +85,22 @@ pub(crate) fn build<'a>(
 impl Builder<'_, '_> {
     /// Bytes `from..to` of the key of an entry that is the first of its node.
     fn bytes(&self, index: usize, from: usize, to: usize) -> &[u8] {
-        if index == self.first {
-            &self.first_key[from..to]
-        } else {
-            self.entries.bytes(index, from, to)
-        }
+        if index == self.first { &self.first_key[from..to] } else { self.entries.bytes(index, from, to) }
     }
 
     fn byte(&self, index: usize, depth: usize) -> u8 {
-        if index == self.first {
-            self.first_key[depth]
-        } else {
-            self.entries.byte(index, depth)
-        }
+        if index == self.first { self.first_key[depth] } else { self.entries.byte(index, depth) }
     }
 
     /// How many bytes all keys of a slice of two or more share.
     fn common(&self, start: usize, end: usize) -> usize {
-        self.entries.list[start + 1..end]
-            .iter()
-            .map(|entry| entry.common)
-            .min()
-            .unwrap_or(0) as usize
+        self.entries.list[start + 1..end].iter().map(|entry| entry.common).min().unwrap_or(0) as usize
     }
 
     /// The end of the run of entries from `start` that share more than `common` bytes.
     fn group_end(&self, start: usize, end: usize, common: usize) -> usize {
         let later = &self.entries.list[start + 1..end];
-        later
-            .iter()
-            .position(|entry| entry.common as usize == common)
-            .map_or(end, |i| start + 1 + i)
+        later.iter().position(|entry| entry.common as usize == common).map_or(end, |i| start + 1 + i)
     }
 
     fn leaf_words(&self, index: usize, depth: usize) -> usize {
@@ -134,9 +110,7 @@ impl Builder<'_, '_> {
 
     fn bucket_words(&self, start: usize, end: usize, depth: usize, common: usize) -> usize {
         let node = bucket::body_words(bucket::class_for(end - start)) + run_words(common - depth);
-        node + (start..end)
-            .map(|index| self.leaf_words(index, common))
-            .sum::<usize>()
+        node + (start..end).map(|index| self.leaf_words(index, common)).sum::<usize>()
     }
 
     fn inner_words(&self, start: usize, end: usize, depth: usize, common: usize) -> usize {
@@ -162,27 +136,14 @@ impl Builder<'_, '_> {
         let common = self.common(start, end);
         let bucket = self.bucket_words(start, end, depth, common);
         let inner = self.inner_words(start, end, depth, common);
-        if prefers_bucket(bucket, inner) {
-            bucket
-        } else {
-            inner
-        }
+        if prefers_bucket(bucket, inner) { bucket } else { inner }
     }
 
     /// Allocates and writes the node of a job, and queues its children.
     fn place(&mut self, job: &Job) -> Result<(), DoesNotFit> {
-        let &Job {
-            start,
-            end,
-            depth,
-            slot,
-        } = job;
+        let &Job { start, end, depth, slot } = job;
         if end - start == 1 {
-            self.leaves[start - self.first] = LeafPlan {
-                depth,
-                slot,
-                bucket: None,
-            };
+            self.leaves[start - self.first] = LeafPlan { depth, slot, bucket: None };
             return Ok(());
         }
         let common = self.common(start, end);
@@ -197,24 +158,12 @@ impl Builder<'_, '_> {
     }
 
     fn take(&self, count: usize) -> Result<Ref, DoesNotFit> {
-        let need = space::Need {
-            inner: count as u32,
-            leaf: 0,
-        };
-        if space::fits(self.words, need) {
-            Ok(space::take_inner(self.words, count))
-        } else {
-            Err(DoesNotFit)
-        }
+        let need = space::Need { inner: count as u32, leaf: 0 };
+        if space::fits(self.words, need) { Ok(space::take_inner(self.words, count)) } else { Err(DoesNotFit) }
     }
 
     fn place_bucket(&mut self, job: &Job, common: usize) -> Result<(), DoesNotFit> {
-        let &Job {
-            start,
-            end,
-            depth,
-            slot,
-        } = job;
+        let &Job { start, end, depth, slot } = job;
         let capacity = bucket::class_for(end - start);
         let at = self.take(bucket::body_words(capacity) + run_words(common - depth))?;
         bucket::write_empty(self.words, at, capacity, self.bytes(start, depth, common));
@@ -224,22 +173,13 @@ impl Builder<'_, '_> {
         for index in start..end {
             let slot = bucket::slot(at, header, index - start);
             let bucket = Some((at, index - start));
-            self.leaves[index - self.first] = LeafPlan {
-                depth: common,
-                slot,
-                bucket,
-            };
+            self.leaves[index - self.first] = LeafPlan { depth: common, slot, bucket };
         }
         Ok(())
     }
 
     fn place_inner(&mut self, job: &Job, common: usize) -> Result<(), DoesNotFit> {
-        let &Job {
-            start,
-            end,
-            depth,
-            slot,
-        } = job;
+        let &Job { start, end, depth, slot } = job;
         let has_end = self.entries.list[start].key_len() == common;
         let mut groups = Vec::new();
         let mut at = start + usize::from(has_end);
@@ -254,11 +194,7 @@ impl Builder<'_, '_> {
         self.words.store_ref(slot, node);
         if has_end {
             let slot = NodeHeader::end_slot(node);
-            self.leaves[start - self.first] = LeafPlan {
-                depth: common,
-                slot,
-                bucket: None,
-            };
+            self.leaves[start - self.first] = LeafPlan { depth: common, slot, bucket: None };
         }
         for &(start, _) in &groups {
             inner::add_child(self.words, node, self.byte(start, common), 0);
@@ -268,12 +204,7 @@ impl Builder<'_, '_> {
             let Some(slot) = inner::child_slot(self.words, node, header, self.byte(start, common)) else {
                 unreachable!("the child was added above");
             };
-            self.jobs.push_back(Job {
-                start,
-                end,
-                depth: common + 1,
-                slot,
-            });
+            self.jobs.push_back(Job { start, end, depth: common + 1, slot });
         }
         Ok(())
     }
@@ -282,16 +213,8 @@ impl Builder<'_, '_> {
     fn write_leaves(self) -> Result<(), DoesNotFit> {
         let words = self.words;
         let plans = self.leaves.iter().enumerate();
-        let total = plans
-            .map(|(i, plan)| self.leaf_words(self.first + i, plan.depth))
-            .sum::<usize>();
-        if !space::fits(
-            words,
-            space::Need {
-                inner: 0,
-                leaf: total as u32,
-            },
-        ) {
+        let total = plans.map(|(i, plan)| self.leaf_words(self.first + i, plan.depth)).sum::<usize>();
+        if !space::fits(words, space::Need { inner: 0, leaf: total as u32 }) {
             return Err(DoesNotFit);
         }
         let mut key = self.first_key;

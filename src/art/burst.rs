@@ -34,20 +34,11 @@ fn plan(words: Words<'_>, at: Ref) -> Plan {
         let byte = words.byte(leaf(start).suffix_at(), common);
         let same = |index: &usize| words.byte(leaf(*index).suffix_at(), common) == byte;
         let end = (start + 1..count).find(|index| !same(index)).unwrap_or(count);
-        let below = if end - start > 1 {
-            shared(start, end, common + 1)
-        } else {
-            0
-        };
+        let below = if end - start > 1 { shared(start, end, common + 1) } else { 0 };
         groups.push((start, end, below));
         start = end;
     }
-    Plan {
-        header,
-        common,
-        has_end,
-        groups,
-    }
+    Plan { header, common, has_end, groups }
 }
 
 impl Plan {
@@ -65,13 +56,8 @@ fn bucket_words(leaves: usize, prefix_len: usize) -> usize {
 pub(crate) fn need(words: Words<'_>, at: Ref) -> Need {
     let plan = plan(words, at);
     let buckets = plan.groups.iter().filter(|(start, end, _)| end - start > 1);
-    let words = buckets
-        .map(|&(start, end, below)| bucket_words(end - start, below))
-        .sum::<usize>();
-    Need {
-        inner: (words + plan.inner_words()) as u32,
-        leaf: 0,
-    }
+    let words = buckets.map(|&(start, end, below)| bucket_words(end - start, below)).sum::<usize>();
+    Need { inner: (words + plan.inner_words()) as u32, leaf: 0 }
 }
 
 /// Replaces the bucket at `at`, whose ref is in `slot`. The caller knows that it fits.
@@ -80,12 +66,7 @@ pub(crate) fn burst(words: Words<'_>, slot: RefSlot, at: Ref) {
     let (kind, flags) = inner::class_for(plan.groups.len());
     let parent = space::take_inner(words, plan.inner_words());
     let mut prefix = Vec::new();
-    words.append_to(
-        bucket::prefix_at(at, plan.header),
-        0,
-        plan.header.prefix_len(),
-        &mut prefix,
-    );
+    words.append_to(bucket::prefix_at(at, plan.header), 0, plan.header.prefix_len(), &mut prefix);
     let first = bucket::leaf(words, at, plan.header, 0);
     words.append_to(first.suffix_at(), 0, plan.common, &mut prefix);
     inner::write_empty(words, parent, kind, flags, &prefix, 0);

@@ -47,11 +47,7 @@ pub(crate) fn check(words: Words<'_>, base: &[u8]) -> Findings {
         live_words: 0,
         key: base.to_vec(),
         last_key: None,
-        findings: Findings {
-            problems: Vec::new(),
-            keys: 0,
-            depth_max: 0,
-        },
+        findings: Findings { problems: Vec::new(), keys: 0, depth_max: 0 },
         levels: Vec::new(),
     };
     walk.header();
@@ -91,16 +87,10 @@ impl Walk<'_> {
     fn totals(&mut self) {
         let (keys, live) = (header::key_count(self.words), header::live_words(self.words));
         if keys != self.findings.keys {
-            self.problem(format!(
-                "the header counts {keys} keys, the tree holds {}",
-                self.findings.keys
-            ));
+            self.problem(format!("the header counts {keys} keys, the tree holds {}", self.findings.keys));
         }
         if live != self.live_words {
-            self.problem(format!(
-                "the header counts {live} live words, the nodes take {}",
-                self.live_words
-            ));
+            self.problem(format!("the header counts {live} live words, the nodes take {}", self.live_words));
         }
     }
 
@@ -110,15 +100,10 @@ impl Walk<'_> {
         let (low, high) = if is_leaf {
             (header::leaf_start(self.words), BLOB_WORDS as u32)
         } else {
-            (
-                u32::from(header::inner_start(header::id(self.words))),
-                header::inner_end(self.words),
-            )
+            (u32::from(header::inner_start(header::id(self.words))), header::inner_end(self.words))
         };
         if start < low || end > high {
-            self.problem(format!(
-                "node {at} of {count} words leaves its region {low}..{high}"
-            ));
+            self.problem(format!("node {at} of {count} words leaves its region {low}..{high}"));
             return false;
         }
         for word in start as usize..end as usize {
@@ -167,10 +152,7 @@ impl Walk<'_> {
         let len = self.key.len();
         leaf.append_suffix(self.words, &mut self.key);
         if self.last_key.as_ref().is_some_and(|last| *last >= self.key) {
-            self.problem(format!(
-                "the key of leaf {} does not lie above the one before",
-                leaf.at
-            ));
+            self.problem(format!("the key of leaf {} does not lie above the one before", leaf.at));
         }
         if leaf.seq(self.words) > header::highest_seq(self.words) {
             self.problem(format!("leaf {} is newer than its blob", leaf.at));
@@ -191,8 +173,7 @@ impl Walk<'_> {
         let prefix_at = bucket::prefix_at(at, header);
         self.padding(at, prefix_at, header.prefix_len());
         let len = self.key.len();
-        self.words
-            .append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        self.words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         for index in 0..count {
             let leaf = bucket::leaf(self.words, at, header, index);
             let fingerprint = bucket::fingerprint_of_run(self.words, leaf.suffix_at(), 0, leaf.suffix_len());
@@ -215,20 +196,12 @@ impl Walk<'_> {
         }
         let prefix_at = inner::prefix_at(at, header);
         self.padding(at, prefix_at, header.prefix_len());
-        self.words
-            .append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        self.words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         if header.extra() != 0 {
             self.leaf(Leaf::load(self.words, header.extra()));
         }
         let key_len = self.key.len();
-        let level = Level {
-            at,
-            header,
-            key_len,
-            position: 0,
-            children_seen: 0,
-            last_byte: None,
-        };
+        let level = Level { at, header, key_len, position: 0, children_seen: 0, last_byte: None };
         self.levels.push(level);
     }
 
@@ -251,9 +224,7 @@ impl Walk<'_> {
         (level.position, level.last_byte) = (next, Some(byte));
         level.children_seen += 1;
         if !ascends || child == 0 || inner::child(self.words, at, header, byte) != child {
-            return self.problem(format!(
-                "inner node {at}: child {byte} is out of order or missing"
-            ));
+            return self.problem(format!("inner node {at}: child {byte} is out of order or missing"));
         }
         self.key.push(byte);
         self.node(child);

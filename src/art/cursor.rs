@@ -53,12 +53,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     pub(crate) fn new() -> Self {
-        Cursor {
-            levels: Vec::new(),
-            key: Vec::new(),
-            kept: 0,
-            entered: 0,
-        }
+        Cursor { levels: Vec::new(), key: Vec::new(), kept: 0, entered: 0 }
     }
 
     /// The full key of the leaf that was yielded last.
@@ -84,12 +79,7 @@ impl Cursor {
         self.key.extend_from_slice(base);
         self.kept = 0;
         self.entered = 0;
-        self.levels.push(Level {
-            at: 0,
-            header: ROOT_LEVEL,
-            depth: base.len(),
-            position: 0,
-        });
+        self.levels.push(Level { at: 0, header: ROOT_LEVEL, depth: base.len(), position: 0 });
     }
 
     /// Goes between the keys below `bound` and the others. `bound` shares the blob's base.
@@ -128,12 +118,7 @@ impl Cursor {
             self.pass_item(forward);
             depth += len;
             self.key.extend_from_slice(&bound.bytes()[self.key.len()..depth]);
-            let mut level = Level {
-                at,
-                header,
-                depth,
-                position: 0,
-            };
+            let mut level = Level { at, header, depth, position: 0 };
             if header.kind() == node::BUCKET {
                 level.position = bucket::count_below(words, at, header, bound, depth) as u16;
                 self.levels.push(level);
@@ -271,12 +256,7 @@ impl Cursor {
         }
         words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         let position = if direction == Direction::Forward { 0 } else { end };
-        self.levels.push(Level {
-            at: child,
-            header,
-            depth: self.key.len(),
-            position,
-        });
+        self.levels.push(Level { at: child, header, depth: self.key.len(), position });
         Ok(None)
     }
 

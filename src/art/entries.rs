@@ -40,12 +40,7 @@ pub(crate) struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     pub(crate) fn new() -> Self {
-        Entries {
-            sources: Vec::new(),
-            list: Vec::new(),
-            tails: Vec::new(),
-            last_key: Vec::new(),
-        }
+        Entries { sources: Vec::new(), list: Vec::new(), tails: Vec::new(), last_key: Vec::new() }
     }
 
     /// Appends all keys of a blob, which lie above those that are here. `base` is what the router spells
@@ -56,17 +51,12 @@ impl<'a> Entries<'a> {
         let mut cursor = Cursor::new();
         cursor.seek_edge(base, Direction::Forward);
         let limit = self.list.len() + header::key_count(words) as usize;
-        self.list
-            .reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
+        self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
         while let Some(leaf) = cursor.next(words)? {
             if self.list.len() >= limit {
                 return Err(Torn);
             }
-            let kept = if self.list.is_empty() {
-                0
-            } else {
-                cursor.kept().min(self.last_key.len())
-            };
+            let kept = if self.list.is_empty() { 0 } else { cursor.kept().min(self.last_key.len()) };
             cursor.mark_kept();
             let key = cursor.key();
             let common = kept + common_prefix(&self.last_key[kept..], &key[kept..]);
@@ -82,13 +72,7 @@ impl<'a> Entries<'a> {
             self.last_key.truncate(common);
             self.last_key.extend_from_slice(&key[common..]);
             let tail_len = (key.len() - common) as u32;
-            self.list.push(Entry {
-                common: common as u32,
-                tail_start,
-                tail_len,
-                source,
-                leaf,
-            });
+            self.list.push(Entry { common: common as u32, tail_start, tail_len, source, leaf });
         }
         Ok(())
     }
@@ -151,12 +135,8 @@ impl<'a> Entries<'a> {
     /// rebuild lays leaves in the opposite order, so that it never looks like ascending writes.
     pub(crate) fn is_ascending(&self) -> bool {
         const LOOKED_AT: usize = 100;
-        let mut by_age: Vec<(u16, usize)> = self
-            .list
-            .iter()
-            .enumerate()
-            .map(|(i, e)| (e.leaf.at, i))
-            .collect();
+        let mut by_age: Vec<(u16, usize)> =
+            self.list.iter().enumerate().map(|(i, e)| (e.leaf.at, i)).collect();
         if by_age.len() <= LOOKED_AT {
             return false;
         }

@@ -61,7 +61,7 @@ pub(crate) fn spells(
     depth: usize,
 ) -> bool {
     let len = header.prefix_len();
-    len == 0 || words.common_with_key(prefix_at, len, key, depth) == len
+    len == 0 || words.key_goes_on(prefix_at, len, key, depth)
 }
 
 /// The longest stored key that is a prefix of `key` and at least `shortest` bytes long: its leaf and its
@@ -115,7 +115,7 @@ pub(crate) fn longest_prefix(
 }
 
 fn is_prefix(words: Words<'_>, leaf: Leaf, key: &Key<'_>, depth: usize) -> bool {
-    words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth) == leaf.suffix_len()
+    words.key_goes_on(leaf.suffix_at(), leaf.suffix_len(), key, depth)
 }
 
 /// Prefixes of one key sort before it, but not next to it: every leaf may be one.

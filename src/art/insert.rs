@@ -46,11 +46,7 @@ pub(crate) fn prepare(
         let Some((slot, at)) = full_bucket else {
             let need = spot.need(words, key, value_len);
             let is_new = !matches!(spot, Spot::Found { .. });
-            return if fits(need) {
-                Ok(spot)
-            } else {
-                Err(Refused::Full { need, is_new })
-            };
+            return if fits(need) { Ok(spot) } else { Err(Refused::Full { need, is_new }) };
         };
         let need = burst::need(words, at);
         if !fits(need) {
@@ -84,12 +80,7 @@ pub(crate) fn apply(
     match spot {
         Spot::Found { .. } => unreachable!("handled above"),
         Spot::Empty => words.store_ref(ROOT_SLOT, add_leaf(base)),
-        Spot::BesideLeaf {
-            slot,
-            leaf,
-            depth,
-            common,
-        } => {
+        Spot::BesideLeaf { slot, leaf, depth, common } => {
             let prefix = &key.rest(depth)[..common];
             let at = new_bucket(words, prefix);
             leaf.shorten(words, common);
@@ -99,12 +90,7 @@ pub(crate) fn apply(
             insert_into_bucket(words, at, key, depth + common, add_leaf(depth + common));
             words.store_ref(slot, at);
         }
-        Spot::InsidePrefix {
-            slot,
-            at,
-            depth,
-            common,
-        } => {
+        Spot::InsidePrefix { slot, at, depth, common } => {
             let parent = inner::add_inner4(words, &key.rest(depth)[..common]);
             let byte = shorten_prefix(words, at, common);
             inner::add_child(words, parent, byte, at);

@@ -19,19 +19,9 @@ pub(crate) enum Spot {
     /// The tree has no keys.
     Empty,
     /// A single leaf stands where the key goes on: both move into a new bucket.
-    BesideLeaf {
-        slot: RefSlot,
-        leaf: Leaf,
-        depth: usize,
-        common: usize,
-    },
+    BesideLeaf { slot: RefSlot, leaf: Leaf, depth: usize, common: usize },
     /// The key leaves the prefix of the node in `slot` after `common` bytes.
-    InsidePrefix {
-        slot: RefSlot,
-        at: Ref,
-        depth: usize,
-        common: usize,
-    },
+    InsidePrefix { slot: RefSlot, at: Ref, depth: usize, common: usize },
     /// The key belongs into this bucket; `depth` is behind its prefix.
     InBucket { slot: RefSlot, at: Ref, depth: usize },
     /// The key ends at this inner node, which has no key there yet.
@@ -59,31 +49,18 @@ pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spo
                     return Ok(Spot::Found { leaf, slot });
                 }
                 let common = words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth);
-                return Ok(Spot::BesideLeaf {
-                    slot,
-                    leaf,
-                    depth,
-                    common,
-                });
+                return Ok(Spot::BesideLeaf { slot, leaf, depth, common });
             }
             _ => return Err(Torn),
         };
         let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
         if common < header.prefix_len() {
-            return Ok(Spot::InsidePrefix {
-                slot,
-                at,
-                depth,
-                common,
-            });
+            return Ok(Spot::InsidePrefix { slot, at, depth, common });
         }
         depth += common;
         if header.kind() == node::BUCKET {
             return Ok(match bucket::find(words, at, header, key, depth) {
-                Some((index, leaf)) => Spot::Found {
-                    leaf,
-                    slot: bucket::slot(at, header, index),
-                },
+                Some((index, leaf)) => Spot::Found { leaf, slot: bucket::slot(at, header, index) },
                 None => Spot::InBucket { slot, at, depth },
             });
         }
@@ -91,10 +68,7 @@ pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spo
             let slot = NodeHeader::end_slot(at);
             return Ok(match header.extra() {
                 0 => Spot::AtEnd { at },
-                end => Spot::Found {
-                    leaf: Leaf::load(words, end),
-                    slot,
-                },
+                end => Spot::Found { leaf: Leaf::load(words, end), slot },
             });
         }
         match inner::child_slot(words, at, header, key.byte(depth)) {
@@ -115,16 +89,10 @@ impl Spot {
         match self {
             Spot::Found { leaf, .. } => {
                 let after = leaf::size_words(leaf.suffix_len(), value_len);
-                Need {
-                    inner: 0,
-                    leaf: if after <= leaf.words() { 0 } else { after as u32 },
-                }
+                Need { inner: 0, leaf: if after <= leaf.words() { 0 } else { after as u32 } }
             }
             // The base is not known here; all of the key is the safe answer.
-            Spot::Empty => Need {
-                inner: 0,
-                leaf: new_leaf(0),
-            },
+            Spot::Empty => Need { inner: 0, leaf: new_leaf(0) },
             Spot::BesideLeaf { depth, common, .. } => Need {
                 inner: (bucket::body_words(bucket::class_for(2)) + run_words(common)) as u32,
                 leaf: new_leaf(depth + common),
@@ -136,28 +104,15 @@ impl Spot {
             Spot::InBucket { at, depth, .. } => {
                 let header = NodeHeader::load(words, at);
                 let full = bucket::count(header) == bucket::capacity(header);
-                let growth = if full {
-                    bucket::growth_words(words, at, header)
-                } else {
-                    0
-                };
-                Need {
-                    inner: growth as u32,
-                    leaf: new_leaf(depth),
-                }
+                let growth = if full { bucket::growth_words(words, at, header) } else { 0 };
+                Need { inner: growth as u32, leaf: new_leaf(depth) }
             }
-            Spot::AtEnd { .. } => Need {
-                inner: 0,
-                leaf: new_leaf(key.len()),
-            },
+            Spot::AtEnd { .. } => Need { inner: 0, leaf: new_leaf(key.len()) },
             Spot::NewChild { at, depth, .. } => {
                 let header = NodeHeader::load(words, at);
                 let full = header.count() >= inner::capacity(header.kind(), header.flags());
                 let growth = if full { inner::grown_words(header) } else { 0 };
-                Need {
-                    inner: growth as u32,
-                    leaf: new_leaf(depth + 1),
-                }
+                Need { inner: growth as u32, leaf: new_leaf(depth + 1) }
             }
         }
     }

@@ -64,14 +64,7 @@ pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<boo
                 let ends = depth == key.len();
                 if contents > 1 {
                     chain_words = 0;
-                    cut = if ends {
-                        Cut::End { at }
-                    } else {
-                        Cut::Child {
-                            at,
-                            byte: key.byte(depth),
-                        }
-                    };
+                    cut = if ends { Cut::End { at } } else { Cut::Child { at, byte: key.byte(depth) } };
                 } else {
                     chain_words += inner::size_words(header);
                 }

@@ -19,10 +19,7 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % limit
     }
 }
@@ -43,9 +40,10 @@ fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
 }
 
 fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Result<bool, Refused> {
-    let buffer = KeyBuf::from_bytes(key);
-    let spot = insert::prepare(words, &buffer.key(), base, value.len(), 0, || {})?;
-    Ok(insert::apply(words, spot, &buffer.key(), base, value, seq))
+    let mut buffer = KeyBuf::empty();
+    let key = buffer.fill_whole(key);
+    let spot = insert::prepare(words, &key, base, value.len(), 0, || {})?;
+    Ok(insert::apply(words, spot, &key, base, value, seq))
 }
 
 fn compact(words: Words<'_>, base: &[u8]) {
@@ -64,10 +62,9 @@ fn walk(words: Words<'_>, base: &[u8], direction: Direction, from: Option<&[u8]>
     match from {
         None => cursor.seek_edge(base, direction),
         Some(from) => {
-            let buffer = KeyBuf::from_bytes(from);
-            cursor
-                .seek(words, &buffer.key(), base.len(), direction)
-                .expect("sound");
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill_whole(from);
+            cursor.seek(words, &key, base.len(), direction).expect("sound");
         }
     }
     let mut keys = Vec::new();
@@ -92,21 +89,9 @@ fn compare(words: Words<'_>, base: &[u8], model: &Model, probe: &[u8]) {
     let back: Vec<Vec<u8>> = keys.iter().rev().cloned().collect();
     assert_eq!(walk(words, base, Direction::Backward, None), back);
     let above: Vec<Vec<u8>> = model.range(probe.to_vec()..).map(|(k, _)| k.clone()).collect();
-    assert_eq!(
-        walk(words, base, Direction::Forward, Some(probe)),
-        above,
-        "from {probe:?}"
-    );
-    let below: Vec<Vec<u8>> = model
-        .range(..probe.to_vec())
-        .rev()
-        .map(|(k, _)| k.clone())
-        .collect();
-    assert_eq!(
-        walk(words, base, Direction::Backward, Some(probe)),
-        below,
-        "before {probe:?}"
-    );
+    assert_eq!(walk(words, base, Direction::Forward, Some(probe)), above, "from {probe:?}");
+    let below: Vec<Vec<u8>> = model.range(..probe.to_vec()).rev().map(|(k, _)| k.clone()).collect();
+    assert_eq!(walk(words, base, Direction::Backward, Some(probe)), below, "before {probe:?}");
 }
 
 fn run(seed: u64, operations: usize, base: &[u8]) {
@@ -117,7 +102,8 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
     let mut random = Random(seed);
     for seq in 1..=operations as u64 {
         let key = random_key(&mut random, base);
-        let buffer = KeyBuf::from_bytes(&key);
+        let mut buffer = KeyBuf::empty();
+        let padded = buffer.fill_whole(&key);
         if random.below(3) < 2 {
             let value = vec![seq as u8; random.below(40)];
             let done = put(words, base.len(), &key, &value, seq).or_else(|_| {
@@ -129,12 +115,13 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
                 Err(refused) => assert!(matches!(refused, Refused::Full { .. })),
             }
         } else {
-            let removed = remove::remove(words, &buffer.key(), base.len()).expect("sound");
+            let removed = remove::remove(words, &padded, base.len()).expect("sound");
             assert_eq!(removed, model.remove(&key).is_some());
         }
         let probe = random_key(&mut random, base);
-        let buffer = KeyBuf::from_bytes(&probe);
-        let found = find::find(words, header::root(words), &buffer.key(), base.len()).expect("sound");
+        let mut buffer = KeyBuf::empty();
+        let padded = buffer.fill_whole(&probe);
+        let found = find::find(words, header::root(words), &padded, base.len()).expect("sound");
         let found = found.map(|leaf| {
             let mut value = Vec::new();
             leaf.append_value(words, &mut value);

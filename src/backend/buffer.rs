@@ -40,10 +40,7 @@ impl Slab {
     /// A slab of `slots` slots, without memory as yet.
     pub(super) fn new(slots: usize) -> Slab {
         let claims = (0..slots).map(|_| AtomicU32::new(FREE)).collect();
-        Slab {
-            claims,
-            memory: OnceLock::new(),
-        }
+        Slab { claims, memory: OnceLock::new() }
     }
 
     /// How many slots there are.
@@ -53,10 +50,7 @@ impl Slab {
 
     /// How many slots are claimed, if nobody claims or releases one meanwhile.
     pub(super) fn claimed(&self) -> usize {
-        self.claims
-            .iter()
-            .filter(|claim| claim.load(Ordering::Relaxed) == CLAIMED)
-            .count()
+        self.claims.iter().filter(|claim| claim.load(Ordering::Relaxed) == CLAIMED).count()
     }
 
     /// The address of the first slot. Allocates, if nothing has yet.
@@ -109,9 +103,7 @@ impl Memory {
         let layout = Layout::from_size_align(bytes, 1).expect("the pool bounds its slots");
         // SAFETY: the layout is not empty: at least `PAGE_BYTES - 1` bytes.
         let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else {
-            handle_alloc_error(layout)
-        };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
         let pad_bytes = start.addr().get().wrapping_neg() % PAGE_BYTES;
         // SAFETY: the pad is at most `PAGE_BYTES - 1`, so it lies inside the allocation, and so do
         // `slots * BLOB_BYTES` bytes after it.
@@ -186,9 +178,7 @@ impl Drop for AlignedBlobBuf {
 
 impl fmt::Debug for AlignedBlobBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlignedBlobBuf")
-            .field("slot", &self.slot)
-            .finish_non_exhaustive()
+        f.debug_struct("AlignedBlobBuf").field("slot", &self.slot).finish_non_exhaustive()
     }
 }
 
@@ -199,14 +189,9 @@ mod tests {
     #[test]
     fn slots_are_aligned_adjacent_and_zeroed() {
         let home = Arc::new(Shared::new(3));
-        let bufs: Vec<_> = (0..3)
-            .map(|slot| AlignedBlobBuf::new(home.clone(), slot))
-            .collect();
+        let bufs: Vec<_> = (0..3).map(|slot| AlignedBlobBuf::new(home.clone(), slot)).collect();
         for (slot, buf) in bufs.iter().enumerate() {
-            assert_eq!(
-                buf.as_ptr().addr(),
-                home.slab().base_address() + slot * BLOB_BYTES
-            );
+            assert_eq!(buf.as_ptr().addr(), home.slab().base_address() + slot * BLOB_BYTES);
             assert_eq!(buf.as_ptr().addr() % PAGE_BYTES, 0);
             assert_eq!(buf.len(), BLOB_BYTES);
             assert!(buf.iter().step_by(509).all(|&byte| byte == 0));

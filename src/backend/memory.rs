@@ -33,10 +33,7 @@ impl MemoryBackend {
     /// Three empty areas.
     pub fn new() -> MemoryBackend {
         let areas = Area::ALL.map(|_| RwLock::default());
-        MemoryBackend {
-            areas,
-            buffers: BlobBufPool::new(BUFFER_SLOTS),
-        }
+        MemoryBackend { areas, buffers: BlobBufPool::new(BUFFER_SLOTS) }
     }
 
     /// A data area that holds a copy of `data`; the other areas are empty.
@@ -69,15 +66,11 @@ impl MemoryBackend {
     // A panic under a lock (out of memory in the map, at worst) leaves whole chunks behind, as an
     // interrupted batch may: poisoning would add nothing.
     fn run(&self, area: Area) -> RwLockReadGuard<'_, Run> {
-        self.areas[area as usize]
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.areas[area as usize].read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run_mut(&self, area: Area) -> RwLockWriteGuard<'_, Run> {
-        self.areas[area as usize]
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.areas[area as usize].write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,9 +102,7 @@ impl Backend for MemoryBackend {
     }
 
     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
-        batch
-            .iter()
-            .try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
+        batch.iter().try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
         for op in batch {
             let run = self.run(op.area);
             // Again: another thread may have cut the area off since the check of the whole batch.
@@ -122,9 +113,7 @@ impl Backend for MemoryBackend {
     }
 
     fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {
-        batch
-            .iter()
-            .try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
+        batch.iter().try_for_each(|op| op.check(self.run(op.area).len_bytes))?;
         for op in batch {
             let mut run = self.run_mut(op.area);
             op.check(run.len_bytes)?;
@@ -202,10 +191,7 @@ impl Run {
 
 /// The chunk that holds the byte at an offset, and where in it.
 fn locate(offset_bytes: u64) -> (u64, usize) {
-    (
-        offset_bytes / CHUNK_BYTES as u64,
-        (offset_bytes % CHUNK_BYTES as u64) as usize,
-    )
+    (offset_bytes / CHUNK_BYTES as u64, (offset_bytes % CHUNK_BYTES as u64) as usize)
 }
 
 fn zeroed_chunk() -> io::Result<Box<[u8]>> {
@@ -230,13 +216,7 @@ mod tests {
         let mut lease = backend.buffers().lease().unwrap();
         let buf = &mut lease[..pages * PAGE_BYTES];
         buf.fill(mark);
-        backend
-            .write(&[WriteOp {
-                area,
-                offset_bytes,
-                buf,
-            }])
-            .unwrap();
+        backend.write(&[WriteOp { area, offset_bytes, buf }]).unwrap();
     }
 
     /// The marks of the pages that were read.
@@ -244,13 +224,7 @@ mod tests {
         let mut lease = backend.buffers().lease().unwrap();
         let buf = &mut lease[..pages * PAGE_BYTES];
         buf.fill(0xEE);
-        backend
-            .read(&mut [ReadOp {
-                area,
-                offset_bytes,
-                buf,
-            }])
-            .unwrap();
+        backend.read(&mut [ReadOp { area, offset_bytes, buf }]).unwrap();
         marks(buf)
     }
 
@@ -282,10 +256,7 @@ mod tests {
         let backend = MemoryBackend::new();
         backend.set_len(Area::Data, 3 * CHUNK).unwrap();
         write(&backend, Area::Data, CHUNK - 2 * PAGE, 5, 4);
-        assert_eq!(
-            read(&backend, Area::Data, CHUNK - 3 * PAGE, 6),
-            [0, 5, 5, 5, 5, 0]
-        );
+        assert_eq!(read(&backend, Area::Data, CHUNK - 3 * PAGE, 6), [0, 5, 5, 5, 5, 0]);
         // Up to the last byte of a chunk and of the area.
         write(&backend, Area::Data, 3 * CHUNK - PAGE, 6, 1);
         assert_eq!(read(&backend, Area::Data, 3 * CHUNK - 2 * PAGE, 2), [0, 6]);
@@ -313,29 +284,13 @@ mod tests {
         a.fill(1);
         b.fill(2);
         let ops = [
-            WriteOp {
-                area: Area::Data,
-                offset_bytes: 3 * PAGE,
-                buf: a,
-            },
-            WriteOp {
-                area: Area::Log,
-                offset_bytes: 0,
-                buf: b,
-            },
+            WriteOp { area: Area::Data, offset_bytes: 3 * PAGE, buf: a },
+            WriteOp { area: Area::Log, offset_bytes: 0, buf: b },
         ];
         backend.write(&ops).unwrap();
         let mut ops = [
-            ReadOp {
-                area: Area::Log,
-                offset_bytes: 0,
-                buf: a,
-            },
-            ReadOp {
-                area: Area::Data,
-                offset_bytes: 3 * PAGE,
-                buf: b,
-            },
+            ReadOp { area: Area::Log, offset_bytes: 0, buf: a },
+            ReadOp { area: Area::Data, offset_bytes: 3 * PAGE, buf: b },
         ];
         backend.read(&mut ops).unwrap();
         assert_eq!((marks(a), marks(b)), (vec![2], vec![1]));
@@ -376,37 +331,15 @@ mod tests {
         let bad = &mut bad[..PAGE_BYTES];
 
         let (area, buf) = (Area::Data, &*bad);
-        let first = WriteOp {
-            area,
-            offset_bytes: 0,
-            buf: good,
-        };
-        let beyond = WriteOp {
-            area,
-            offset_bytes: 2 * PAGE,
-            buf,
-        };
+        let first = WriteOp { area, offset_bytes: 0, buf: good };
+        let beyond = WriteOp { area, offset_bytes: 2 * PAGE, buf };
         assert_eq!(backend.write(&[first, beyond]).unwrap_err().kind(), InvalidInput);
-        let askew = WriteOp {
-            area,
-            offset_bytes: 17,
-            buf,
-        };
+        let askew = WriteOp { area, offset_bytes: 17, buf };
         assert_eq!(backend.write(&[first, askew]).unwrap_err().kind(), InvalidInput);
         assert_eq!(marks(&backend.to_bytes(area)), [0, 0]);
 
-        let mut batch = [
-            ReadOp {
-                area,
-                offset_bytes: 0,
-                buf: good,
-            },
-            ReadOp {
-                area,
-                offset_bytes: 2 * PAGE,
-                buf: bad,
-            },
-        ];
+        let mut batch =
+            [ReadOp { area, offset_bytes: 0, buf: good }, ReadOp { area, offset_bytes: 2 * PAGE, buf: bad }];
         assert_eq!(backend.read(&mut batch).unwrap_err().kind(), UnexpectedEof);
         assert_eq!(marks(good), [3]);
 
@@ -423,10 +356,7 @@ mod tests {
         assert!(backend.to_bytes(Area::Data) == image);
         assert_eq!(read(&backend, Area::Data, CHUNK - PAGE, 3), [0, 2, 0]);
         assert_eq!(backend.to_bytes(Area::Log), []);
-        assert_eq!(
-            format!("{backend:?}"),
-            "MemoryBackend { Data: 532480, Log: 0, Journal: 0 }"
-        );
+        assert_eq!(format!("{backend:?}"), "MemoryBackend { Data: 532480, Log: 0, Journal: 0 }");
     }
 
     #[test]

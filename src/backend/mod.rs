@@ -80,11 +80,7 @@ impl ReadOp<'_> {
     /// `InvalidInput` for a misaligned offset, length or buffer and for an empty buffer (a medium
     /// answers it with zero bytes, as it does at the end); `UnexpectedEof` beyond the end.
     pub fn check(&self, area_bytes: u64) -> io::Result<()> {
-        let span = Span {
-            verb: "read",
-            area: self.area,
-            offset_bytes: self.offset_bytes,
-        };
+        let span = Span { verb: "read", area: self.area, offset_bytes: self.offset_bytes };
         span.check(self.buf, area_bytes, io::ErrorKind::UnexpectedEof)
     }
 }
@@ -97,11 +93,7 @@ impl WriteOp<'_> {
     /// `InvalidInput` for a misaligned offset, length or buffer, for an empty buffer, and beyond
     /// the end: only [`Backend::set_len`] grows an area.
     pub fn check(&self, area_bytes: u64) -> io::Result<()> {
-        let span = Span {
-            verb: "write",
-            area: self.area,
-            offset_bytes: self.offset_bytes,
-        };
+        let span = Span { verb: "write", area: self.area, offset_bytes: self.offset_bytes };
         span.check(self.buf, area_bytes, io::ErrorKind::InvalidInput)
     }
 }
@@ -118,30 +110,17 @@ impl Span {
         let len_bytes = buf.len() as u64;
         let end_bytes = self.offset_bytes.checked_add(len_bytes);
         let (kind, reason) = if !self.offset_bytes.is_multiple_of(PAGE_BYTES as u64) {
-            (
-                io::ErrorKind::InvalidInput,
-                "the offset is not a multiple of 4096",
-            )
+            (io::ErrorKind::InvalidInput, "the offset is not a multiple of 4096")
         } else if buf.is_empty() || !buf.len().is_multiple_of(PAGE_BYTES) {
-            (
-                io::ErrorKind::InvalidInput,
-                "the length is not a positive multiple of 4096",
-            )
+            (io::ErrorKind::InvalidInput, "the length is not a positive multiple of 4096")
         } else if !buf.as_ptr().addr().is_multiple_of(PAGE_BYTES) {
-            (
-                io::ErrorKind::InvalidInput,
-                "the address of the buffer is not a multiple of 4096",
-            )
+            (io::ErrorKind::InvalidInput, "the address of the buffer is not a multiple of 4096")
         } else if end_bytes.is_none_or(|end_bytes| end_bytes > area_bytes) {
             (beyond, "it does not end inside the area")
         } else {
             return Ok(());
         };
-        let Span {
-            verb,
-            area,
-            offset_bytes,
-        } = self;
+        let Span { verb, area, offset_bytes } = self;
         let text = format!(
             "cannot {verb} {len_bytes} bytes at offset {offset_bytes} of the {area:?} area \
              ({area_bytes} bytes): {reason}"
@@ -231,18 +210,8 @@ mod tests {
     /// The outcome of a read and of a write of the same bytes, as error kinds.
     fn kinds(offset_bytes: u64, buf: &mut [u8], area_bytes: u64) -> [Option<io::ErrorKind>; 2] {
         let area = Area::Log;
-        let write = WriteOp {
-            area,
-            offset_bytes,
-            buf,
-        }
-        .check(area_bytes);
-        let read = ReadOp {
-            area,
-            offset_bytes,
-            buf,
-        }
-        .check(area_bytes);
+        let write = WriteOp { area, offset_bytes, buf }.check(area_bytes);
+        let read = ReadOp { area, offset_bytes, buf }.check(area_bytes);
         [read, write].map(|result| result.err().map(|error| error.kind()))
     }
 
@@ -256,10 +225,7 @@ mod tests {
         assert_eq!(kinds(1, &mut buf[..whole], 9 * PAGE), [Some(InvalidInput); 2]);
         assert_eq!(kinds(0, &mut buf[..whole - 1], 9 * PAGE), [Some(InvalidInput); 2]);
         assert_eq!(kinds(0, &mut buf[..0], 9 * PAGE), [Some(InvalidInput); 2]);
-        assert_eq!(
-            kinds(0, &mut buf[512..whole + 512], 9 * PAGE),
-            [Some(InvalidInput); 2]
-        );
+        assert_eq!(kinds(0, &mut buf[512..whole + 512], 9 * PAGE), [Some(InvalidInput); 2]);
 
         let beyond = [Some(UnexpectedEof), Some(InvalidInput)];
         assert_eq!(kinds(2 * PAGE, &mut buf[..whole], 3 * PAGE), beyond);
@@ -272,11 +238,7 @@ mod tests {
     #[test]
     fn an_error_says_what_was_asked() {
         let mut buf = BlobBufPool::new(1).lease().unwrap();
-        let op = ReadOp {
-            area: Area::Journal,
-            offset_bytes: 8192,
-            buf: &mut buf[..PAGE_BYTES],
-        };
+        let op = ReadOp { area: Area::Journal, offset_bytes: 8192, buf: &mut buf[..PAGE_BYTES] };
         let text = op.check(4096).unwrap_err().to_string();
         let wanted = "cannot read 4096 bytes at offset 8192 of the Journal area (4096 bytes): \
                       it does not end inside the area";

@@ -39,9 +39,7 @@ impl BlobBufPool {
     /// Unless `slots` is in `1..=SLOTS_MAX`.
     pub fn new(slots: usize) -> BlobBufPool {
         assert!((1..=Self::SLOTS_MAX).contains(&slots), "a pool of {slots} slots");
-        BlobBufPool {
-            shared: Arc::new(Shared::new(slots)),
-        }
+        BlobBufPool { shared: Arc::new(Shared::new(slots)) }
     }
 
     /// Takes a buffer, or returns `None` if all are out.
@@ -82,10 +80,7 @@ impl BlobBufPool {
             if let Some(buf) = self.lease() {
                 break buf;
             }
-            guard = shared
-                .returned
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = shared.returned.wait(guard).unwrap_or_else(PoisonError::into_inner);
         };
         shared.waiters.fetch_sub(1, Ordering::Relaxed);
         buf
@@ -112,9 +107,7 @@ impl BlobBufPool {
 impl fmt::Debug for BlobBufPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("BlobBufPool");
-        out.field("slots", &self.slots())
-            .field("available", &self.available())
-            .finish()
+        out.field("slots", &self.slots()).field("available", &self.available()).finish()
     }
 }
 
@@ -190,10 +183,7 @@ impl FreeList {
     /// An empty list with room for `slots` slots.
     fn new(slots: usize) -> FreeList {
         let next = (0..slots).map(|_| AtomicU32::new(0)).collect();
-        FreeList {
-            head: AtomicU64::new(0),
-            next,
-        }
+        FreeList { head: AtomicU64::new(0), next }
     }
 
     fn pop(&self) -> Option<u32> {
@@ -226,8 +216,7 @@ impl FreeList {
     }
 
     fn replace(&self, from: u64, to: u64, success: Ordering) -> Result<u64, u64> {
-        self.head
-            .compare_exchange_weak(from, to, success, Ordering::Acquire)
+        self.head.compare_exchange_weak(from, to, success, Ordering::Acquire)
     }
 }
 
@@ -310,10 +299,7 @@ mod tests {
         let step = if cfg!(miri) { 4099 } else { 61 };
         buf.iter_mut().step_by(step).for_each(|byte| *byte = mark);
         thread::yield_now();
-        assert!(
-            buf.iter().step_by(step).all(|&byte| byte == mark),
-            "two leases overlap"
-        );
+        assert!(buf.iter().step_by(step).all(|&byte| byte == mark), "two leases overlap");
     }
 
     #[test]
@@ -389,10 +375,7 @@ mod models {
     impl Tally {
         fn new(slots: usize) -> Arc<Tally> {
             let holders = (0..slots).map(|_| AtomicU32::new(0)).collect();
-            Arc::new(Tally {
-                pool: BlobBufPool::new(slots),
-                holders,
-            })
+            Arc::new(Tally { pool: BlobBufPool::new(slots), holders })
         }
 
         fn hold(&self, buf: AlignedBlobBuf) {
@@ -405,9 +388,7 @@ mod models {
         fn finish(&self, leases: u32) {
             let slots = self.holders.len();
             assert_eq!(self.pool.available(), slots);
-            let all: Vec<_> = (0..slots)
-                .map(|_| self.pool.lease().expect("a lost slot"))
-                .collect();
+            let all: Vec<_> = (0..slots).map(|_| self.pool.lease().expect("a lost slot")).collect();
             assert!(self.pool.lease().is_none());
             drop(all);
             let counted: u32 = self.holders.iter().map(|c| c.load(Ordering::Relaxed)).sum();

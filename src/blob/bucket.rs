@@ -16,8 +16,8 @@ use super::key::Key;
 use super::leaf::Leaf;
 use super::node::{BUCKET, NodeHeader, run_words};
 use super::run::RunWriter;
+use super::simd;
 use super::space;
-use super::swar;
 use super::words::{Ref, RefSlot, Words, low_bytes};
 
 /// Leaves in a full bucket.
@@ -94,13 +94,9 @@ fn mix(hash: u64, word: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn fingerprint_of_key(key: &Key<'_>, depth: usize) -> u8 {
     let len = key.len() - depth;
-    let mut hash = len as u64;
-    let mut done = 0;
     // The padding behind a key is zero, as is the padding that `fingerprint_of_run` masks in.
-    while done < len {
-        hash = mix(hash, key.word(depth + done));
-        done += 8;
-    }
+    let pieces = key.pieces(depth, len).iter();
+    let hash = pieces.fold(len as u64, |hash, piece| mix(hash, u64::from_le_bytes(*piece)));
     (hash >> 56) as u8
 }
 
@@ -140,17 +136,22 @@ pub(crate) fn find(
     let count = count(header);
     let mut start = 0;
     while start < count {
-        let word = words.load(fingerprints_at(at).wrapping_add((start / 8) as u16));
-        let mut found = swar::exact_matches(word, fingerprint) & low_bytes((count - start) as u32);
+        let word_at = fingerprints_at(at).wrapping_add((start / 8) as u16);
+        // In a bucket of four the second word is already a ref; the mask takes care of it.
+        let mut found =
+            simd::matches16(words.load(word_at), words.load(word_at.wrapping_add(1)), fingerprint);
+        if count - start < 16 {
+            found &= (1 << (count - start)) - 1;
+        }
         while found != 0 {
-            let index = start + swar::first(found);
+            let index = start + found.trailing_zeros() as usize;
             let leaf = leaf(words, at, header, index);
             if leaf.is(words, key, depth) {
                 return Some((index, leaf));
             }
             found &= found - 1;
         }
-        start += 8;
+        start += 16;
     }
     None
 }
@@ -218,11 +219,7 @@ pub(crate) fn stored_fingerprint(words: Words<'_>, at: Ref, index: usize) -> u8 
 pub(crate) fn growth_words(words: Words<'_>, at: Ref, header: NodeHeader) -> usize {
     let before = size_words(header);
     let after = body_words(class_for(count(header) + 1)) + run_words(header.prefix_len());
-    if space::ends_inner(words, at, before) {
-        after - before
-    } else {
-        after
-    }
+    if space::ends_inner(words, at, before) { after - before } else { after }
 }
 
 /// Moves a full bucket into the next larger capacity, for which there is room.
@@ -240,11 +237,7 @@ pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
     words.append_to(prefix_at(at, header), 0, header.prefix_len(), &mut prefix);
     let before = size_words(header);
     let taken = space::take_inner(words, growth_words(words, at, header));
-    let to = if u32::from(taken) == u32::from(at) + before as u32 {
-        at
-    } else {
-        taken
-    };
+    let to = if u32::from(taken) == u32::from(at) + before as u32 { at } else { taken };
     let new = class_for(count + 1);
     if to == at {
         words.zero(at, before);
@@ -286,8 +279,8 @@ mod tests {
                 space::take_inner(words, 1);
             }
             let name = format!("dir{:03}", (i * 37) % LIMIT);
-            let buffer = KeyBuf::from_bytes(name.as_bytes());
-            let key = buffer.key();
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill_whole(name.as_bytes());
             let header = NodeHeader::load(words, at);
             assert!(find(words, at, header, &key, 3).is_none());
             if header.count() == capacity(header) {
@@ -303,15 +296,17 @@ mod tests {
         assert_eq!((count(header), header.prefix_len()), (64, 3));
         for i in 0..LIMIT {
             let name = format!("dir{i:03}");
-            let buffer = KeyBuf::from_bytes(name.as_bytes());
-            let (index, found) = find(words, at, header, &buffer.key(), 3).expect("is there");
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill_whole(name.as_bytes());
+            let (index, found) = find(words, at, header, &key, 3).expect("is there");
             assert_eq!(index, i);
             let run = fingerprint_of_run(words, found.suffix_at(), 0, found.suffix_len());
             assert_eq!(stored_fingerprint(words, at, i), run);
             assert_eq!(fingerprint_of_bytes(&name.as_bytes()[3..]), run);
         }
         remove(words, at, 10);
-        let buffer = KeyBuf::from_bytes(b"dir010");
-        assert!(find(words, at, NodeHeader::load(words, at), &buffer.key(), 3).is_none());
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(b"dir010");
+        assert!(find(words, at, NodeHeader::load(words, at), &key, 3).is_none());
     }
 }

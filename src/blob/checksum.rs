@@ -35,9 +35,7 @@ pub(crate) fn of_first_page(page: &[u8]) -> u64 {
 /// The stored checksum of page `page`, read from the first page.
 pub(crate) fn stored(first_page: &[u8], page: usize) -> u64 {
     let at = CHECKSUMS_OFFSET_BYTES + page * CHECKSUM_BYTES;
-    first_page[at..]
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    first_page[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Fills in the checksums of a whole blob and returns that of its first page, for the directory.
@@ -45,11 +43,7 @@ pub(crate) fn seal(blob: &mut [u8]) -> u64 {
     debug_assert_eq!(blob.len(), BLOB_BYTES);
     for page in (1..BLOB_PAGES).chain([0]) {
         let bytes = &blob[page * PAGE_BYTES..(page + 1) * PAGE_BYTES];
-        let checksum = if page == 0 {
-            of_first_page(bytes)
-        } else {
-            of_page(bytes)
-        };
+        let checksum = if page == 0 { of_first_page(bytes) } else { of_page(bytes) };
         let at = CHECKSUMS_OFFSET_BYTES + page * CHECKSUM_BYTES;
         blob[at..at + CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
     }
@@ -76,18 +70,11 @@ mod tests {
         let sealed = seal(&mut blob);
         assert_eq!(first_damaged_page(&blob, sealed), None);
         assert_eq!(first_damaged_page(&blob, sealed ^ 1), Some(0));
-        for at in (0..BLOB_BYTES)
-            .step_by(4093)
-            .chain([0, 1024, 1025, 1031, 2047, 2048, BLOB_BYTES - 1])
-        {
+        for at in (0..BLOB_BYTES).step_by(4093).chain([0, 1024, 1025, 1031, 2047, 2048, BLOB_BYTES - 1]) {
             let bit = 1 << (at % 8);
             blob[at] ^= bit;
             // A damaged checksum word of page p is a damage of page 0, which stores it.
-            assert_eq!(
-                first_damaged_page(&blob, sealed),
-                Some(at / PAGE_BYTES),
-                "byte {at}"
-            );
+            assert_eq!(first_damaged_page(&blob, sealed), Some(at / PAGE_BYTES), "byte {at}");
             blob[at] ^= bit;
         }
     }

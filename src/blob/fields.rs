@@ -35,11 +35,7 @@ fn insert(words: Words<'_>, first: Ref, bits: u32, count: usize, index: usize, v
     let shift = bits * (index % per_word) as u32;
     let word = words.load(at);
     let low = word & ((1u64 << shift) - 1);
-    let high = if shift + bits == 64 {
-        0
-    } else {
-        (word >> shift) << (shift + bits)
-    };
+    let high = if shift + bits == 64 { 0 } else { (word >> shift) << (shift + bits) };
     words.store(at, low | (value << shift) | high);
     let mut carry = word >> (64 - bits);
     while at != last {
@@ -65,11 +61,7 @@ fn remove(words: Words<'_>, first: Ref, bits: u32, count: usize, index: usize) {
     let shift = bits * (index % per_word) as u32;
     let word = words.load(at);
     let low = word & ((1u64 << shift) - 1);
-    let high = if shift + bits == 64 {
-        0
-    } else {
-        (word >> (shift + bits)) << shift
-    };
+    let high = if shift + bits == 64 { 0 } else { (word >> (shift + bits)) << shift };
     words.store(at, low | high | (carry << (64 - bits)));
 }
 
@@ -106,9 +98,7 @@ mod tests {
         let mut random = 7u64;
         let mut model: Vec<u8> = Vec::new();
         for _ in 0..3000 {
-            random = random
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let pick = (random >> 33) as usize;
             if model.len() < 64 && (pick % 5 < 3 || model.is_empty()) {
                 let index = pick % (model.len() + 1);

@@ -36,17 +36,11 @@ impl Link {
     #[inline(always)]
     pub(crate) fn load(words: Words<'_>, at: Ref) -> Option<Link> {
         let word = words.load(at);
-        ((word >> 48) as u8 == LINK).then_some(Link {
-            id: word as u32,
-            skip: (word >> 32) as u16,
-        })
+        ((word >> 48) as u8 == LINK).then_some(Link { id: word as u32, skip: (word >> 32) as u16 })
     }
 
     pub(crate) fn store(self, words: Words<'_>, at: Ref) {
-        words.store(
-            at,
-            u64::from(self.id) | (u64::from(self.skip) << 32) | (u64::from(LINK) << 48),
-        );
+        words.store(at, u64::from(self.id) | (u64::from(self.skip) << 32) | (u64::from(LINK) << 48));
     }
 
     /// Allocates a word for the link. The caller knows that it fits.

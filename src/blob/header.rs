@@ -43,10 +43,7 @@ pub(crate) const BLOB_PAGES: usize = 128;
 /// The first word that may hold nodes.
 pub(crate) const NODES_AT: Ref = 256;
 /// Where the ref of the tree's root node is stored.
-pub(crate) const ROOT_SLOT: RefSlot = RefSlot {
-    word: ROOT_AT,
-    lane: 0,
-};
+pub(crate) const ROOT_SLOT: RefSlot = RefSlot { word: ROOT_AT, lane: 0 };
 
 /// Start positions of inner regions differ by blob, so that the hot first nodes of many blobs do not
 /// fight for the same sets of the processor's caches.
@@ -205,10 +202,7 @@ mod tests {
         raise_seq(words, 8);
         set_generation(words, 5);
         assert_eq!((key_count(words), live_words(words)), (3, 40));
-        assert_eq!(
-            (root(words), highest_seq(words), words.load(GENERATION_AT)),
-            (777, 9, 5)
-        );
+        assert_eq!((root(words), highest_seq(words), words.load(GENERATION_AT)), (777, 9, 5));
         assert_eq!((magic(words), kind(words)), (MAGIC, Some(BlobKind::Router)));
     }
 }

@@ -239,10 +239,7 @@ fn map_rank(words: Words<'_>, at: Ref, byte: u8) -> usize {
 /// One more (or, with all ones, one less) in the ranks of the quarters above that of `byte`.
 fn map_change_ranks(words: Words<'_>, at: Ref, byte: u8, change: u16) {
     for quarter in u16::from(byte >> 6) + 1..4 {
-        let slot = RefSlot {
-            word: at.wrapping_add(MAP_RANKS_AT),
-            lane: quarter as u8,
-        };
+        let slot = RefSlot { word: at.wrapping_add(MAP_RANKS_AT), lane: quarter as u8 };
         words.store_ref(slot, words.load_ref(slot).wrapping_add(change));
     }
 }
@@ -350,10 +347,7 @@ mod tests {
             }
             add_child(words, at, byte, 1000 + u16::from(byte));
             model.insert(byte, 1000 + u16::from(byte));
-            assert_eq!(
-                children(words, at),
-                model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>()
-            );
+            assert_eq!(children(words, at), model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>());
         }
         let header = NodeHeader::load(words, at);
         assert_eq!((header.kind(), header.extra()), (INNER_MAP, 99));
@@ -367,10 +361,7 @@ mod tests {
             model.remove(&byte);
             let header = NodeHeader::load(words, at);
             assert_eq!(child(words, at, header, byte), 0);
-            assert_eq!(
-                children(words, at),
-                model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>()
-            );
+            assert_eq!(children(words, at), model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>());
             for (&byte, &to) in &model {
                 assert_eq!(child(words, at, header, byte), to);
                 assert!(position_of(words, at, header, byte) <= u16::from(byte));

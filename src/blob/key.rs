@@ -15,60 +15,46 @@ pub(crate) struct KeyBuf {
     inline: [u8; INLINE_BYTES + PADDING_BYTES],
     /// Holds the key instead when it is longer than the inline part.
     long: Vec<u8>,
-    len: usize,
 }
 
 impl KeyBuf {
-    /// A key of two parts: the tree id and the user's bytes.
-    #[inline]
-    pub(crate) fn new(tree: &[u8; 4], bytes: &[u8]) -> Self {
+    /// A buffer to be filled. Filling happens in place, because the buffer is too large to be moved.
+    #[inline(always)]
+    pub(crate) fn empty() -> Self {
+        KeyBuf { inline: [0; INLINE_BYTES + PADDING_BYTES], long: Vec::new() }
+    }
+
+    /// Fills an empty buffer with a key of two parts: the tree id and the user's bytes.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, tree: [u8; 4], bytes: &[u8]) -> Key<'_> {
         let len = tree.len() + bytes.len();
-        let mut buffer = KeyBuf {
-            inline: [0; INLINE_BYTES + PADDING_BYTES],
-            long: Vec::new(),
-            len,
-        };
-        if len <= INLINE_BYTES {
-            buffer.inline[..4].copy_from_slice(tree);
-            buffer.inline[4..len].copy_from_slice(bytes);
-        } else {
-            buffer.long.reserve_exact(len + PADDING_BYTES);
-            buffer.long.extend_from_slice(tree);
-            buffer.long.extend_from_slice(bytes);
-            buffer.long.resize(len + PADDING_BYTES, 0);
+        if len > INLINE_BYTES {
+            return self.fill_long(&[&tree, bytes]);
         }
-        buffer
+        self.inline[..4].copy_from_slice(&tree);
+        self.inline[4..len].copy_from_slice(bytes);
+        Key { padded: &self.inline, len }
     }
 
-    /// A key that is complete as it is, tree id included.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let len = bytes.len();
-        let mut buffer = KeyBuf {
-            inline: [0; INLINE_BYTES + PADDING_BYTES],
-            long: Vec::new(),
-            len,
-        };
-        if len <= INLINE_BYTES {
-            buffer.inline[..len].copy_from_slice(bytes);
-        } else {
-            buffer.long.reserve_exact(len + PADDING_BYTES);
-            buffer.long.extend_from_slice(bytes);
-            buffer.long.resize(len + PADDING_BYTES, 0);
+    #[cold]
+    fn fill_long(&mut self, parts: &[&[u8]]) -> Key<'_> {
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.long.clear();
+        self.long.reserve_exact(len + PADDING_BYTES);
+        for part in parts {
+            self.long.extend_from_slice(part);
         }
-        buffer
+        self.long.resize(len + PADDING_BYTES, 0);
+        Key { padded: &self.long, len }
     }
 
-    #[inline]
-    pub(crate) fn key(&self) -> Key<'_> {
-        let padded = if self.long.is_empty() {
-            &self.inline[..]
-        } else {
-            &self.long[..]
-        };
-        Key {
-            padded,
-            len: self.len,
+    /// Fills an empty buffer with a key that is complete as it is, tree id included.
+    pub(crate) fn fill_whole(&mut self, bytes: &[u8]) -> Key<'_> {
+        if bytes.len() > INLINE_BYTES {
+            return self.fill_long(&[bytes]);
         }
+        self.inline[..bytes.len()].copy_from_slice(bytes);
+        Key { padded: &self.inline, len: bytes.len() }
     }
 }
 
@@ -100,6 +86,14 @@ impl<'a> Key<'a> {
     #[inline(always)]
     pub(crate) fn byte(&self, depth: usize) -> u8 {
         self.padded[depth]
+    }
+
+    /// The `len` bytes from `depth`, which must be there, in pieces of eight; the last piece goes on with
+    /// what follows. One check for all of them: this is what a descent compares with.
+    #[inline(always)]
+    pub(crate) fn pieces(&self, depth: usize, len: usize) -> &'a [[u8; 8]] {
+        let (pieces, _) = self.padded[depth..depth + len.next_multiple_of(8)].as_chunks::<8>();
+        pieces
     }
 
     /// Eight bytes from `depth`, which must not exceed the length; zeros stand behind the key's end.
@@ -137,8 +131,8 @@ mod tests {
     fn words_are_padded_with_zeros() {
         for len in [0usize, 1, 7, 8, 9, 236, 237, 300] {
             let bytes: Vec<u8> = (0..len).map(|i| i as u8 | 1).collect();
-            let buffer = KeyBuf::new(&[1, 2, 3, 4], &bytes);
-            let key = buffer.key();
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill([1, 2, 3, 4], &bytes);
             let mut full = vec![1, 2, 3, 4];
             full.extend_from_slice(&bytes);
             assert_eq!(key.bytes(), full);
@@ -146,7 +140,7 @@ mod tests {
             for depth in 0..=key.len() {
                 assert_eq!(key.word(depth).to_le_bytes(), full[depth..depth + 8]);
             }
-            assert_eq!(KeyBuf::from_bytes(key.bytes()).key().bytes(), key.bytes());
+            assert_eq!(KeyBuf::empty().fill_whole(key.bytes()).bytes(), key.bytes());
         }
     }
 

@@ -32,10 +32,7 @@ pub(crate) struct Leaf {
 impl Leaf {
     #[inline(always)]
     pub(crate) fn load(words: Words<'_>, at: Ref) -> Self {
-        Leaf {
-            at,
-            header: NodeHeader::load(words, at),
-        }
+        Leaf { at, header: NodeHeader::load(words, at) }
     }
 
     #[inline(always)]
@@ -66,7 +63,7 @@ impl Leaf {
     #[inline(always)]
     pub(crate) fn is(self, words: Words<'_>, key: &Key<'_>, depth: usize) -> bool {
         self.suffix_len() + depth == key.len()
-            && words.common_with_key(self.suffix_at(), self.suffix_len(), key, depth) == self.suffix_len()
+            && words.key_goes_on(self.suffix_at(), self.suffix_len(), key, depth)
     }
 
     pub(crate) fn compare(self, words: Words<'_>, key: &Key<'_>, depth: usize) -> Ordering {
@@ -88,9 +85,7 @@ impl Leaf {
         let before = self.words();
         words.drop_front(self.suffix_at(), self.suffix_len() + self.value_len(), drop);
         // Saturating, as everything that hostile bytes can reach: a wrong answer, not a panic.
-        let header = self
-            .header
-            .with_prefix_len(self.suffix_len().saturating_sub(drop));
+        let header = self.header.with_prefix_len(self.suffix_len().saturating_sub(drop));
         header.store(words, self.at);
         space::free(words, before.saturating_sub(Leaf { at: self.at, header }.words()));
     }
@@ -110,14 +105,8 @@ impl Leaf {
         run.finish();
         words.zero(self.at.wrapping_add(after as u16), before - after);
         if value.len() != self.value_len() {
-            NodeHeader::new(
-                LEAF,
-                self.header.flags(),
-                value.len(),
-                self.suffix_len(),
-                self.header.extra(),
-            )
-            .store(words, self.at);
+            NodeHeader::new(LEAF, self.header.flags(), value.len(), self.suffix_len(), self.header.extra())
+                .store(words, self.at);
             space::free(words, before - after);
         }
     }
@@ -173,8 +162,9 @@ mod tests {
         Leaf::load(words, at).shorten(words, 9);
         assert_eq!(parts(words, at), (suffix[9..].to_vec(), value[..30].to_vec(), 6));
         assert_eq!(header::live_words(words) as usize, size_words(12, 30));
-        let buffer = KeyBuf::from_bytes(&suffix);
-        assert!(Leaf::load(words, at).is(words, &buffer.key(), 9));
-        assert!(!Leaf::load(words, at).is(words, &buffer.key(), 8));
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(&suffix);
+        assert!(Leaf::load(words, at).is(words, &key, 9));
+        assert!(!Leaf::load(words, at).is(words, &key, 8));
     }
 }

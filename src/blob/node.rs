@@ -108,9 +108,6 @@ mod tests {
         assert_eq!(header.count(), 64);
         assert_eq!(header.prefix_len(), 65_000);
         assert_eq!(header.extra(), 0xBEEF);
-        assert_eq!(
-            header.with_count(3).with_prefix_len(9),
-            NodeHeader::new(BUCKET, 48, 3, 9, 0xBEEF)
-        );
+        assert_eq!(header.with_count(3).with_prefix_len(9), NodeHeader::new(BUCKET, 48, 3, 9, 0xBEEF));
     }
 }

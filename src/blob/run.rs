@@ -16,24 +16,14 @@ pub(crate) struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     #[inline]
     pub(crate) fn new(words: Words<'a>, at: Ref) -> Self {
-        RunWriter {
-            words,
-            at,
-            pending: 0,
-            pending_bits: 0,
-        }
+        RunWriter { words, at, pending: 0, pending_bits: 0 }
     }
 
     #[inline]
     fn push_word(&mut self, word: u64) {
-        self.words
-            .store(self.at, self.pending | (word << self.pending_bits));
+        self.words.store(self.at, self.pending | (word << self.pending_bits));
         self.at = self.at.wrapping_add(1);
-        self.pending = if self.pending_bits == 0 {
-            0
-        } else {
-            word >> (64 - self.pending_bits)
-        };
+        self.pending = if self.pending_bits == 0 { 0 } else { word >> (64 - self.pending_bits) };
     }
 
     /// Up to eight bytes in the low end of `word`, zeros above them.

@@ -61,11 +61,7 @@ pub(crate) fn count_key(words: Words<'_>, change: i32) {
 }
 
 fn add_live(words: Words<'_>, count: usize) {
-    header::set_counts(
-        words,
-        header::key_count(words),
-        header::live_words(words) + count as u32,
-    );
+    header::set_counts(words, header::key_count(words), header::live_words(words) + count as u32);
 }
 
 #[cfg(test)]
@@ -82,20 +78,8 @@ mod tests {
         let free = header::free_words(words);
         assert_eq!(take_inner(words, 10), 256);
         assert_eq!(usize::from(take_leaf(words, 6)), BLOB_WORDS - 6);
-        assert!(fits(
-            words,
-            Need {
-                inner: free - 20,
-                leaf: 4
-            }
-        ));
-        assert!(!fits(
-            words,
-            Need {
-                inner: free - 20,
-                leaf: 5
-            }
-        ));
+        assert!(fits(words, Need { inner: free - 20, leaf: 4 }));
+        assert!(!fits(words, Need { inner: free - 20, leaf: 5 }));
         assert!(ends_inner(words, 256, 10));
         super::free(words, 6);
         assert_eq!(header::live_words(words), 10);

@@ -38,10 +38,7 @@ impl RefSlot {
     /// The `index`-th lane of the packed lanes that start at `first`.
     #[inline]
     pub(crate) fn nth(first: Ref, index: usize) -> Self {
-        RefSlot {
-            word: first.wrapping_add((index / 4) as u16),
-            lane: (index % 4) as u8,
-        }
+        RefSlot { word: first.wrapping_add((index / 4) as u16), lane: (index % 4) as u8 }
     }
 }
 
@@ -53,6 +50,12 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub(crate) fn new(words: &'a BlobWords) -> Self {
         Words(words)
+    }
+
+    /// The word itself, for what needs its address.
+    #[inline(always)]
+    pub(crate) fn word(self, at: Ref) -> &'a AtomicU64 {
+        &self.0[at as usize]
     }
 
     #[inline(always)]
@@ -104,14 +107,43 @@ impl<'a> Words<'a> {
     pub(crate) fn common_with_key(self, at: Ref, limit: usize, key: &Key<'_>, depth: usize) -> usize {
         let limit = limit.min(key.len().saturating_sub(depth));
         let mut done = 0;
-        while done < limit {
-            let difference = self.load(at.wrapping_add((done / 8) as u16)) ^ key.word(depth + done);
+        if limit == 0 {
+            return 0;
+        }
+        for piece in key.pieces(depth, limit) {
+            let word = self.load(at.wrapping_add((done / 8) as u16));
+            let difference = word ^ u64::from_le_bytes(*piece);
             if difference != 0 {
                 return limit.min(done + difference.trailing_zeros() as usize / 8);
             }
             done += 8;
         }
         limit
+    }
+
+    /// Whether the run of `len` bytes at `at` is what the key goes on with at `depth`.
+    #[inline(always)]
+    pub(crate) fn key_goes_on(self, at: Ref, len: usize, key: &Key<'_>, depth: usize) -> bool {
+        if depth + len > key.len() {
+            return false;
+        }
+        if len <= 8 {
+            // Most prefixes are this short. A shift by 64 would be none: an empty run is always there.
+            return len == 0 || (self.load(at) ^ key.word(depth)) << (64 - 8 * len) == 0;
+        }
+        let Some((last, whole)) = key.pieces(depth, len).split_last() else {
+            return true;
+        };
+        let mut at = at;
+        for piece in whole {
+            if self.load(at) != u64::from_le_bytes(*piece) {
+                return false;
+            }
+            at = at.wrapping_add(1);
+        }
+        // Shifting out what lies behind the run: the upper bytes of a little-endian word.
+        let behind = (len.next_multiple_of(8) - len) * 8;
+        (self.load(at) ^ u64::from_le_bytes(*last)) << behind == 0
     }
 
     /// Orders the run of `len` bytes at `at` against the rest of the key from `depth` on.
@@ -158,10 +190,10 @@ impl<'a> Words<'a> {
         out.resize(start + len.next_multiple_of(8), 0);
         let mut word = at.wrapping_add((offset / 8) as u16);
         let shift = 8 * (offset % 8) as u32;
-        let chunks = out[start..].chunks_exact_mut(8);
+        let (chunks, _) = out[start..].as_chunks_mut::<8>();
         if shift == 0 {
             for chunk in chunks {
-                chunk.copy_from_slice(&self.load(word).to_le_bytes());
+                *chunk = self.load(word).to_le_bytes();
                 word = word.wrapping_add(1);
             }
         } else {
@@ -169,7 +201,7 @@ impl<'a> Words<'a> {
             for chunk in chunks {
                 word = word.wrapping_add(1);
                 let next = self.load(word);
-                chunk.copy_from_slice(&(low | (next << (64 - shift))).to_le_bytes());
+                *chunk = (low | (next << (64 - shift))).to_le_bytes();
                 low = next >> shift;
             }
         }
@@ -195,11 +227,7 @@ impl<'a> Words<'a> {
 /// A mask of the `count` lowest bytes, 0 to 8.
 #[inline(always)]
 pub(crate) fn low_bytes(count: u32) -> u64 {
-    if count >= 8 {
-        u64::MAX
-    } else {
-        (1 << (8 * count)) - 1
-    }
+    if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
 }
 
 #[cfg(test)]
@@ -262,27 +290,16 @@ mod tests {
     fn comparing_with_a_key_is_comparing_slices() {
         let memory = boxed_words();
         let words = Words::new(&memory);
-        let samples: [&[u8]; 8] = [
-            b"",
-            b"\0",
-            b"\0\0",
-            b"a",
-            b"abcdefgh",
-            b"abcdefghi",
-            b"abcdefgh\0",
-            b"abcdefgz",
-        ];
+        let samples: [&[u8]; 8] =
+            [b"", b"\0", b"\0\0", b"a", b"abcdefgh", b"abcdefghi", b"abcdefgh\0", b"abcdefgz"];
         for stored in samples {
             write(words, 400, stored);
             for rest in samples {
                 let mut full = b"base".to_vec();
                 full.extend_from_slice(rest);
-                let buffer = KeyBuf::from_bytes(&full);
-                let key = buffer.key();
-                assert_eq!(
-                    words.compare_with_key(400, stored.len(), &key, 4),
-                    stored.cmp(rest)
-                );
+                let mut buffer = KeyBuf::empty();
+                let key = buffer.fill_whole(&full);
+                assert_eq!(words.compare_with_key(400, stored.len(), &key, 4), stored.cmp(rest));
                 let common = stored.iter().zip(rest).take_while(|(a, b)| a == b).count();
                 assert_eq!(words.common_with_key(400, stored.len(), &key, 4), common);
             }

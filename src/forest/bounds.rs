@@ -50,10 +50,7 @@ impl Forest {
     }
 
     fn bounds_on(route: &Route<'_>, key: &Key<'_>, side: Side) -> Result<Bounds, Lost> {
-        let mut bounds = Bounds {
-            lo: Vec::new(),
-            hi: None,
-        };
+        let mut bounds = Bounds { lo: Vec::new(), hi: None };
         let mut exact = false;
         for step in route.routers() {
             let (words, (root, _)) = (step.frame.words, step.frame.root());
@@ -66,11 +63,7 @@ impl Forest {
             };
             let Ok((lo, hi, is_upper)) = found else {
                 let unchanged = route.is_unchanged();
-                return Err(if unchanged {
-                    Lost::Corrupt(step.frame.id)
-                } else {
-                    Lost::Restart
-                });
+                return Err(if unchanged { Lost::Corrupt(step.frame.id) } else { Lost::Restart });
             };
             exact = is_upper;
             // A router further down knows the narrower bounds.
@@ -167,11 +160,7 @@ fn edge(words: Words<'_>, mut out: Vec<u8>, mut at: Ref, first: bool) -> Result<
         if out.len() > SEPARATOR_BYTES_MAX {
             return Err(Torn);
         }
-        let ends_here = if first {
-            fork.is_separator()
-        } else {
-            fork.branches() == 0
-        };
+        let ends_here = if first { fork.is_separator() } else { fork.branches() == 0 };
         if ends_here {
             break;
         }

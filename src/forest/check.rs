@@ -40,16 +40,8 @@ impl Forest {
         let mut findings = Findings::default();
         let mut range_height = None;
         let mut seen = BTreeSet::new();
-        let root = Child {
-            lo: Vec::new(),
-            id: ROOT_BLOB,
-            base: 0,
-        };
-        let mut jobs = vec![Job {
-            child: root,
-            hi: None,
-            height: 0,
-        }];
+        let root = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
+        let mut jobs = vec![Job { child: root, hi: None, height: 0 }];
         while let Some(job) = jobs.pop() {
             let id = job.child.id;
             let Some(frame) = self.store.frames.get(id).filter(|_| seen.insert(id)) else {
@@ -130,41 +122,32 @@ impl Forest {
             findings.problem(id, format!("has {} children and counts others", children.len()));
         }
         for (index, child) in children.iter().enumerate() {
-            let hi = children
-                .get(index + 1)
-                .map(|next| next.lo.clone())
-                .or_else(|| job.hi.clone());
+            let hi = children.get(index + 1).map(|next| next.lo.clone()).or_else(|| job.hi.clone());
             if hi.as_ref().is_some_and(|hi| child.lo >= *hi) {
                 findings.problem(id, format!("separator {:?} is out of order", child.lo));
                 continue;
             }
-            let least = hi
-                .as_ref()
-                .map_or(0, |hi| common_prefix(&child.lo, hi))
-                .max(job.child.base);
+            let least = hi.as_ref().map_or(0, |hi| common_prefix(&child.lo, hi)).max(job.child.base);
             if child.base < least || child.base > common_of_range(&child.lo, hi.as_deref()) {
                 findings.problem(child.id, format!("base {} does not fit its bounds", child.base));
             }
             self.check_route(child, hi.as_deref(), job, findings);
-            jobs.push(Job {
-                child: child.clone(),
-                hi,
-                height: job.height + 1,
-            });
+            jobs.push(Job { child: child.clone(), hi, height: job.height + 1 });
         }
     }
 
     /// The separators themselves must lead to the children they bound.
     fn check_route(&self, child: &Child, hi: Option<&[u8]>, job: &Job, findings: &mut Findings) {
-        let buffer = KeyBuf::from_bytes(&child.lo);
-        let Ok(route) = self.route(&buffer.key()) else {
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(&child.lo);
+        let Ok(route) = self.route(&key) else {
             return findings.problem(job.child.id, format!("no way to separator {:?}", child.lo));
         };
         if route.frame.root().1 == Some(BlobKind::Range) && route.height() == job.height + 1 {
             if route.frame.id != child.id || route.base != child.base {
                 findings.problem(job.child.id, format!("separator {:?} leads elsewhere", child.lo));
             }
-            match self.bounds(&route, &buffer.key()) {
+            match self.bounds(&route, &key) {
                 Ok(bounds) if bounds.lo == child.lo && bounds.hi.as_deref() == hi => {}
                 _ => findings.problem(job.child.id, format!("the bounds of {:?} are wrong", child.lo)),
             }

@@ -31,11 +31,7 @@ pub(crate) fn halve(entries: &Entries<'_>) -> usize {
         left += entry_words(entries, index - 1);
         let distance = left.abs_diff(target);
         let outside = distance > tolerance;
-        let separator = if outside {
-            0
-        } else {
-            entries.list[index].common + 1
-        };
+        let separator = if outside { 0 } else { entries.list[index].common + 1 };
         let rank = (outside, separator, distance);
         if best.is_none_or(|(so_far, _)| rank < so_far) {
             best = Some((rank, index));

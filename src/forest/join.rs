@@ -63,13 +63,8 @@ impl Forest {
             _ => JOIN_PERCENT,
         };
         let around = [router.index.checked_sub(1), Some(router.index + 1)];
-        let known = around
-            .into_iter()
-            .flatten()
-            .filter(|&index| index < router.children.len());
-        let (words, index) = known
-            .map(|index| (self.live_words(router.children[index].id), index))
-            .min()?;
+        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
+        let (words, index) = known.map(|index| (self.live_words(router.children[index].id), index)).min()?;
         ((own + words) * 100 <= capacity * limit).then_some(index.min(router.index))
     }
 
@@ -87,16 +82,8 @@ impl Forest {
             }
             sources.push(source);
         }
-        let base = fit_base(
-            pair[0].base.min(pair[1].base),
-            &pair[0].lo,
-            router.hi_of(left + 1),
-        );
-        let target = Target {
-            lo: pair[0].lo.clone(),
-            base,
-            part: 0..entries.len(),
-        };
+        let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, router.hi_of(left + 1));
+        let target = Target { lo: pair[0].lo.clone(), base, part: 0..entries.len() };
         Ok(self.rearrange(lineage, left, sources, &entries, &[target])? == Outcome::Done)
     }
 
@@ -134,21 +121,17 @@ impl Forest {
     ) -> Option<(usize, usize, Vec<Child>)> {
         let above = &lineage.routers[level - 1];
         let around = [above.index.checked_sub(1), Some(above.index + 1)];
-        around
-            .into_iter()
-            .flatten()
-            .filter(|&index| index < above.children.len())
-            .find_map(|index| {
-                let left = index.min(above.index);
-                let mut children = Vec::new();
-                for child in &above.children[left..left + 2] {
-                    let frame = self.store.frames.get(child.id)?;
-                    children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
-                }
-                // A router with a single child goes wherever there is a place: its range has no neighbour.
-                let lonely = lineage.routers[level].children.len() == 1 && children.len() <= usual;
-                (lonely || children.len() * 4 <= usual * 3).then_some((level, left, children))
-            })
+        around.into_iter().flatten().filter(|&index| index < above.children.len()).find_map(|index| {
+            let left = index.min(above.index);
+            let mut children = Vec::new();
+            for child in &above.children[left..left + 2] {
+                let frame = self.store.frames.get(child.id)?;
+                children.extend(router::read(frame.words, child.base, &child.lo).ok()?);
+            }
+            // A router with a single child goes wherever there is a place: its range has no neighbour.
+            let lonely = lineage.routers[level].children.len() == 1 && children.len() <= usual;
+            (lonely || children.len() * 4 <= usual * 3).then_some((level, left, children))
+        })
     }
 
     fn replace_router_pair(
@@ -161,11 +144,7 @@ impl Forest {
     ) -> Result<bool> {
         let above = &lineage.routers[level - 1];
         let (keep, drop) = (&above.children[left], &above.children[left + 1]);
-        let joined = Child {
-            lo: keep.lo.clone(),
-            id: keep.id,
-            base,
-        };
+        let joined = Child { lo: keep.lo.clone(), id: keep.id, base };
         let mut all = above.children.clone();
         all.splice(left..left + 2, [joined.clone()]);
         let outcome = self.rewrite_routers(lineage, level - 1, &all, Some((&joined, children)), drop.id)?;

@@ -23,10 +23,7 @@ pub(crate) struct RouterView {
 impl RouterView {
     /// The upper bound of a child.
     pub(crate) fn hi_of(&self, index: usize) -> Option<&[u8]> {
-        self.children
-            .get(index + 1)
-            .map(|child| child.lo.as_slice())
-            .or(self.hi.as_deref())
+        self.children.get(index + 1).map(|child| child.lo.as_slice()).or(self.hi.as_deref())
     }
 }
 
@@ -48,11 +45,7 @@ impl Lineage {
 impl Forest {
     /// The lineage of the range that holds `key`. The caller holds the structure mutex.
     pub(crate) fn lineage(&self, key: &[u8]) -> Result<Lineage> {
-        let mut blob = Child {
-            lo: Vec::new(),
-            id: ROOT_BLOB,
-            base: 0,
-        };
+        let mut blob = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
         let mut hi = None;
         let mut routers = Vec::new();
         loop {
@@ -66,16 +59,8 @@ impl Forest {
             }
             let read = router::read(frame.words, blob.base, &blob.lo);
             let children = read.map_err(|_| Self::corrupt(blob.id))?;
-            let index = children
-                .partition_point(|child| child.lo.as_slice() <= key)
-                .saturating_sub(1);
-            let view = RouterView {
-                id: blob.id,
-                base: blob.base,
-                hi,
-                children,
-                index,
-            };
+            let index = children.partition_point(|child| child.lo.as_slice() <= key).saturating_sub(1);
+            let view = RouterView { id: blob.id, base: blob.base, hi, children, index };
             hi = view.hi_of(index).map(<[u8]>::to_vec);
             blob = view.children[index].clone();
             routers.push(view);

@@ -41,10 +41,7 @@ pub(crate) struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Shape {
-            range_words: header::CAPACITY_WORDS,
-            router_children: usize::MAX,
-        }
+        Shape { range_words: header::CAPACITY_WORDS, router_children: usize::MAX }
     }
 }
 
@@ -66,10 +63,7 @@ impl Forest {
 
     /// The forest in frames that were loaded.
     pub(crate) fn from_store(store: Store) -> Self {
-        Forest {
-            store,
-            shape: Shape::default(),
-        }
+        Forest { store, shape: Shape::default() }
     }
 
     fn corrupt(id: u32) -> Error {

@@ -27,9 +27,13 @@ impl Forest {
         key: &Key<'_>,
         mut read: impl FnMut(&Route<'a>) -> Sound<T>,
     ) -> Result<T> {
+        let mut route = match self.start() {
+            Ok(route) => route,
+            Err(_) => return Err(Self::corrupt(crate::store::ROOT_BLOB)),
+        };
         for _ in 0..FREE_TRIES {
-            match self.route(key) {
-                Ok(route) => {
+            match route.find(self, key) {
+                Ok(()) => {
                     let answer = read(&route);
                     if route.is_unchanged() {
                         return answer.map_err(|_| Self::corrupt(route.frame.id));
@@ -95,23 +99,21 @@ impl Forest {
     /// The longest stored key of at least `shortest` bytes that `key` begins with: its length, value and
     /// version.
     pub(crate) fn longest_prefix(&self, key: &Key<'_>, shortest: usize) -> Result<Option<Prefix>> {
-        let mut probe = KeyBuf::from_bytes(key.bytes());
+        let mut len = key.len();
         loop {
-            let probed = probe.key();
-            let (found, lo) = self.longest_prefix_in_range(&probed, shortest)?;
+            let mut buffer = KeyBuf::empty();
+            let probe = buffer.fill_whole(&key.bytes()[..len]);
+            let (found, lo) = self.longest_prefix_in_range(&probe, shortest)?;
             if found.is_some() {
                 return Ok(found);
             }
             // Every prefix of the key that lies in an earlier range is a prefix of this range's lower bound.
             let common = common_prefix(&lo, key.bytes());
-            if common < shortest || lo.is_empty() {
+            let next = if common == lo.len() { common.saturating_sub(1) } else { common };
+            if lo.is_empty() || next < shortest || next >= len {
                 return Ok(None);
             }
-            let next = if common == lo.len() { common - 1 } else { common };
-            if next < shortest || next >= probed.len() {
-                return Ok(None);
-            }
-            probe = KeyBuf::from_bytes(&key.bytes()[..next]);
+            len = next;
         }
     }
 
@@ -120,10 +122,7 @@ impl Forest {
             let words = route.frame.words;
             let bounds = self.bounds(route, key).map_err(|_| Torn)?;
             let found = find::longest_prefix(words, route.root, key, route.base, shortest)?;
-            Ok((
-                found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))),
-                bounds.lo,
-            ))
+            Ok((found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))), bounds.lo))
         })
     }
 }

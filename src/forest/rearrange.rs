@@ -106,9 +106,7 @@ impl Forest {
     ) -> Result<Outcome> {
         let mut edits = self.no_edits();
         edits.freed.push(freed);
-        let below = also.map_or(Ok(()), |(router, list)| {
-            edits.write_router(router.id, list, router.base)
-        });
+        let below = also.map_or(Ok(()), |(router, list)| edits.write_router(router.id, list, router.base));
         let prepared = below.and_then(|()| edits.router(lineage, level, children));
         edits.finish(prepared, Vec::new())
     }
@@ -122,12 +120,7 @@ impl Forest {
     }
 
     fn no_edits(&self) -> Edits<'_> {
-        Edits {
-            forest: self,
-            writes: Vec::new(),
-            fresh: Vec::new(),
-            freed: Vec::new(),
-        }
+        Edits { forest: self, writes: Vec::new(), fresh: Vec::new(), freed: Vec::new() }
     }
 }
 
@@ -175,11 +168,7 @@ impl<'a> Edits<'a> {
                 None => self.fresh_id()?,
             };
             self.write_range(id, entries, target.part.clone(), target.base)?;
-            children.push(Child {
-                lo: target.lo.clone(),
-                id,
-                base: target.base,
-            });
+            children.push(Child { lo: target.lo.clone(), id, base: target.base });
         }
         self.freed.extend(old_ids);
         let Some(bottom) = lineage.bottom() else {
@@ -240,16 +229,8 @@ impl<'a> Edits<'a> {
         self.write_router(left_id, &children[..middle], left_base)?;
         self.write_router(right_id, &children[middle..], right_base)?;
         let halves = [
-            Child {
-                lo: lo.clone(),
-                id: left_id,
-                base: left_base,
-            },
-            Child {
-                lo: cut.clone(),
-                id: right_id,
-                base: right_base,
-            },
+            Child { lo: lo.clone(), id: left_id, base: left_base },
+            Child { lo: cut.clone(), id: right_id, base: right_base },
         ];
         if level == 0 {
             if lineage.routers.len() >= HEIGHT_MAX {
@@ -282,11 +263,7 @@ impl<'a> Edits<'a> {
                 }
             }
         }
-        let others = self
-            .writes
-            .iter()
-            .map(|(id, _)| *id)
-            .chain(self.freed.iter().copied());
+        let others = self.writes.iter().map(|(id, _)| *id).chain(self.freed.iter().copied());
         for id in others {
             if held.iter().all(|hold| hold.frame.id != id) {
                 held.extend(store.frames.get(id).map(Frame::hold));

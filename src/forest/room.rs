@@ -81,9 +81,7 @@ impl Forest {
             return Err(Self::corrupt(id));
         };
         let held = latch_first.then(|| frame.hold());
-        let version = held
-            .as_ref()
-            .map_or_else(|| frame.latch().read(), |held| held.version());
+        let version = held.as_ref().map_or_else(|| frame.latch().read(), |held| held.version());
         Ok(Source { frame, version, held })
     }
 
@@ -105,10 +103,7 @@ impl Forest {
     }
 
     pub(crate) fn live_words(&self, id: u32) -> u64 {
-        self.store
-            .frames
-            .get(id)
-            .map_or(0, |frame| u64::from(header::live_words(frame.words)))
+        self.store.frames.get(id).map_or(0, |frame| u64::from(header::live_words(frame.words)))
     }
 }
 
@@ -128,11 +123,7 @@ impl<'f> Full<'f> {
             return Ok(false);
         }
         let ascending = self.new_key.filter(|_| entries.is_ascending());
-        let parts = if ascending.is_some() {
-            ASCENDING_GARBAGE_PARTS
-        } else {
-            GARBAGE_PARTS
-        };
+        let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
         let live = self.capacity() - garbage.min(self.capacity());
         let compacting_helps = live + u64::from(self.need.words()) <= self.capacity();
         if garbage * u64::from(parts) >= self.capacity() && compacting_helps {
@@ -161,11 +152,7 @@ impl<'f> Full<'f> {
         old_base: usize,
         part: std::ops::Range<usize>,
     ) -> Target {
-        Target {
-            base: fit_base(old_base, &lo, hi),
-            lo,
-            part,
-        }
+        Target { base: fit_base(old_base, &lo, hi), lo, part }
     }
 
     fn finish(&self, outcome: Outcome, counter: &crate::store::counters::Counter) -> Result<bool> {
@@ -179,14 +166,8 @@ impl<'f> Full<'f> {
 
     fn compact(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
         let blob = &self.lineage.blob;
-        let target = Target {
-            lo: blob.lo.clone(),
-            base: blob.base,
-            part: 0..entries.len(),
-        };
-        let outcome = self
-            .forest
-            .rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
+        let target = Target { lo: blob.lo.clone(), base: blob.base, part: 0..entries.len() };
+        let outcome = self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
         self.finish(outcome, &self.forest.store.counters.compactions)
     }
 
@@ -195,13 +176,7 @@ impl<'f> Full<'f> {
             return Err(Forest::corrupt(self.lineage.blob.id));
         }
         let at = cut::halve(entries);
-        self.cut_in_two(
-            source,
-            entries,
-            at,
-            entries.separator(at),
-            &self.forest.store.counters.splits,
-        )
+        self.cut_in_two(source, entries, at, entries.separator(at), &self.forest.store.counters.splits)
     }
 
     fn cut_in_two(
@@ -218,9 +193,7 @@ impl<'f> Full<'f> {
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..at),
             self.target(separator.clone(), hi, blob.base, at..entries.len()),
         ];
-        let outcome = self
-            .forest
-            .rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
+        let outcome = self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
         self.finish(outcome, counter)
     }
 
@@ -237,10 +210,7 @@ impl<'f> Full<'f> {
         let before = entries.key(position - 1);
         let separator = key[..common_prefix(&before, key) + 1].to_vec();
         let right_words = cut::words_of(&entries, position..entries.len());
-        let right = self
-            .lineage
-            .bottom()
-            .and_then(|router| router.children.get(router.index + 1));
+        let right = self.lineage.bottom().and_then(|router| router.children.get(router.index + 1));
         let right = right.filter(|right| {
             (forest.live_words(right.id) + right_words) * 100 < self.capacity() * JOIN_RIGHT_PERCENT
         });
@@ -252,10 +222,7 @@ impl<'f> Full<'f> {
             return Ok(false);
         }
         let blob = &self.lineage.blob;
-        let hi = self
-            .lineage
-            .bottom()
-            .and_then(|router| router.hi_of(router.index + 1));
+        let hi = self.lineage.bottom().and_then(|router| router.hi_of(router.index + 1));
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..position),
             self.target(separator.clone(), hi, right.base, position..entries.len()),
@@ -273,10 +240,7 @@ impl<'f> Full<'f> {
         let source = self.forest.source(self.lineage.blob.id, self.latch_first)?;
         let mut entries = Entries::new();
         let blob = &self.lineage.blob;
-        if !self
-            .forest
-            .collect(&mut entries, &source, &blob.lo[..blob.base])?
-        {
+        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
             return Ok(false);
         }
         let position = entries.position(key);
@@ -290,13 +254,9 @@ impl<'f> Full<'f> {
     fn neighbour_to_share(&self, entries: &Entries<'_>) -> Option<usize> {
         let router = self.lineage.bottom()?;
         let around = [router.index.checked_sub(1), Some(router.index + 1)];
-        let known = around
-            .into_iter()
-            .flatten()
-            .filter(|&index| index < router.children.len());
-        let (words, index) = known
-            .map(|index| (self.forest.live_words(router.children[index].id), index))
-            .min()?;
+        let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
+        let (words, index) =
+            known.map(|index| (self.forest.live_words(router.children[index].id), index)).min()?;
         let own = cut::words_of(entries, 0..entries.len());
         // Half of both, the words of the new entry, and a tenth for what a cut cannot place exactly.
         let after = (own + words) / 2 + u64::from(self.need.words()) + self.capacity() / 10;
@@ -312,11 +272,7 @@ impl<'f> Full<'f> {
         };
         let neighbour = forest.source(router.children[neighbour_index].id, self.latch_first)?;
         let first = router.index.min(neighbour_index);
-        let sources = if first == router.index {
-            vec![source, neighbour]
-        } else {
-            vec![neighbour, source]
-        };
+        let sources = if first == router.index { vec![source, neighbour] } else { vec![neighbour, source] };
         let (left, right) = (&router.children[first], &router.children[first + 1]);
         let mut entries = Entries::new();
         for (child, source) in [left, right].into_iter().zip(&sources) {

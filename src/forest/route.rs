@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::router::last_bound;
 use super::walk::{walk, walk_before};
 use super::{Forest, HEIGHT_MAX};
 use crate::blob::header::BlobKind;
-use crate::blob::{Key, Ref, Torn};
+use crate::blob::{Key, Ref, Torn, Words};
 use crate::store::ROOT_BLOB;
 use crate::store::frames::{Frame, Held};
 use crate::store::latch::Version;
@@ -18,11 +19,46 @@ pub(crate) struct Step<'a> {
     pub(crate) base: usize,
 }
 
+/// The routers of a path. Almost always there is at most one, rarely two; more of them live on the heap,
+/// so that a lookup does not carry room for ten.
+pub(crate) struct Steps<'a> {
+    first: Option<Step<'a>>,
+    second: Option<Step<'a>>,
+    further: Vec<Step<'a>>,
+}
+
+impl<'a> Steps<'a> {
+    #[inline(always)]
+    fn push(&mut self, step: Step<'a>) {
+        if self.first.is_none() {
+            self.first = Some(step);
+        } else if self.second.is_none() {
+            self.second = Some(step);
+        } else {
+            self.further.push(step);
+        }
+    }
+
+    #[inline(always)]
+    fn iter(&self) -> impl Iterator<Item = &Step<'a>> {
+        self.first.iter().chain(&self.second).chain(&self.further)
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + usize::from(self.second.is_some()) + self.further.len()
+    }
+
+    #[inline(always)]
+    fn are_unchanged(&self) -> bool {
+        let same = |step: &Step<'a>| step.frame.latch().is_unchanged(step.version);
+        self.first.as_ref().is_none_or(same)
+            && self.second.as_ref().is_none_or(|second| same(second) && self.further.iter().all(same))
+    }
+}
+
 /// A path from the root to a range blob. What was read by it counts only after `is_unchanged`.
-#[derive(Clone, Copy)]
 pub(crate) struct Route<'a> {
-    steps: [Option<Step<'a>>; HEIGHT_MAX],
-    height: usize,
+    steps: Steps<'a>,
     /// The range blob.
     pub(crate) frame: Frame<'a>,
     pub(crate) version: Version,
@@ -34,20 +70,19 @@ pub(crate) struct Route<'a> {
 
 impl<'a> Route<'a> {
     /// The routers from the root down.
-    pub(crate) fn routers(&self) -> impl DoubleEndedIterator<Item = Step<'a>> {
-        self.steps[..self.height].iter().copied().flatten()
+    pub(crate) fn routers(&self) -> impl Iterator<Item = &Step<'a>> {
+        self.steps.iter()
     }
 
     /// Routers above the range blob.
     pub(crate) fn height(&self) -> usize {
-        self.height
+        self.steps.len()
     }
 
     /// Whether no router of the path has changed.
     #[inline(always)]
     pub(crate) fn routers_unchanged(&self) -> bool {
-        self.routers()
-            .all(|step| step.frame.latch().is_unchanged(step.version))
+        self.steps.are_unchanged()
     }
 
     /// Whether nothing on the path has changed: then what was read from it is true.
@@ -72,89 +107,89 @@ pub(crate) enum Lost {
     Corrupt(u32),
 }
 
-impl Forest {
-    /// Finds the range blob of `key`.
-    #[inline(always)]
-    pub(crate) fn route(&self, key: &Key<'_>) -> Result<Route<'_>, Lost> {
-        self.descend(|words, root, base| {
-            let (id, base) = walk(words, root, key, base)?.follow(words)?;
-            // Every key of a range begins with what is spelled for it.
-            if base <= key.len() {
-                Ok((id, base))
-            } else {
-                Err(Torn)
-            }
-        })
-    }
-
-    /// Finds the range blob of the keys just below `key`; the flag says that `key` is its upper bound.
-    pub(crate) fn route_before(&self, key: &Key<'_>) -> Result<(Route<'_>, bool), Lost> {
-        let mut exact = false;
-        let route = self.descend(|words, root, base| {
-            if exact {
-                // Everything below lies before the key: the last child of every router holds the last.
-                let bound = super::router::last_bound(words, root, base);
-                return bound.follow(words);
-            }
-            let (bound, is_upper) = walk_before(words, root, key, base)?;
-            exact = is_upper;
-            let (id, base) = bound.follow(words)?;
-            if exact || base <= key.len() {
-                Ok((id, base))
-            } else {
-                Err(Torn)
-            }
-        })?;
-        Ok((route, exact))
-    }
-
+impl<'a> Route<'a> {
+    /// Goes down from the root, in place: a route is large, and a lookup does not move it.
     #[inline(always)]
     fn descend(
-        &self,
-        mut choose: impl FnMut(crate::blob::Words<'_>, Ref, usize) -> Result<(u32, usize), Torn>,
-    ) -> Result<Route<'_>, Lost> {
-        let mut steps: [Option<Step<'_>>; HEIGHT_MAX] = [None; HEIGHT_MAX];
-        let (mut id, mut base, mut height) = (ROOT_BLOB, 0, 0);
+        &mut self,
+        forest: &'a Forest,
+        mut choose: impl FnMut(Words<'_>, Ref, usize) -> Result<(u32, usize), Torn>,
+    ) -> Result<(), Lost> {
+        self.steps = Steps { first: None, second: None, further: Vec::new() };
+        let (mut id, mut base) = (ROOT_BLOB, 0);
         loop {
-            let Some(frame) = self.store.frames.get(id) else {
-                return Err(lost(&steps[..height], id));
+            let Some(frame) = forest.store.frames.get(id) else {
+                return Err(lost(&self.steps, id));
             };
             let version = frame.latch().read();
             let (root, kind) = frame.root();
             match kind {
                 Some(BlobKind::Range) => {
-                    return Ok(Route {
-                        steps,
-                        height,
-                        frame,
-                        version,
-                        root,
-                        base,
-                    });
+                    (self.frame, self.version, self.root, self.base) = (frame, version, root, base);
+                    return Ok(());
                 }
-                Some(BlobKind::Router) if height < HEIGHT_MAX => {
-                    steps[height] = Some(Step { frame, version, base });
-                    height += 1;
+                Some(BlobKind::Router) if self.steps.further.len() < HEIGHT_MAX - 2 => {
+                    self.steps.push(Step { frame, version, base });
                     match choose(frame.words, root, base) {
                         Ok(next) => (id, base) = next,
-                        Err(Torn) => return Err(lost(&steps[..height], id)),
+                        Err(Torn) => return Err(lost(&self.steps, id)),
                     }
                 }
-                _ => return Err(lost(&steps[..height], id)),
+                _ => return Err(lost(&self.steps, id)),
             }
         }
+    }
+
+    /// Finds the range blob of `key`.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, forest: &'a Forest, key: &Key<'_>) -> Result<(), Lost> {
+        self.descend(forest, |words, root, base| {
+            let (id, base) = walk(words, root, key, base)?.follow(words)?;
+            // Every key of a range begins with what is spelled for it.
+            if base <= key.len() { Ok((id, base)) } else { Err(Torn) }
+        })
+    }
+}
+
+impl Forest {
+    /// A route that leads nowhere yet.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> Result<Route<'_>, Lost> {
+        let steps = Steps { first: None, second: None, further: Vec::new() };
+        match self.store.frames.get(ROOT_BLOB) {
+            Some(frame) => Ok(Route { steps, frame, version: 0, root: 0, base: 0 }),
+            None => Err(Lost::Corrupt(ROOT_BLOB)),
+        }
+    }
+
+    /// Finds the range blob of `key`.
+    #[inline]
+    pub(crate) fn route(&self, key: &Key<'_>) -> Result<Route<'_>, Lost> {
+        let mut route = self.start()?;
+        route.find(self, key)?;
+        Ok(route)
+    }
+
+    /// Finds the range blob of the keys just below `key`; the flag says that `key` is its upper bound.
+    pub(crate) fn route_before(&self, key: &Key<'_>) -> Result<(Route<'_>, bool), Lost> {
+        let mut exact = false;
+        let mut route = self.start()?;
+        route.descend(self, |words, root, base| {
+            if exact {
+                // Everything below lies before the key: the last child of every router holds the last.
+                return last_bound(words, root, base).follow(words);
+            }
+            let (bound, is_upper) = walk_before(words, root, key, base)?;
+            exact = is_upper;
+            let (id, base) = bound.follow(words)?;
+            if exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
+        })?;
+        Ok((route, exact))
     }
 }
 
 #[cold]
-fn lost(steps: &[Option<Step<'_>>], id: u32) -> Lost {
-    let unchanged = steps
-        .iter()
-        .flatten()
-        .all(|step| step.frame.latch().is_unchanged(step.version));
-    if unchanged {
-        Lost::Corrupt(id)
-    } else {
-        Lost::Restart
-    }
+fn lost(steps: &Steps<'_>, id: u32) -> Lost {
+    let unchanged = steps.are_unchanged();
+    if unchanged { Lost::Corrupt(id) } else { Lost::Restart }
 }

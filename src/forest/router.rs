@@ -38,12 +38,7 @@ pub(crate) fn last_bound(words: Words<'_>, root: Ref, base: usize) -> Bound {
 /// How many bytes all keys from `lo` up to, but without, `hi` share, whatever keys there may be.
 pub(crate) fn common_of_range(lo: &[u8], hi: Option<&[u8]>) -> usize {
     // Compare `lo` with the largest key below `hi`: its last byte less one, then 0xFF for ever.
-    let shares_ff = |from: usize| {
-        lo[from.min(lo.len())..]
-            .iter()
-            .take_while(|&&byte| byte == 0xFF)
-            .count()
-    };
+    let shares_ff = |from: usize| lo[from.min(lo.len())..].iter().take_while(|&&byte| byte == 0xFF).count();
     let Some((&last, front)) = hi.and_then(|hi| hi.split_last()) else {
         return if hi.is_none() { shares_ff(0) } else { 0 };
     };
@@ -51,11 +46,7 @@ pub(crate) fn common_of_range(lo: &[u8], hi: Option<&[u8]>) -> usize {
     if common < front.len() || last == 0 {
         return common;
     }
-    if lo.get(common) == Some(&(last - 1)) {
-        common + 1 + shares_ff(common + 1)
-    } else {
-        common
-    }
+    if lo.get(common) == Some(&(last - 1)) { common + 1 + shares_ff(common + 1) } else { common }
 }
 
 /// The base of a blob whose bounds have become these: the old one, as far as they allow.
@@ -76,16 +67,8 @@ pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child
     let mut children = Vec::new();
     let add = |children: &mut Vec<Child>, lo: &[u8], bound: Bound| {
         let (id, base) = bound.follow(words)?;
-        children.push(Child {
-            lo: lo.to_vec(),
-            id,
-            base,
-        });
-        if children.len() > BLOB_WORDS {
-            Err(Torn)
-        } else {
-            Ok(())
-        }
+        children.push(Child { lo: lo.to_vec(), id, base });
+        if children.len() > BLOB_WORDS { Err(Torn) } else { Ok(()) }
     };
     add(&mut children, lo, Bound::first(base))?;
     let root = header::root(words);
@@ -105,21 +88,9 @@ pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child
             if fork.branches() == 0 {
                 add(&mut children, &key, hi)?;
             } else if fork.gap(0) != 0 {
-                add(
-                    &mut children,
-                    &key,
-                    Bound {
-                        link_at: fork.gap(0),
-                        depth,
-                    },
-                )?;
+                add(&mut children, &key, Bound { link_at: fork.gap(0), depth })?;
             }
-            levels.push(Level {
-                fork,
-                next: 0,
-                depth,
-                hi,
-            });
+            levels.push(Level { fork, next: 0, depth, hi });
         }
         let Some(level) = levels.last_mut() else {
             return Ok(children);
@@ -132,10 +103,7 @@ pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child
         }
         level.next += 1;
         let hi = match index + 1 < fork.branches() {
-            true => Bound {
-                link_at: fork.gap(index + 1),
-                depth,
-            },
+            true => Bound { link_at: fork.gap(index + 1), depth },
             false => level.hi,
         };
         key.push(fork.byte(index));
@@ -158,10 +126,7 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
     header::format(words, id, BlobKind::Router);
     let link = |child: &Child, owner: usize| {
         debug_assert!(child.base >= owner, "a base above the place that names it");
-        Link {
-            id: child.id,
-            skip: (child.base - owner) as u16,
-        }
+        Link { id: child.id, skip: (child.base - owner) as u16 }
     };
     let (Some(first), Some(last)) = (children.first(), children.last()) else {
         return Ok(());
@@ -171,11 +136,7 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
         return Ok(());
     }
     link(last, base).store(words, LAST_LINK_AT);
-    let mut jobs = VecDeque::from([Job {
-        part: 1..children.len(),
-        depth: base,
-        slot: ROOT_SLOT,
-    }]);
+    let mut jobs = VecDeque::from([Job { part: 1..children.len(), depth: base, slot: ROOT_SLOT }]);
     while let Some(Job { part, depth, slot }) = jobs.pop_front() {
         let (from, to) = (&children[part.start].lo, &children[part.end - 1].lo);
         let common = common_prefix(from, to);
@@ -189,19 +150,10 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
                 _ => groups.push(index..index + 1),
             }
         }
-        let bytes: Vec<u8> = groups
-            .iter()
-            .map(|group| children[group.start].lo[common])
-            .collect();
+        let bytes: Vec<u8> = groups.iter().map(|group| children[group.start].lo[common]).collect();
         let gaps = groups.len().saturating_sub(1) + usize::from(first > part.start && !groups.is_empty());
         let size = Fork::size_words(bytes.len(), common - depth);
-        if !space::fits(
-            words,
-            Need {
-                inner: (size + gaps) as u32,
-                leaf: 0,
-            },
-        ) {
+        if !space::fits(words, Need { inner: (size + gaps) as u32, leaf: 0 }) {
             return Err(DoesNotFit);
         }
         let at = space::take_inner(words, size);
@@ -212,17 +164,10 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
         }
         for (index, group) in groups.into_iter().enumerate() {
             if index > 0 {
-                words.store_ref(
-                    fork.gap_slot(index),
-                    link(&children[group.start - 1], common).add(words),
-                );
+                words.store_ref(fork.gap_slot(index), link(&children[group.start - 1], common).add(words));
             }
             if group.len() > 1 || children[group.start].lo.len() > common + 1 {
-                jobs.push_back(Job {
-                    part: group,
-                    depth: common + 1,
-                    slot: fork.child_slot(index),
-                });
+                jobs.push_back(Job { part: group, depth: common + 1, slot: fork.child_slot(index) });
             }
         }
     }
@@ -242,15 +187,12 @@ mod tests {
     fn random_separators(seed: u64, limit: usize) -> Vec<Vec<u8>> {
         let mut state = seed;
         let mut below = |limit: usize| {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) as usize % limit
         };
         let count = below(limit);
-        let mut out: Vec<Vec<u8>> = (0..count)
-            .map(|_| (0..1 + below(5)).map(|_| BYTES[below(BYTES.len())]).collect())
-            .collect();
+        let mut out: Vec<Vec<u8>> =
+            (0..count).map(|_| (0..1 + below(5)).map(|_| BYTES[below(BYTES.len())]).collect()).collect();
         out.sort();
         out.dedup();
         out
@@ -261,11 +203,7 @@ mod tests {
         los.extend_from_slice(separators);
         let hi = |index: usize| los.get(index + 1).map(Vec::as_slice);
         (0..los.len())
-            .map(|i| Child {
-                lo: los[i].clone(),
-                id: 10 + i as u32,
-                base: fit_base(i % 3, &los[i], hi(i)),
-            })
+            .map(|i| Child { lo: los[i].clone(), id: 10 + i as u32, base: fit_base(i % 3, &los[i], hi(i)) })
             .collect()
     }
 
@@ -281,28 +219,19 @@ mod tests {
             let mut probes = random_separators(seed + 7777, 300);
             probes.extend(children.iter().map(|child| child.lo.clone()));
             for probe in &probes {
-                let buffer = KeyBuf::from_bytes(probe);
-                let index = children
-                    .iter()
-                    .rposition(|child| child.lo <= *probe)
-                    .expect("the first is empty");
-                let bound = walk(words, root, &buffer.key(), 0).expect("sound");
-                assert_eq!(
-                    bound.follow(words),
-                    Ok((children[index].id, children[index].base))
-                );
+                let mut buffer = KeyBuf::empty();
+                let key = buffer.fill_whole(probe);
+                let index =
+                    children.iter().rposition(|child| child.lo <= *probe).expect("the first is empty");
+                let bound = walk(words, root, &key, 0).expect("sound");
+                assert_eq!(bound.follow(words), Ok((children[index].id, children[index].base)));
                 if probe.is_empty() {
                     continue;
                 }
-                let before = children
-                    .iter()
-                    .rposition(|child| child.lo < *probe)
-                    .expect("the first is empty");
-                let (bound, exact) = walk_before(words, root, &buffer.key(), 0).expect("sound");
-                assert_eq!(
-                    bound.follow(words),
-                    Ok((children[before].id, children[before].base))
-                );
+                let before =
+                    children.iter().rposition(|child| child.lo < *probe).expect("the first is empty");
+                let (bound, exact) = walk_before(words, root, &key, 0).expect("sound");
+                assert_eq!(bound.follow(words), Ok((children[before].id, children[before].base)));
                 let upper = children.get(before + 1).map(|child| &child.lo);
                 assert_eq!(exact, upper == Some(probe), "{probe:?}");
             }

@@ -151,19 +151,14 @@ impl Side {
             return false;
         };
         let same = |id: u32, version: Version| {
-            forest
-                .store
-                .frames
-                .get(id)
-                .is_some_and(|frame| frame.latch().is_unchanged(version))
+            forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
         };
         same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
     }
 
     fn is_skipped(&self) -> bool {
         let key = self.cursor.key();
-        self.skipping
-            .is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
+        self.skipping.is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
     }
 
     #[inline]
@@ -200,8 +195,8 @@ impl Side {
     /// Enters the blob at the bound.
     fn enter(&mut self, forest: &Forest) -> Result<()> {
         loop {
-            let buffer = KeyBuf::from_bytes(&self.bound);
-            let key = buffer.key();
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill_whole(&self.bound);
             let entered = match self.direction {
                 Direction::Forward => forest.route(&key).map(|route| (route, false)),
                 Direction::Backward => forest.route_before(&key),
@@ -237,12 +232,12 @@ impl Side {
         let Some(position) = self.position.take() else {
             return Ok(());
         };
-        let buffer = KeyBuf::from_bytes(&self.bound);
-        let key = buffer.key();
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(&self.bound);
         let asked = match self.direction {
-            Direction::Forward => forest
-                .route(&key)
-                .and_then(|route| Ok((forest.bounds(&route, &key)?, route))),
+            Direction::Forward => {
+                forest.route(&key).and_then(|route| Ok((forest.bounds(&route, &key)?, route)))
+            }
             Direction::Backward => forest
                 .route_before(&key)
                 .and_then(|(route, _)| Ok((forest.bounds_before(&route, &key)?, route))),
@@ -302,15 +297,8 @@ impl Side {
 }
 
 fn position_of(route: &Route<'_>) -> Position {
-    let routers = route
-        .routers()
-        .map(|step| (step.frame.id, step.version))
-        .collect();
-    Position {
-        id: route.frame.id,
-        version: route.version,
-        routers,
-    }
+    let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
+    Position { id: route.frame.id, version: route.version, routers }
 }
 
 /// The smallest key above all keys that begin with `prefix`; none if there is no such key.

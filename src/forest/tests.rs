@@ -11,28 +11,20 @@ use crate::tree::Tree;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-const TINY: Shape = Shape {
-    range_words: 600,
-    router_children: 5,
-};
+const TINY: Shape = Shape { range_words: 600, router_children: 5 };
 
 struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % limit
     }
 }
 
 fn random_key(random: &mut Random) -> Vec<u8> {
     match random.below(6) {
-        0 => (0..random.below(4))
-            .map(|_| [0, b'/', b'a', 0xFE, 0xFF][random.below(5)])
-            .collect(),
+        0 => (0..random.below(4)).map(|_| [0, b'/', b'a', 0xFE, 0xFF][random.below(5)]).collect(),
         1 => vec![b'p'; random.below(700)],
         2 => format!("a/long/shared/prefix/of/them/all/{:03}/x", random.below(900)).into_bytes(),
         3 => format!("dir{}/{}", random.below(20), random.below(50)).into_bytes(),
@@ -48,46 +40,22 @@ fn assert_same(db: &Db, tree: &Tree, model: &Model, random: &mut Random) {
     for ((key, value), (model_key, model_value)) in forward.iter().zip(model) {
         assert_eq!((key, &value[..]), (model_key, &model_value[..]));
     }
-    let mut backward: Vec<_> = tree
-        .scan("")
-        .keys()
-        .rev()
-        .map(|key| key.expect("sound"))
-        .collect();
+    let mut backward: Vec<_> = tree.scan("").keys().rev().map(|key| key.expect("sound")).collect();
     backward.reverse();
     assert_eq!(backward, model.keys().cloned().collect::<Vec<_>>());
     for _ in 0..20 {
         let (a, b) = (random_key(random), random_key(random));
         let (low, high) = (a.clone().min(b.clone()), a.max(b));
-        let expected: Vec<_> = model
-            .range(low.clone()..high.clone())
-            .map(|(key, _)| key.clone())
-            .collect();
-        let found: Vec<_> = tree
-            .range(low.clone()..high.clone())
-            .keys()
-            .map(|key| key.expect("sound"))
-            .collect();
+        let expected: Vec<_> = model.range(low.clone()..high.clone()).map(|(key, _)| key.clone()).collect();
+        let found: Vec<_> =
+            tree.range(low.clone()..high.clone()).keys().map(|key| key.expect("sound")).collect();
         assert_eq!(found, expected, "{low:?}..{high:?}");
-        let mut found: Vec<_> = tree
-            .range(low..high)
-            .keys()
-            .rev()
-            .map(|key| key.expect("sound"))
-            .collect();
+        let mut found: Vec<_> = tree.range(low..high).keys().rev().map(|key| key.expect("sound")).collect();
         found.reverse();
         assert_eq!(found, expected);
         let path = random_key(random);
-        let longest = model
-            .iter()
-            .rev()
-            .find(|(key, _)| path.starts_with(key))
-            .map(|(key, _)| key.clone());
-        assert_eq!(
-            tree.longest_prefix(&path).expect("sound").map(|(key, _)| key),
-            longest,
-            "{path:?}"
-        );
+        let longest = model.iter().rev().find(|(key, _)| path.starts_with(key)).map(|(key, _)| key.clone());
+        assert_eq!(tree.longest_prefix(&path).expect("sound").map(|(key, _)| key), longest, "{path:?}");
         assert_listing(tree, model, &path);
     }
 }
@@ -103,24 +71,15 @@ fn assert_listing(tree: &Tree, model: &Model, path: &[u8]) {
             expected.push(name);
         }
     }
-    let found: Vec<_> = tree
-        .list(prefix)
-        .map(|entry| entry.expect("sound").name().to_vec())
-        .collect();
+    let found: Vec<_> = tree.list(prefix).map(|entry| entry.expect("sound").name().to_vec()).collect();
     assert_eq!(found, expected, "{prefix:?}");
-    let mut back: Vec<_> = tree
-        .list(prefix)
-        .rev()
-        .map(|entry| entry.expect("sound").name().to_vec())
-        .collect();
+    let mut back: Vec<_> =
+        tree.list(prefix).rev().map(|entry| entry.expect("sound").name().to_vec()).collect();
     back.reverse();
     assert_eq!(back, expected, "{prefix:?} backward");
     if let Some(name) = expected.first() {
-        let rest: Vec<_> = tree
-            .list(prefix)
-            .start_after(name)
-            .map(|entry| entry.expect("sound").name().to_vec())
-            .collect();
+        let rest: Vec<_> =
+            tree.list(prefix).start_after(name).map(|entry| entry.expect("sound").name().to_vec()).collect();
         assert_eq!(rest, expected[1..]);
     }
 }
@@ -137,10 +96,7 @@ fn run(seed: u64, operations: usize) {
         let known = model.range(key.clone()..).next().map(|(key, _)| key.clone());
         if random.below(10) < if removing { 8 } else { 2 } {
             let key = known.unwrap_or(key);
-            assert_eq!(
-                tree.remove(&key).expect("sound").is_some(),
-                model.remove(&key).is_some()
-            );
+            assert_eq!(tree.remove(&key).expect("sound").is_some(), model.remove(&key).is_some());
         } else if random.below(10) == 0
             && let Some(from) = known
         {
@@ -157,10 +113,7 @@ fn run(seed: u64, operations: usize) {
             model.insert(key, value);
         }
         let probe = random_key(&mut random);
-        assert_eq!(
-            tree.get(&probe).expect("sound").as_deref(),
-            model.get(&probe).map(|v| &v[..])
-        );
+        assert_eq!(tree.get(&probe).expect("sound").as_deref(), model.get(&probe).map(|v| &v[..]));
         if step % (operations / 20).max(1) == 0 {
             assert_same(&db, &tree, &model, &mut random);
         }
@@ -206,10 +159,7 @@ fn routers_grow_levels_and_lose_them_again() {
 #[test]
 fn ascending_and_descending_writes_fill_their_blobs() {
     for ascending in [true, false] {
-        let db = Db::with_shape(Shape {
-            range_words: 4_000,
-            router_children: usize::MAX,
-        });
+        let db = Db::with_shape(Shape { range_words: 4_000, router_children: usize::MAX });
         let tree = db.tree("t").expect("made");
         let count = if cfg!(miri) { 200 } else { 20_000 };
         for i in 0..count {

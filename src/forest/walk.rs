@@ -19,18 +19,12 @@ pub(crate) struct Bound {
 impl Bound {
     /// The router's link `first`, whose owner is the router itself.
     pub(crate) fn first(base: usize) -> Self {
-        Bound {
-            link_at: FIRST_LINK_AT,
-            depth: base,
-        }
+        Bound { link_at: FIRST_LINK_AT, depth: base }
     }
 
     /// The router's link `last`.
     pub(crate) fn last(base: usize) -> Self {
-        Bound {
-            link_at: LAST_LINK_AT,
-            depth: base,
-        }
+        Bound { link_at: LAST_LINK_AT, depth: base }
     }
 
     /// The blob that the link names, and that blob's base.
@@ -64,10 +58,7 @@ pub(crate) fn walk(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> R
         let gap = |index: usize| match index {
             _ if index >= branches => hi,
             0 if fork.gap(0) == 0 => lo,
-            _ => Bound {
-                link_at: fork.gap(index),
-                depth,
-            },
+            _ => Bound { link_at: fork.gap(index), depth },
         };
         if depth >= key.len() {
             return Ok(gap(0));
@@ -114,10 +105,7 @@ pub(crate) fn walk_before(
         let gap = |index: usize| match index {
             _ if index >= branches => hi,
             0 if fork.gap(0) == 0 => lo,
-            _ => Bound {
-                link_at: fork.gap(index),
-                depth,
-            },
+            _ => Bound { link_at: fork.gap(index), depth },
         };
         if depth >= key.len() {
             // Keys below this one are below everything here, a separator that ends here included.

@@ -111,9 +111,7 @@ impl Forest {
 
     fn version_in(&self, words: Words<'_>, id: u32, key: &Key<'_>, base: usize) -> Result<Option<u64>> {
         let found = find::find(words, header::root(words), key, base);
-        found
-            .map(|leaf| leaf.map(|leaf| leaf.seq(words)))
-            .map_err(|_| Self::corrupt(id))
+        found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
     }
 
     /// Removes a key if it is there and the condition holds; returns the number of the removal.

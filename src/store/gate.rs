@@ -48,9 +48,7 @@ pub(crate) struct Exclusive<'a> {
 impl Gate {
     pub(crate) fn new() -> Self {
         Gate {
-            stripes: std::array::from_fn(|_| Stripe {
-                inside: AtomicU64::new(0),
-            }),
+            stripes: std::array::from_fn(|_| Stripe { inside: AtomicU64::new(0) }),
             closed: AtomicU32::new(0),
             alone: Mutex::new(()),
             parked: Mutex::new(()),
@@ -79,15 +77,9 @@ impl Gate {
 
     #[cold]
     fn wait_until_open(&self) {
-        let mut parked = self
-            .parked
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut parked = self.parked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         while self.closed.load(Ordering::SeqCst) != 0 {
-            parked = self
-                .opened
-                .wait(parked)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            parked = self.opened.wait(parked).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
     }
 
@@ -101,10 +93,7 @@ impl Gate {
                 wait(&mut spins);
             }
         }
-        Exclusive {
-            gate: self,
-            _alone: alone,
-        }
+        Exclusive { gate: self, _alone: alone }
     }
 }
 
@@ -118,11 +107,7 @@ impl Drop for Shared<'_> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         // Under the mutex, so that nobody parks between looking and waiting.
-        let _parked = self
-            .gate
-            .parked
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _parked = self.gate.parked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.gate.closed.store(0, Ordering::SeqCst);
         self.gate.opened.notify_all();
     }

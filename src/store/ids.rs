@@ -20,10 +20,7 @@ pub(crate) struct Ids(Mutex<State>);
 
 impl Ids {
     pub(crate) fn new() -> Self {
-        Ids(Mutex::new(State {
-            end: 1,
-            free: BTreeSet::new(),
-        }))
+        Ids(Mutex::new(State { end: 1, free: BTreeSet::new() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -73,10 +70,7 @@ mod tests {
     #[test]
     fn the_smallest_free_id_comes_first_and_the_end_shrinks() {
         let ids = Ids::new();
-        assert_eq!(
-            (0..5).map(|_| ids.allocate()).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5]
-        );
+        assert_eq!((0..5).map(|_| ids.allocate()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         ids.free(4);
         ids.free(2);
         assert_eq!(ids.allocate(), 2);

@@ -23,10 +23,8 @@ type DirectoryBlob = (u32, Vec<u8>);
 pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) -> Result<()> {
     let (end, unused) = store.ids.in_use();
     backend.set_len(Area::Data, u64::from(end) * BLOB_BYTES as u64)?;
-    let mut directory: Vec<DirectoryBlob> = (0..end)
-        .filter(|&id| id == 0 || is_directory_blob(id))
-        .map(|id| (id, vec![0; BLOB_BYTES]))
-        .collect();
+    let mut directory: Vec<DirectoryBlob> =
+        (0..end).filter(|&id| id == 0 || is_directory_blob(id)).map(|id| (id, vec![0; BLOB_BYTES])).collect();
     let mut buffer = backend.buffers().lease_blocking();
     for id in (1..end).filter(|&id| !is_directory_blob(id)) {
         let Some(frame) = store.frames.get(id).filter(|_| !unused.contains(&id)) else {
@@ -42,11 +40,7 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
     for index in (1..directory.len()).rev() {
         let (id, mut bytes) = std::mem::take(&mut directory[index]);
         set_word(&mut bytes, 0, header::MAGIC);
-        set_word(
-            &mut bytes,
-            1,
-            u64::from(id) | ((BlobKind::Directory as u64) << 32),
-        );
+        set_word(&mut bytes, 1, u64::from(id) | ((BlobKind::Directory as u64) << 32));
         set_word(&mut bytes, 2, IMAGE_GENERATION);
         let checksum = checksum::seal(&mut bytes);
         enter(&mut directory, id, checksum);
@@ -74,30 +68,19 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
 
 fn enter(directory: &mut [DirectoryBlob], id: u32, checksum: u64) {
     let (blob, at) = directory_slot(id);
-    for (_, bytes) in directory
-        .iter_mut()
-        .filter(|(id, bytes)| *id == blob && !bytes.is_empty())
-    {
+    for (_, bytes) in directory.iter_mut().filter(|(id, bytes)| *id == blob && !bytes.is_empty()) {
         set_word(bytes, at, checksum);
     }
 }
 
 fn write_blob(backend: &dyn Backend, id: u32, bytes: &[u8]) -> Result<()> {
     let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
-    Ok(backend.write(&[WriteOp {
-        area: Area::Data,
-        offset_bytes,
-        buf: bytes,
-    }])?)
+    Ok(backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: bytes }])?)
 }
 
 fn read_blob(backend: &dyn Backend, id: u32, bytes: &mut [u8]) -> Result<()> {
     let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
-    Ok(backend.read(&mut [ReadOp {
-        area: Area::Data,
-        offset_bytes,
-        buf: bytes,
-    }])?)
+    Ok(backend.read(&mut [ReadOp { area: Area::Data, offset_bytes, buf: bytes }])?)
 }
 
 fn copy_out(words: Words<'_>, bytes: &mut [u8]) {
@@ -108,10 +91,7 @@ fn copy_out(words: Words<'_>, bytes: &mut [u8]) {
 
 fn copy_in(words: Words<'_>, bytes: &[u8]) {
     for (at, chunk) in bytes.chunks_exact(8).enumerate().take(BLOB_WORDS) {
-        words.store(
-            at as u16,
-            chunk.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)),
-        );
+        words.store(at as u16, chunk.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
     }
 }
 
@@ -119,19 +99,14 @@ fn copy_in(words: Words<'_>, bytes: &[u8]) {
 pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     let found_bytes = backend.len(Area::Data)?;
     if found_bytes < BLOB_BYTES as u64 {
-        return Err(Error::NotSpinney {
-            reason: "it is shorter than one blob of 512 KiB",
-        });
+        return Err(Error::NotSpinney { reason: "it is shorter than one blob of 512 KiB" });
     }
     let mut buffer = backend.buffers().lease_blocking();
     read_blob(backend, 0, &mut buffer)?;
     let superblock = Superblock::open(&buffer)?;
     let expected_bytes = u64::from(superblock.blobs) * BLOB_BYTES as u64;
     if found_bytes != expected_bytes {
-        return Err(Error::Truncated {
-            found_bytes,
-            expected_bytes,
-        });
+        return Err(Error::Truncated { found_bytes, expected_bytes });
     }
     let mut directory = vec![(0, buffer.to_vec())];
     let store = Store::new(Frames::new(), superblock.database_id);
@@ -149,11 +124,7 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
             continue;
         }
         if let Some(page) = checksum::first_damaged_page(&buffer, expected) {
-            return Err(Error::Corrupt {
-                blob: id,
-                page: page as u32,
-                reason: "page checksum",
-            });
+            return Err(Error::Corrupt { blob: id, page: page as u32, reason: "page checksum" });
         }
         if is_directory_blob(id) {
             directory.push((id, buffer.to_vec()));
@@ -167,9 +138,7 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     unused.retain(|&id| !is_directory_blob(id));
     store.ids.restore(superblock.blobs, unused);
     store.set_last_seq(superblock.next_seq.saturating_sub(1));
-    store
-        .next_tree
-        .store(superblock.next_tree, std::sync::atomic::Ordering::Relaxed);
+    store.next_tree.store(superblock.next_tree, std::sync::atomic::Ordering::Relaxed);
     Ok(store)
 }
 
@@ -178,11 +147,7 @@ fn check_unused(id: u32, bytes: &[u8], superblock: &Superblock) -> Result<()> {
     match bytes.iter().position(|&byte| byte != 0) {
         Some(at) if superblock.unused_is_zero => {
             let page = (at / checksum::PAGE_BYTES) as u32;
-            Err(Error::Corrupt {
-                blob: id,
-                page,
-                reason: "an unused blob is not zero",
-            })
+            Err(Error::Corrupt { blob: id, page, reason: "an unused blob is not zero" })
         }
         _ => Ok(()),
     }

@@ -33,9 +33,7 @@ pub(crate) struct Latch {
 impl Latch {
     #[cfg(any(test, not(unix), not(target_pointer_width = "64"), miri, loom))]
     pub(crate) fn new() -> Self {
-        Latch {
-            word: AtomicU64::new(0),
-        }
+        Latch { word: AtomicU64::new(0) }
     }
 
     /// The version, if nobody holds the latch.
@@ -76,8 +74,7 @@ impl Latch {
     #[inline]
     pub(crate) fn try_lock(&self, version: Version) -> bool {
         let exchanged =
-            self.word
-                .compare_exchange(version, version | LOCKED, Ordering::Acquire, Ordering::Relaxed);
+            self.word.compare_exchange(version, version | LOCKED, Ordering::Acquire, Ordering::Relaxed);
         // The path above is checked next, and must not be read before the latch is taken.
         fence(Ordering::Acquire);
         exchanged.is_ok()
@@ -102,11 +99,7 @@ impl Latch {
     /// Gives the latch back; `version` is what it was before it was taken.
     #[inline]
     pub(crate) fn unlock(&self, version: Version, changed: bool) {
-        let version = if changed {
-            version.wrapping_add(STEP)
-        } else {
-            version
-        };
+        let version = if changed { version.wrapping_add(STEP) } else { version };
         self.word.store(version, Ordering::Release);
     }
 }
@@ -159,10 +152,7 @@ mod loom_tests {
     }
 
     fn shared() -> Arc<Shared> {
-        Arc::new(Shared {
-            latch: Latch::new(),
-            words: [AtomicU64::new(0), AtomicU64::new(0)],
-        })
+        Arc::new(Shared { latch: Latch::new(), words: [AtomicU64::new(0), AtomicU64::new(0)] })
     }
 
     fn add_one(shared: &Shared) -> bool {
@@ -199,11 +189,8 @@ mod loom_tests {
                     assert_eq!(left, right);
                 }
             }
-            let done = writers
-                .into_iter()
-                .filter(|_| true)
-                .map(|w| u64::from(w.join().unwrap()))
-                .sum::<u64>();
+            let done =
+                writers.into_iter().filter(|_| true).map(|w| u64::from(w.join().unwrap())).sum::<u64>();
             assert_eq!(shared.words[0].load(Ordering::Relaxed), done);
             assert_eq!(shared.words[1].load(Ordering::Relaxed), done);
         });

@@ -26,15 +26,8 @@ impl Scratches {
     }
 
     pub(crate) fn take(&self) -> Scratch<'_> {
-        let kept = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .pop();
-        Scratch {
-            pool: self,
-            words: Some(kept.unwrap_or_else(zeroed_words)),
-        }
+        let kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        Scratch { pool: self, words: Some(kept.unwrap_or_else(zeroed_words)) }
     }
 }
 
@@ -57,11 +50,7 @@ impl Scratch<'_> {
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
         self.clear();
-        let mut kept = self
-            .pool
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut kept = self.pool.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if kept.len() < KEPT_MAX {
             kept.extend(self.words.take());
         }

@@ -57,10 +57,7 @@ pub(crate) fn directory_slot(id: u32) -> (u32, usize) {
     }
     let nth = (id - DIRECTORY_SLOTS) / FURTHER_SLOTS;
     let slot = (id - DIRECTORY_SLOTS) % FURTHER_SLOTS;
-    (
-        FIRST_FURTHER_DIRECTORY + nth * FURTHER_SLOTS,
-        (PAGE_WORDS + slot) as usize,
-    )
+    (FIRST_FURTHER_DIRECTORY + nth * FURTHER_SLOTS, (PAGE_WORDS + slot) as usize)
 }
 
 /// What the superblock says.
@@ -79,9 +76,7 @@ pub(crate) struct Superblock {
 }
 
 pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes[at * 8..]
-        .first_chunk()
-        .map_or(0, |word| u64::from_le_bytes(*word))
+    bytes[at * 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 pub(crate) fn set_word(bytes: &mut [u8], at: usize, word: u64) {
@@ -99,30 +94,14 @@ impl Superblock {
         set_word(&mut page, 4, (self.database_id >> 64) as u64);
         set_word(&mut page, 5, self.log_position);
         set_word(&mut page, 6, self.next_seq);
-        let flags = if self.unused_is_zero {
-            FLAG_UNUSED_IS_ZERO
-        } else {
-            0
-        };
-        set_word(
-            &mut page,
-            7,
-            u64::from(self.incarnation) | (u64::from(flags) << 32),
-        );
+        let flags = if self.unused_is_zero { FLAG_UNUSED_IS_ZERO } else { 0 };
+        set_word(&mut page, 7, u64::from(self.incarnation) | (u64::from(flags) << 32));
         set_word(&mut page, 8, self.log_id);
-        set_word(
-            &mut page,
-            9,
-            u64::from(self.blobs) | (u64::from(self.next_tree) << 32),
-        );
+        set_word(&mut page, 9, u64::from(self.blobs) | (u64::from(self.next_tree) << 32));
         set_word(&mut page, 10, u64::from(self.key_bytes_max));
         for directory_page in SUPERBLOCK_PAGES..BLOB_PAGES {
             let bytes = &blob[directory_page * PAGE_BYTES..(directory_page + 1) * PAGE_BYTES];
-            set_word(
-                &mut page,
-                PAGE_CHECKSUMS_AT + directory_page,
-                checksum::of_page(bytes),
-            );
+            set_word(&mut page, PAGE_CHECKSUMS_AT + directory_page, checksum::of_page(bytes));
         }
         let own = xxh3_64(&page[..OWN_CHECKSUM_AT * 8]);
         set_word(&mut page, OWN_CHECKSUM_AT, own);
@@ -173,11 +152,7 @@ fn is_sound(page: &[u8]) -> bool {
 }
 
 fn damaged(page: usize, reason: &'static str) -> Error {
-    Error::Corrupt {
-        blob: 0,
-        page: page as u32,
-        reason,
-    }
+    Error::Corrupt { blob: 0, page: page as u32, reason }
 }
 
 /// Names the trouble with a blob 0 that has no sound superblock.
@@ -186,14 +161,9 @@ fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
     let both_agree = magic == word(second, 0);
     let found = (magic >> 56) as u8;
     if magic & MAGIC_MASK != MAGIC & MAGIC_MASK {
-        Error::NotSpinney {
-            reason: "it does not begin with the magic bytes",
-        }
+        Error::NotSpinney { reason: "it does not begin with the magic bytes" }
     } else if both_agree && found > FORMAT_VERSION {
-        Error::NewerFormat {
-            found,
-            supported: FORMAT_VERSION,
-        }
+        Error::NewerFormat { found, supported: FORMAT_VERSION }
     } else {
         damaged(0, "both superblocks are damaged")
     }
@@ -247,14 +217,8 @@ mod tests {
         let (_, mut blob) = sample();
         blob[7] += 1;
         blob[PAGE_BYTES + 7] += 1;
-        assert!(matches!(
-            Superblock::open(&blob),
-            Err(Error::NewerFormat { found: 2, .. })
-        ));
-        assert!(matches!(
-            Superblock::open(&vec![7; BLOB_BYTES]),
-            Err(Error::NotSpinney { .. })
-        ));
+        assert!(matches!(Superblock::open(&blob), Err(Error::NewerFormat { found: 2, .. })));
+        assert!(matches!(Superblock::open(&vec![7; BLOB_BYTES]), Err(Error::NotSpinney { .. })));
     }
 
     #[test]

@@ -19,22 +19,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The layers see the trait and its types, never one of these. Their unit tests may.
-const BACKENDS: &[&str] = &[
-    "MemoryBackend",
-    "FileBackend",
-    "FaultBackend",
-    "OpfsBackend",
-    "HttpBackend",
-];
+const BACKENDS: &[&str] = &["MemoryBackend", "FileBackend", "FaultBackend", "OpfsBackend", "HttpBackend"];
 
 /// The module path of a file in `src/`: `src/art/find.rs` is `[art, find]`.
 pub fn module_path(path: &str) -> Vec<String> {
     let inner = path.strip_prefix("src/").unwrap_or(path).trim_end_matches(".rs");
     let mut parts: Vec<String> = inner.split('/').map(str::to_string).collect();
-    if parts
-        .last()
-        .is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main"))
-    {
+    if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
         parts.pop();
     }
     parts
@@ -116,10 +107,7 @@ fn crate_references(source: &Source, own: &[String]) -> Vec<(String, usize)> {
         } else if source.is(at, "}") {
             inline.pop();
         }
-        let supers = (at..)
-            .step_by(2)
-            .take_while(|&i| source.spells(i, &["super", "::"]))
-            .count();
+        let supers = (at..).step_by(2).take_while(|&i| source.spells(i, &["super", "::"])).count();
         let depth = own.len() + inline.iter().filter(|is_module| **is_module).count();
         let inside =
             at > 0 && source.is(at - 1, "::") && !source.spells(at.saturating_sub(2), &["self", "::"]);
@@ -157,10 +145,7 @@ fn names(source: &Source, at: usize, found: &mut Vec<(String, usize)>) {
 /// package ("" or "benches/") with the text of its `Cargo.toml`.
 pub fn dead_files(sources: &[Source], manifests: &[(String, String)]) -> Vec<String> {
     let mut live: BTreeSet<String> = BTreeSet::new();
-    let mut open: Vec<&Source> = sources
-        .iter()
-        .filter(|source| is_root(&source.path, manifests))
-        .collect();
+    let mut open: Vec<&Source> = sources.iter().filter(|source| is_root(&source.path, manifests)).collect();
     while let Some(source) = open.pop() {
         if live.insert(source.path.clone()) {
             let children = children(source, is_root(&source.path, manifests));
@@ -168,8 +153,7 @@ pub fn dead_files(sources: &[Source], manifests: &[(String, String)]) -> Vec<Str
         }
     }
     let dead = sources.iter().filter(|source| !live.contains(&source.path));
-    dead.map(|source| source.complaint(1, "no `mod` leads to this file"))
-        .collect()
+    dead.map(|source| source.complaint(1, "no `mod` leads to this file")).collect()
 }
 
 fn is_root(path: &str, manifests: &[(String, String)]) -> bool {
@@ -200,25 +184,13 @@ fn children(source: &Source, is_root: bool) -> Vec<String> {
     let mut scopes: Vec<Option<&str>> = Vec::new();
     for at in 0..source.code.len() {
         if source.is(at, "{") {
-            scopes.push(if at >= 2 && source.is(at - 2, "mod") {
-                source.word(at - 1)
-            } else {
-                None
-            });
+            scopes.push(if at >= 2 && source.is(at - 2, "mod") { source.word(at - 1) } else { None });
         } else if source.is(at, "}") {
             scopes.pop();
         } else if source.spells(at, &["path", "="]) && at >= 1 && source.is(at - 1, "[") {
-            found.extend(
-                source
-                    .literal(at + 2)
-                    .map(|path| normal(&format!("{folder}/{path}"))),
-            );
+            found.extend(source.literal(at + 2).map(|path| normal(&format!("{folder}/{path}"))));
         } else if source.spells(at, &["include", "!", "("]) {
-            found.extend(
-                source
-                    .literal(at + 3)
-                    .map(|path| normal(&format!("{folder}/{path}"))),
-            );
+            found.extend(source.literal(at + 3).map(|path| normal(&format!("{folder}/{path}"))));
         } else if source.is(at, "mod") && source.is(at + 2, ";") {
             let scope: String = scopes.iter().flatten().map(|name| format!("/{name}")).collect();
             let name = source.word(at + 1).unwrap_or_default();

@@ -35,22 +35,13 @@ pub struct Source {
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Self {
-        let (comments, code) = lex(text)
-            .into_iter()
-            .partition(|token| token.kind == Kind::Comment);
-        Source {
-            path: path.to_string(),
-            text: text.to_string(),
-            code,
-            comments,
-        }
+        let (comments, code) = lex(text).into_iter().partition(|token| token.kind == Kind::Comment);
+        Source { path: path.to_string(), text: text.to_string(), code, comments }
     }
 
     /// Is the token at `at` this word or mark? Past the end nothing is; a literal never is.
     pub fn is(&self, at: usize, text: &str) -> bool {
-        self.code
-            .get(at)
-            .is_some_and(|token| token.kind != Kind::Literal && token.text == text)
+        self.code.get(at).is_some_and(|token| token.kind != Kind::Literal && token.text == text)
     }
 
     /// Do the tokens from `at` on spell these words and marks?
@@ -59,10 +50,7 @@ impl Source {
     }
 
     pub fn word(&self, at: usize) -> Option<&str> {
-        self.code
-            .get(at)
-            .filter(|token| token.kind == Kind::Word)
-            .map(|token| token.text.as_str())
+        self.code.get(at).filter(|token| token.kind == Kind::Word).map(|token| token.text.as_str())
     }
 
     pub fn literal(&self, at: usize) -> Option<&str> {
@@ -132,11 +120,7 @@ pub fn lex(text: &str) -> Vec<Token> {
         let part = String::from_utf8_lossy(&bytes[at..end]).into_owned();
         let newlines = part.matches('\n').count();
         if !part.trim().is_empty() {
-            tokens.push(Token {
-                kind,
-                text: part,
-                line,
-            });
+            tokens.push(Token { kind, text: part, line });
         }
         line += newlines;
         at = end;
@@ -157,10 +141,7 @@ fn token_at(bytes: &[u8], at: usize) -> (Kind, usize) {
     if rest.starts_with(b"/*") {
         return (Kind::Comment, at + block_comment_len(rest));
     }
-    let prefix = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b'b' | b'c' | b'r'))
-        .count();
+    let prefix = rest.iter().take_while(|byte| matches!(byte, b'b' | b'c' | b'r')).count();
     let raw = prefix > 0 && rest[prefix - 1] == b'r';
     let hashes = rest[prefix..].iter().take_while(|&&byte| byte == b'#').count();
     if raw && prefix <= 2 && rest.get(prefix + hashes) == Some(&b'"') {
@@ -184,9 +165,7 @@ fn token_at(bytes: &[u8], at: usize) -> (Kind, usize) {
 }
 
 fn word_len(rest: &[u8]) -> usize {
-    rest.iter()
-        .take_while(|&&byte| byte == b'_' || byte >= 0x80 || byte.is_ascii_alphanumeric())
-        .count()
+    rest.iter().take_while(|&&byte| byte == b'_' || byte >= 0x80 || byte.is_ascii_alphanumeric()).count()
 }
 
 fn block_comment_len(rest: &[u8]) -> usize {

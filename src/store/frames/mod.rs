@@ -38,10 +38,7 @@ const _: () = assert!(size_of::<Side>() == 128);
 impl Side {
     #[cfg(any(not(unix), not(target_pointer_width = "64"), miri, loom))]
     fn new() -> Self {
-        Side {
-            latch: Latch::new(),
-            root: AtomicU64::new(0),
-        }
+        Side { latch: Latch::new(), root: AtomicU64::new(0) }
     }
 }
 
@@ -69,21 +66,13 @@ impl<'a> Frame<'a> {
     /// Takes the latch if the version is still this one.
     #[inline]
     pub(crate) fn try_hold(self, version: Version) -> Option<Held<'a>> {
-        self.latch().try_lock(version).then_some(Held {
-            frame: self,
-            version,
-            changed: false,
-        })
+        self.latch().try_lock(version).then_some(Held { frame: self, version, changed: false })
     }
 
     /// Takes the latch as soon as it is free.
     pub(crate) fn hold(self) -> Held<'a> {
         let version = self.latch().lock();
-        Held {
-            frame: self,
-            version,
-            changed: false,
-        }
+        Held { frame: self, version, changed: false }
     }
 
     /// Sets the cached root from the header. Only for a holder of the latch, and while loading.

@@ -67,11 +67,7 @@ impl Range {
         let skip = mapped.as_ptr().align_offset(ALIGNMENT_BYTES);
         // SAFETY: `skip` is below the alignment, which was added to the length.
         let start = unsafe { mapped.add(skip) };
-        Ok(Range {
-            start,
-            mapped,
-            mapped_bytes,
-        })
+        Ok(Range { start, mapped, mapped_bytes })
     }
 
     /// Makes `bytes` from `offset` on readable and writable; they read as zeros.
@@ -82,11 +78,7 @@ impl Range {
             let at = self.start.as_ptr().add(offset).cast();
             libc::mprotect(at, bytes, libc::PROT_READ | libc::PROT_WRITE)
         };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(std::io::Error::last_os_error())
-        }
+        if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
     }
 
     /// Asks for huge pages: a lookup in random memory gains 11 to 22 %. Refusal is no error.
@@ -118,18 +110,9 @@ impl Frames {
             let sides = Range::reserve(limit as usize * size_of::<Side>());
             if let (Ok(frames), Ok(sides)) = (frames, sides) {
                 frames.prefer_huge_pages();
-                return Frames {
-                    frames,
-                    sides,
-                    limit,
-                    usable: AtomicU32::new(0),
-                    growing: Mutex::new(()),
-                };
+                return Frames { frames, sides, limit, usable: AtomicU32::new(0), growing: Mutex::new(()) };
             }
-            assert!(
-                limit > LIMIT_FRAMES_MIN,
-                "the system refuses to reserve 2 GiB of addresses"
-            );
+            assert!(limit > LIMIT_FRAMES_MIN, "the system refuses to reserve 2 GiB of addresses");
             limit /= 2;
         }
     }
@@ -148,25 +131,11 @@ impl Frames {
         // mapped as long as `self`. Fresh memory is zero, which is a valid value for atomics, and nobody
         // ever forms another kind of reference to it. The starts are aligned to 2 MiB.
         let (words, side) = unsafe {
-            let words = self
-                .frames
-                .start
-                .as_ptr()
-                .add(id as usize * BLOB_BYTES)
-                .cast::<BlobWords>();
-            let side = self
-                .sides
-                .start
-                .as_ptr()
-                .add(id as usize * size_of::<Side>())
-                .cast::<Side>();
+            let words = self.frames.start.as_ptr().add(id as usize * BLOB_BYTES).cast::<BlobWords>();
+            let side = self.sides.start.as_ptr().add(id as usize * size_of::<Side>()).cast::<Side>();
             (&*words, &*side)
         };
-        Frame {
-            id,
-            words: Words::new(words),
-            side,
-        }
+        Frame { id, words: Words::new(words), side }
     }
 
     /// The frame of a blob, made usable if need be.
@@ -175,21 +144,15 @@ impl Frames {
             return Ok(frame);
         }
         if id >= self.limit {
-            return Err(Error::OutOfSpace {
-                limit_blobs: self.limit,
-            });
+            return Err(Error::OutOfSpace { limit_blobs: self.limit });
         }
-        let _growing = self
-            .growing
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _growing = self.growing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let from = self.usable.load(Ordering::Relaxed);
         let to = ((id / CHUNK_FRAMES + 1) * CHUNK_FRAMES).min(self.limit);
         if to > from {
             let (offset, count) = (from as usize, (to - from) as usize);
             self.frames.make_usable(offset * BLOB_BYTES, count * BLOB_BYTES)?;
-            self.sides
-                .make_usable(offset * size_of::<Side>(), count * size_of::<Side>())?;
+            self.sides.make_usable(offset * size_of::<Side>(), count * size_of::<Side>())?;
             self.usable.store(to, Ordering::Release);
         }
         Ok(self.frame(id))
@@ -203,11 +166,7 @@ impl Frames {
             // SAFETY: a prefetch of any address is allowed; this one lies inside the reserved range.
             unsafe {
                 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                let at = self
-                    .frames
-                    .start
-                    .as_ptr()
-                    .add(id as usize * BLOB_BYTES + usize::from(word) * 8);
+                let at = self.frames.start.as_ptr().add(id as usize * BLOB_BYTES + usize::from(word) * 8);
                 _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>());
             }
         }

@@ -28,9 +28,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Frames {
-            segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect(),
-        }
+        Frames { segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect() }
     }
 
     /// The frame of a blob, if there is one.
@@ -38,30 +36,18 @@ impl Frames {
     pub(crate) fn get(&self, id: u32) -> Option<Frame<'_>> {
         let segment = self.segments.get(id as usize / SEGMENT_FRAMES)?.get()?;
         let slot = segment[id as usize % SEGMENT_FRAMES].get()?;
-        Some(Frame {
-            id,
-            words: Words::new(&slot.words),
-            side: &slot.side,
-        })
+        Some(Frame { id, words: Words::new(&slot.words), side: &slot.side })
     }
 
     /// The frame of a blob, made if need be.
     pub(crate) fn commit(&self, id: u32) -> Result<Frame<'_>> {
         let Some(segment) = self.segments.get(id as usize / SEGMENT_FRAMES) else {
-            return Err(Error::OutOfSpace {
-                limit_blobs: LIMIT_FRAMES,
-            });
+            return Err(Error::OutOfSpace { limit_blobs: LIMIT_FRAMES });
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
-        let slot = segment[id as usize % SEGMENT_FRAMES].get_or_init(|| Slot {
-            words: zeroed_words(),
-            side: Side::new(),
-        });
-        Ok(Frame {
-            id,
-            words: Words::new(&slot.words),
-            side: &slot.side,
-        })
+        let slot = segment[id as usize % SEGMENT_FRAMES]
+            .get_or_init(|| Slot { words: zeroed_words(), side: Side::new() });
+        Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side })
     }
 
     /// Brings the lines that a scan will read soon closer to the processor. Nothing to do here.

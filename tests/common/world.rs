@@ -1,0 +1,338 @@
+//! A database beside its oracle: every operation runs on both, and every answer is compared.
+//!
+//! What happens depends on the seed alone, versions included, so a failure comes back with its seed.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Bound;
+
+use spinney::{Db, Error, Tree};
+
+use super::keys::{self, Keys};
+use super::oracle::{self, Model, Window, above};
+use super::{Random, short};
+
+#[path = "reads.rs"]
+mod reads;
+
+/// The trees of a world, and how often each is used, in hundredths.
+const TREES: [(&str, usize); 4] =
+    [("files", 80), ("a tree with a longer name", 12), ("z", 5), ("scratch", 3)];
+
+/// One tree and its oracle.
+pub struct Shelf {
+    pub name: &'static str,
+    pub tree: Tree,
+    pub model: Model,
+}
+
+/// See the head of this file.
+pub struct World {
+    pub db: Db,
+    pub shelves: Vec<Shelf>,
+    keys: Keys,
+    random: Random,
+    seed: u64,
+    step: u64,
+    /// The version of the last write.
+    version: u64,
+    /// Operations of a season of growth or of decay.
+    season: u64,
+    /// Says every write, for finding the one that did a damage.
+    is_traced: bool,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let db = Db::memory();
+        let mut random = Random::new(seed);
+        let shelf = |(name, _)| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
+        let shelves = TREES.map(shelf).into_iter().collect();
+        let season = *random.pick(&[3_000, 20_000, 60_000]);
+        let version = db.stats().last_version;
+        let is_traced = super::setting("SPINNEY_MODEL_TRACE", 0) != 0;
+        World { db, shelves, keys: Keys::new(seed), random, seed, step: 0, version, season, is_traced }
+    }
+
+    /// Where a message comes from.
+    fn place(&self) -> String {
+        format!("seed {}, operation {}", self.seed, self.step)
+    }
+
+    /// One random operation.
+    pub fn step(&mut self) {
+        self.step += 1;
+        let mut left = self.random.below(100);
+        let mut at = 0;
+        while left >= TREES[at].1 {
+            left -= TREES[at].1;
+            at += 1;
+        }
+        if self.random.percent(50) { self.write(at) } else { self.read(at) }
+    }
+
+    /// Every tree is used up now and then.
+    fn is_decay(&self) -> bool {
+        (self.step / self.season) % 2 == 1
+    }
+
+    fn write(&mut self, at: usize) {
+        let choice = self.random.below(1_000);
+        if self.is_decay() {
+            match choice {
+                0..=399 => self.remove(at),
+                400..=409 => self.remove_run(at),
+                410..=599 => self.remove_if(at),
+                600..=699 => self.rename(at),
+                700..=999 => self.put(at),
+                _ => unreachable!("below a thousand"),
+            }
+        } else {
+            match choice {
+                0..=99 => self.remove(at),
+                100..=149 => self.remove_if(at),
+                150..=249 => self.rename(at),
+                250..=299 => self.put_if_absent(at),
+                300..=399 => self.compare_and_put(at),
+                400 if self.random.percent(20) => self.drop_tree(),
+                _ => self.put(at),
+            }
+        }
+    }
+
+    /// A key that is there, if there is any.
+    fn known(&mut self, at: usize) -> Option<Vec<u8>> {
+        let from = self.keys.key(&mut self.random);
+        let model = &self.shelves[at].model;
+        let above = model.range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded)).next();
+        above.or_else(|| model.iter().next()).map(|(key, _)| key.clone())
+    }
+
+    /// A key that is there, one that may be, or one close to one that is.
+    fn some_key(&mut self, at: usize) -> Vec<u8> {
+        let choice = self.random.below(100);
+        if choice < 35 {
+            return self.keys.key(&mut self.random);
+        }
+        let Some(known) = self.known(at) else {
+            return self.keys.key(&mut self.random);
+        };
+        if choice < 80 { known } else { self.keys.near(&known, &mut self.random) }
+    }
+
+    /// The value to be put: often as long as the one that is there, so that it is written in place.
+    fn some_value(&mut self, at: usize, key: &[u8]) -> Vec<u8> {
+        let mut value = keys::value(&mut self.random);
+        if let Some((old, _)) = self.shelves[at].model.get(key)
+            && self.random.percent(50)
+        {
+            value.resize(old.len(), 7);
+        }
+        value
+    }
+
+    /// Takes note of a write: versions only grow.
+    fn wrote(&mut self, what: &str, key: &[u8], version: u64) -> u64 {
+        assert!(
+            version > self.version,
+            "{}: {what} {} got version {version} after {}",
+            self.place(),
+            short(key),
+            self.version
+        );
+        self.version = version;
+        if self.is_traced {
+            eprintln!("{}: {what} {} in version {version}", self.place(), short(key));
+        }
+        version
+    }
+
+    fn put(&mut self, at: usize) {
+        let key = if self.random.percent(70) { self.keys.key(&mut self.random) } else { self.some_key(at) };
+        let value = self.some_value(at, &key);
+        let version = self.shelves[at].tree.put(&key, &value).expect("puts").number();
+        self.wrote("put", &key, version);
+        self.shelves[at].model.insert(key, (value, version));
+    }
+
+    fn put_if_absent(&mut self, at: usize) {
+        let key = self.some_key(at);
+        let value = self.some_value(at, &key);
+        let put = self.shelves[at].tree.put_if_absent(&key, &value).expect("puts");
+        let absent = !self.shelves[at].model.contains_key(&key);
+        assert_eq!(put.is_some(), absent, "{}: put_if_absent {}", self.place(), short(&key));
+        if let Some(version) = put {
+            let version = self.wrote("put_if_absent", &key, version.number());
+            self.shelves[at].model.insert(key, (value, version));
+        }
+    }
+
+    /// The version to expect: the right one, one off, or one of long ago.
+    fn some_version(&mut self, at: usize, key: &[u8]) -> u64 {
+        let right = self.shelves[at].model.get(key).map_or(0, |(_, version)| *version);
+        match self.random.below(4) {
+            0 => self.random.below(self.version as usize + 2) as u64,
+            1 if self.random.percent(30) => right + 1,
+            _ => right,
+        }
+    }
+
+    fn compare_and_put(&mut self, at: usize) {
+        let key = self.some_key(at);
+        let value = self.some_value(at, &key);
+        let expected = self.some_version(at, &key);
+        let found = self.shelves[at].model.get(&key).map(|(_, version)| *version);
+        let number = spinney::Version::from_number(expected);
+        let put = self.shelves[at].tree.compare_and_put(&key, number, &value).expect("puts");
+        let place = self.place();
+        assert_eq!(put.is_some(), found == Some(expected), "{place}: compare_and_put {}", short(&key));
+        if let Some(version) = put {
+            let version = self.wrote("compare_and_put", &key, version.number());
+            self.shelves[at].model.insert(key, (value, version));
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        let key = if self.random.percent(80) { self.known(at) } else { None };
+        let key = key.unwrap_or_else(|| self.some_key(at));
+        self.remove_key(at, &key);
+    }
+
+    fn remove_key(&mut self, at: usize, key: &[u8]) {
+        let removed = self.shelves[at].tree.remove(key).expect("removes");
+        let was_there = self.shelves[at].model.remove(key).is_some();
+        assert_eq!(removed.is_some(), was_there, "{}: remove {}", self.place(), short(key));
+        if let Some(version) = removed {
+            self.wrote("remove", key, version.number());
+        }
+    }
+
+    /// Many neighbours at once, as when a directory goes: blobs become thin and are joined.
+    fn remove_run(&mut self, at: usize) {
+        let from = self.keys.key(&mut self.random);
+        let count = self.random.below(400);
+        let model = &self.shelves[at].model;
+        let run: Vec<Vec<u8>> = model.range(from..).take(count).map(|(key, _)| key.clone()).collect();
+        for key in run {
+            self.remove_key(at, &key);
+        }
+    }
+
+    fn remove_if(&mut self, at: usize) {
+        let key = self.some_key(at);
+        let expected = self.some_version(at, &key);
+        let found = self.shelves[at].model.get(&key).map(|(_, version)| *version);
+        let number = spinney::Version::from_number(expected);
+        let removed = self.shelves[at].tree.remove_if(&key, number).expect("removes");
+        let place = self.place();
+        assert_eq!(removed.is_some(), found == Some(expected), "{place}: remove_if {}", short(&key));
+        if let Some(version) = removed {
+            self.wrote("remove_if", &key, version.number());
+            self.shelves[at].model.remove(&key);
+        }
+    }
+
+    fn rename(&mut self, at: usize) {
+        let (from, to) = (self.some_key(at), self.some_key(at));
+        let to = if self.random.percent(5) { from.clone() } else { to };
+        let model = &self.shelves[at].model;
+        let (source, taken) = (model.get(&from).cloned(), model.contains_key(&to));
+        let renamed = self.shelves[at].tree.rename(&from, &to);
+        let told = format!("{}: rename {} to {}", self.place(), short(&from), short(&to));
+        let Some((value, old_version)) = source else {
+            return assert!(matches!(renamed, Ok(None)), "{told}: {renamed:?}");
+        };
+        if from == to {
+            // Onto itself: nothing happens.
+            let version = renamed.expect("a rename onto itself is no error").map(spinney::Version::number);
+            return assert_eq!(version, Some(old_version), "{told}");
+        }
+        if taken {
+            return assert!(matches!(renamed, Err(Error::TargetExists)), "{told}: {renamed:?}");
+        }
+        let version = renamed.expect("renames").unwrap_or_else(|| panic!("{told}: missing"));
+        let version = self.wrote("rename", &to, version.number());
+        let model = &mut self.shelves[at].model;
+        model.remove(&from);
+        model.insert(to, (value, version));
+    }
+
+    /// The last tree goes, and comes back empty.
+    fn drop_tree(&mut self) {
+        let at = self.shelves.len() - 1;
+        let name = self.shelves[at].name;
+        assert!(self.db.drop_tree(name).expect("drops"), "{}", self.place());
+        assert!(self.shelves[at].tree.is_empty().expect("reads"), "{}: what was dropped", self.place());
+        let tree = self.db.tree(name).expect("made anew");
+        self.shelves[at] = Shelf { name, tree, model: Model::new() };
+        self.version = self.db.stats().last_version;
+    }
+
+    /// Looks at everything: structure, all entries from both ends, counts, names.
+    pub fn verify(&self) {
+        let place = self.place();
+        let report = self.db.check().expect("checks");
+        assert!(report.is_clean(), "{place}: {:?}", report.problems);
+        let keys: u64 = self.shelves.iter().map(|shelf| shelf.model.len() as u64).sum();
+        assert_eq!(report.keys, keys + self.shelves.len() as u64, "{place}: keys and names of trees");
+        let stats = self.db.stats();
+        assert_eq!(stats.keys, keys, "{place}: {stats:?}");
+        assert_eq!(stats.last_version, self.version, "{place}: {stats:?}");
+        let mut names: Vec<&str> = self.shelves.iter().map(|shelf| shelf.name).collect();
+        names.sort_unstable();
+        assert_eq!(self.db.trees().expect("reads"), names, "{place}");
+        for shelf in &self.shelves {
+            shelf.verify(&place);
+        }
+    }
+
+    /// Goes on in a copy that was made of an image; returns the image.
+    pub fn reopen(&mut self) -> Vec<u8> {
+        let image = self.db.image().expect("writes");
+        let copy = Db::from_image(&image).unwrap_or_else(|error| panic!("{}: {error}", self.place()));
+        assert!(copy.image().expect("writes") == image, "{}: the copy has another image", self.place());
+        for shelf in &mut self.shelves {
+            shelf.tree = copy.tree(shelf.name).expect("is there");
+        }
+        self.db = copy;
+        image
+    }
+
+    /// Removes every key there is: nothing may be left behind.
+    pub fn clear(&mut self) {
+        for at in 0..self.shelves.len() {
+            let keys: Vec<Vec<u8>> = self.shelves[at].model.keys().cloned().collect();
+            for key in keys {
+                self.remove_key(at, &key);
+            }
+        }
+    }
+}
+
+impl Shelf {
+    /// Scans the whole tree from both ends.
+    pub fn verify(&self, place: &str) {
+        let place = format!("{place}, tree {}", self.name);
+        let mut scan = self.tree.scan("");
+        let mut expected = self.model.iter();
+        while let Some(entry) = scan.next_ref().unwrap_or_else(|error| panic!("{place}: {error}")) {
+            let Some((key, (value, version))) = expected.next() else {
+                panic!("{place}: {} should not be there", short(entry.key()));
+            };
+            assert!(entry.key() == key, "{place}: {} instead of {}", short(entry.key()), short(key));
+            assert!(entry.value() == value, "{place}: value of {}", short(key));
+            assert_eq!(entry.version().number(), *version, "{place}: version of {}", short(key));
+        }
+        assert!(expected.next().is_none(), "{place}: the scan ended too early");
+        let mut scan = self.tree.range::<&[u8]>(..);
+        let mut expected = self.model.iter().rev();
+        while let Some(entry) = scan.next_back_ref().unwrap_or_else(|error| panic!("{place}: {error}")) {
+            let Some((key, (value, _))) = expected.next() else {
+                panic!("{place}, backward: {} should not be there", short(entry.key()));
+            };
+            assert!(entry.key() == key, "{place}: {} instead of {}", short(entry.key()), short(key));
+            assert!(entry.value() == value, "{place}, backward: value of {}", short(key));
+        }
+        assert!(expected.next().is_none(), "{place}: the backward scan ended too early");
+    }
+}
