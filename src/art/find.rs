@@ -7,7 +7,7 @@
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
-use crate::blob::{Key, Ref, Torn, Words, bucket, inner};
+use crate::blob::{Key, Ref, Torn, Words, bucket, inner, simd};
 
 /// The leaf of `key` in the tree at `root`, whose keys all begin with the key's first `base` bytes.
 #[inline(always)]
@@ -27,21 +27,18 @@ pub(crate) fn find(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> R
                 depth += header.prefix_len();
                 return Ok(bucket::find(words, at, header, key, depth).map(|(_, leaf)| leaf));
             }
-            node::INNER4 | node::INNER16 | node::INNER_MAP => {
-                if !spells(words, inner::prefix_at(at, header), header, key, depth) {
-                    return Ok(None);
-                }
-                depth += header.prefix_len();
-                if depth == key.len() {
-                    let end = header.extra();
-                    return Ok((end != 0).then(|| Leaf::load(words, end)));
-                }
-                at = inner::child(words, at, header, key.byte(depth));
-                if at == 0 {
-                    return Ok(None);
-                }
-                depth += 1;
-            }
+            node::INNER4 => match step::<{ node::INNER4 }>(words, at, header, key, &mut depth) {
+                Step::Down(child) => at = child,
+                Step::Stop(leaf) => return Ok(leaf),
+            },
+            node::INNER16 => match step::<{ node::INNER16 }>(words, at, header, key, &mut depth) {
+                Step::Down(child) => at = child,
+                Step::Stop(leaf) => return Ok(leaf),
+            },
+            node::INNER_MAP => match step::<{ node::INNER_MAP }>(words, at, header, key, &mut depth) {
+                Step::Down(child) => at = child,
+                Step::Stop(leaf) => return Ok(leaf),
+            },
             node::LEAF => {
                 let leaf = Leaf { at, header };
                 return Ok(leaf.is(words, key, depth).then_some(leaf));
@@ -49,6 +46,36 @@ pub(crate) fn find(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> R
             _ => return Err(Torn),
         }
     }
+}
+
+/// What an inner node says about a key.
+enum Step {
+    Down(Ref),
+    Stop(Option<Leaf>),
+}
+
+/// One inner node. The kind is a constant, so that each has straight code of its own.
+#[inline(always)]
+fn step<const KIND: u8>(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    key: &Key<'_>,
+    depth: &mut usize,
+) -> Step {
+    let header = header.with_kind(KIND);
+    if !spells(words, inner::prefix_at(at, header), header, key, *depth) {
+        return Step::Stop(None);
+    }
+    *depth += header.prefix_len();
+    if *depth == key.len() {
+        let end = header.extra();
+        return Step::Stop((end != 0).then(|| Leaf::load(words, end)));
+    }
+    let child = inner::child(words, at, header, key.byte(*depth));
+    *depth += 1;
+    simd::prefetch(words, child.wrapping_add(8));
+    if child == 0 { Step::Stop(None) } else { Step::Down(child) }
 }
 
 /// Whether the key goes on with the node's whole prefix.

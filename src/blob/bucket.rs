@@ -23,6 +23,9 @@ use super::words::{Ref, RefSlot, Words, low_bytes};
 /// Leaves in a full bucket.
 pub(crate) const LIMIT: usize = 64;
 
+/// Words in a cache line.
+const LINE_WORDS: u16 = 8;
+
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The smallest capacity for so many leaves.
@@ -145,7 +148,11 @@ pub(crate) fn find(
         }
         while found != 0 {
             let index = start + found.trailing_zeros() as usize;
-            let leaf = leaf(words, at, header, index);
+            let leaf_at = words.load_ref(slot(at, header, index));
+            // All of the leaf is wanted: its lines come together, not one after the other.
+            simd::prefetch(words, leaf_at.wrapping_add(LINE_WORDS));
+            simd::prefetch(words, leaf_at.wrapping_add(2 * LINE_WORDS));
+            let leaf = Leaf::load(words, leaf_at);
             if leaf.is(words, key, depth) {
                 return Some((index, leaf));
             }

@@ -76,6 +76,12 @@ impl NodeHeader {
         (self.0 >> 48) as u16
     }
 
+    /// The same header, its kind now a constant that the compiler sees. The caller has looked at it.
+    #[inline(always)]
+    pub(crate) fn with_kind(self, kind: u8) -> Self {
+        NodeHeader((self.0 & !0xFF) | u64::from(kind))
+    }
+
     pub(crate) fn with_count(self, count: usize) -> Self {
         NodeHeader::new(self.kind(), self.flags(), count, self.prefix_len(), self.extra())
     }

@@ -26,6 +26,18 @@ pub struct Shelf {
     pub model: Model,
 }
 
+/// What happened to the blobs of a world, copies included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub splits: u64,
+    pub ascending_cuts: u64,
+    pub shares: u64,
+    pub joins: u64,
+    pub compactions: u64,
+    pub keys_max: u64,
+    pub blobs_max: u32,
+}
+
 /// See the head of this file.
 pub struct World {
     pub db: Db,
@@ -36,8 +48,9 @@ pub struct World {
     step: u64,
     /// The version of the last write.
     version: u64,
-    /// Operations of a season of growth or of decay.
+    /// Operations of a season of growth and one of decay.
     season: u64,
+    totals: Totals,
     /// Says every write, for finding the one that did a damage.
     is_traced: bool,
 }
@@ -48,10 +61,11 @@ impl World {
         let mut random = Random::new(seed);
         let shelf = |(name, _)| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
         let shelves = TREES.map(shelf).into_iter().collect();
-        let season = *random.pick(&[3_000, 20_000, 60_000]);
+        let season = *random.pick(&[4_000, 30_000, 90_000]);
         let version = db.stats().last_version;
         let is_traced = super::setting("SPINNEY_MODEL_TRACE", 0) != 0;
-        World { db, shelves, keys: Keys::new(seed), random, seed, step: 0, version, season, is_traced }
+        let (keys, totals) = (Keys::new(seed), Totals::default());
+        World { db, shelves, keys, random, seed, step: 0, version, season, totals, is_traced }
     }
 
     /// Where a message comes from.
@@ -71,9 +85,9 @@ impl World {
         if self.random.percent(50) { self.write(at) } else { self.read(at) }
     }
 
-    /// Every tree is used up now and then.
+    /// Every tree is used up now and then. That goes faster than growing.
     fn is_decay(&self) -> bool {
-        (self.step / self.season) % 2 == 1
+        (self.step % self.season) * 4 / self.season == 3
     }
 
     fn write(&mut self, at: usize) {
@@ -268,8 +282,21 @@ impl World {
         self.version = self.db.stats().last_version;
     }
 
+    /// What happened so far.
+    pub fn totals(&self) -> Totals {
+        let (stats, before) = (self.db.stats(), self.totals);
+        Totals {
+            splits: before.splits + stats.splits,
+            ascending_cuts: before.ascending_cuts + stats.ascending_cuts,
+            shares: before.shares + stats.shares,
+            joins: before.joins + stats.joins,
+            compactions: before.compactions + stats.compactions,
+            ..before
+        }
+    }
+
     /// Looks at everything: structure, all entries from both ends, counts, names.
-    pub fn verify(&self) {
+    pub fn verify(&mut self) {
         let place = self.place();
         let report = self.db.check().expect("checks");
         assert!(report.is_clean(), "{place}: {:?}", report.problems);
@@ -278,6 +305,8 @@ impl World {
         let stats = self.db.stats();
         assert_eq!(stats.keys, keys, "{place}: {stats:?}");
         assert_eq!(stats.last_version, self.version, "{place}: {stats:?}");
+        self.totals.keys_max = self.totals.keys_max.max(keys);
+        self.totals.blobs_max = self.totals.blobs_max.max(stats.blobs());
         let mut names: Vec<&str> = self.shelves.iter().map(|shelf| shelf.name).collect();
         names.sort_unstable();
         assert_eq!(self.db.trees().expect("reads"), names, "{place}");
@@ -294,6 +323,8 @@ impl World {
         for shelf in &mut self.shelves {
             shelf.tree = copy.tree(shelf.name).expect("is there");
         }
+        // The copy counts from zero.
+        self.totals = self.totals();
         self.db = copy;
         image
     }
