@@ -1,8 +1,7 @@
 //! Building a blob from a sorted list, in canonical form: inner nodes breadth-first, leaves in key order.
 //!
-//! Compacting, splitting, sharing and joining all end here, so the shape of a rebuilt blob depends on its
-//! keys alone. Up to 64 keys become a bucket where that takes at most 1.03 times the words of the inner
-//! form: buckets are the faster of the two.
+//! Compacting, splitting, sharing and joining all end here, so the form of a rebuilt blob depends on its
+//! keys alone.
 
 #![forbid(unsafe_code)]
 
@@ -10,14 +9,12 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::entries::Entries;
+use super::shape::{Node, Shape, Subtree};
 use crate::blob::header::{self, BlobKind, ROOT_SLOT};
 use crate::blob::node::{NodeHeader, run_words};
 use crate::blob::run::RunWriter;
 use crate::blob::words::BLOB_WORDS;
 use crate::blob::{Ref, RefSlot, Words, bucket, inner, leaf, space};
-
-/// How much larger a bucket may be than the inner form it replaces, in hundredths.
-const BUCKET_BIAS_PERCENT: usize = 103;
 
 /// The list needs more words than a blob has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +29,9 @@ struct LeafPlan {
     bucket: Option<(Ref, usize)>,
 }
 
-/// Entries `start..end`, below `depth` spelled bytes, whose node's ref goes to `slot`.
+/// A subtree below `depth` spelled bytes, whose ref goes to `slot`.
 struct Job {
-    start: usize,
-    end: usize,
+    subtree: Subtree,
     depth: usize,
     slot: RefSlot,
 }
@@ -43,6 +39,7 @@ struct Job {
 struct Builder<'e, 'a> {
     words: Words<'a>,
     entries: &'e Entries<'a>,
+    shape: Shape,
     /// The first entry of the list that is built; its key is at hand in full.
     first: usize,
     first_key: Vec<u8>,
@@ -50,8 +47,9 @@ struct Builder<'e, 'a> {
     jobs: VecDeque<Job>,
 }
 
-/// Builds blob `id` in the zeroed frame `words` from part of a list, without the first `base` bytes of
-/// its keys, which they all share.
+/// Builds blob `id` in the frame `words` from part of a list, without the first `base` bytes of its keys,
+/// which they all share. What the frame held before does not matter; what lies between the two regions
+/// afterwards does not either: `replace` copies only what counts.
 pub(crate) fn build<'a>(
     words: Words<'a>,
     id: u32,
@@ -70,12 +68,14 @@ pub(crate) fn build<'a>(
     let mut builder = Builder {
         words,
         entries,
+        shape: Shape::new(entries, part.clone()),
         first: part.start,
         first_key: entries.key(part.start),
         leaves: vec![nowhere; part.len()],
         jobs: VecDeque::new(),
     };
-    builder.jobs.push_back(Job { start: part.start, end: part.end, depth: base, slot: ROOT_SLOT });
+    let subtree = builder.shape.subtree(0, part.len(), base);
+    builder.jobs.push_back(Job { subtree, depth: base, slot: ROOT_SLOT });
     while let Some(job) = builder.jobs.pop_front() {
         builder.place(&job)?;
     }
@@ -84,127 +84,82 @@ pub(crate) fn build<'a>(
 
 impl Builder<'_, '_> {
     /// Bytes `from..to` of the key of an entry that is the first of its node.
-    fn bytes(&self, index: usize, from: usize, to: usize) -> &[u8] {
-        if index == self.first { &self.first_key[from..to] } else { self.entries.bytes(index, from, to) }
-    }
-
-    fn byte(&self, index: usize, depth: usize) -> u8 {
-        if index == self.first { self.first_key[depth] } else { self.entries.byte(index, depth) }
-    }
-
-    /// How many bytes all keys of a slice of two or more share.
-    fn common(&self, start: usize, end: usize) -> usize {
-        self.entries.list[start + 1..end].iter().map(|entry| entry.common).min().unwrap_or(0) as usize
-    }
-
-    /// The end of the run of entries from `start` that share more than `common` bytes.
-    fn group_end(&self, start: usize, end: usize, common: usize) -> usize {
-        let later = &self.entries.list[start + 1..end];
-        later.iter().position(|entry| entry.common as usize == common).map_or(end, |i| start + 1 + i)
-    }
-
-    fn leaf_words(&self, index: usize, depth: usize) -> usize {
-        let entry = &self.entries.list[index];
-        leaf::size_words(entry.key_len() - depth, entry.leaf.value_len())
-    }
-
-    fn bucket_words(&self, start: usize, end: usize, depth: usize, common: usize) -> usize {
-        let node = bucket::body_words(bucket::class_for(end - start)) + run_words(common - depth);
-        node + (start..end).map(|index| self.leaf_words(index, common)).sum::<usize>()
-    }
-
-    fn inner_words(&self, start: usize, end: usize, depth: usize, common: usize) -> usize {
-        let (mut at, mut total, mut children) = (start, 0, 0);
-        if self.entries.list[start].key_len() == common {
-            total += self.leaf_words(start, common);
-            at += 1;
+    fn bytes(&self, place: usize, from: usize, to: usize) -> &[u8] {
+        match place {
+            0 => &self.first_key[from..to],
+            _ => self.entries.bytes(self.first + place, from, to),
         }
-        while at < end {
-            let group_end = self.group_end(at, end, common);
-            total += self.best_words(at, group_end, common + 1);
-            children += 1;
-            at = group_end;
-        }
-        let (kind, flags) = inner::class_for(children);
-        total + inner::body_words(kind, flags) + run_words(common - depth)
-    }
-
-    fn best_words(&self, start: usize, end: usize, depth: usize) -> usize {
-        if end - start == 1 {
-            return self.leaf_words(start, depth);
-        }
-        let common = self.common(start, end);
-        let bucket = self.bucket_words(start, end, depth, common);
-        let inner = self.inner_words(start, end, depth, common);
-        if prefers_bucket(bucket, inner) { bucket } else { inner }
     }
 
     /// Allocates and writes the node of a job, and queues its children.
     fn place(&mut self, job: &Job) -> Result<(), DoesNotFit> {
-        let &Job { start, end, depth, slot } = job;
-        if end - start == 1 {
-            self.leaves[start - self.first] = LeafPlan { depth, slot, bucket: None };
-            return Ok(());
-        }
-        let common = self.common(start, end);
-        let small = end - start <= bucket::LIMIT;
-        if small {
-            let bucket = self.bucket_words(start, end, depth, common);
-            if prefers_bucket(bucket, self.inner_words(start, end, depth, common)) {
-                return self.place_bucket(job, common);
+        let &Job { subtree, depth, slot } = job;
+        let node = match subtree {
+            Subtree::Leaf(place) => {
+                self.leaves[place as usize] = LeafPlan { depth, slot, bucket: None };
+                return Ok(());
             }
+            Subtree::Node(index) => self.shape.node(index),
+            Subtree::Run(start, end) => self.shape.node_of_run(start as usize, end as usize),
+        };
+        match self.shape.children(&node).map(<[Subtree]>::to_vec) {
+            None => self.place_bucket(&node, depth, slot),
+            Some(children) => self.place_inner(&node, &children, depth, slot),
         }
-        self.place_inner(job, common)
     }
 
     fn take(&self, count: usize) -> Result<Ref, DoesNotFit> {
-        let need = space::Need { inner: count as u32, leaf: 0 };
-        if space::fits(self.words, need) { Ok(space::take_inner(self.words, count)) } else { Err(DoesNotFit) }
+        if !space::fits(self.words, space::Need { inner: count as u32, leaf: 0 }) {
+            return Err(DoesNotFit);
+        }
+        let at = space::take_inner(self.words, count);
+        self.words.zero(at, count);
+        Ok(at)
     }
 
-    fn place_bucket(&mut self, job: &Job, common: usize) -> Result<(), DoesNotFit> {
-        let &Job { start, end, depth, slot } = job;
+    fn place_bucket(&mut self, node: &Node, depth: usize, slot: RefSlot) -> Result<(), DoesNotFit> {
+        let &Node { start, end, common, .. } = node;
         let capacity = bucket::class_for(end - start);
         let at = self.take(bucket::body_words(capacity) + run_words(common - depth))?;
         bucket::write_empty(self.words, at, capacity, self.bytes(start, depth, common));
         let header = NodeHeader::load(self.words, at).with_count(end - start);
         header.store(self.words, at);
         self.words.store_ref(slot, at);
-        for index in start..end {
-            let slot = bucket::slot(at, header, index - start);
-            let bucket = Some((at, index - start));
-            self.leaves[index - self.first] = LeafPlan { depth: common, slot, bucket };
+        for place in start..end {
+            let slot = bucket::slot(at, header, place - start);
+            self.leaves[place] = LeafPlan { depth: common, slot, bucket: Some((at, place - start)) };
         }
         Ok(())
     }
 
-    fn place_inner(&mut self, job: &Job, common: usize) -> Result<(), DoesNotFit> {
-        let &Job { start, end, depth, slot } = job;
-        let has_end = self.entries.list[start].key_len() == common;
-        let mut groups = Vec::new();
-        let mut at = start + usize::from(has_end);
-        while at < end {
-            let group_end = self.group_end(at, end, common);
-            groups.push((at, group_end));
-            at = group_end;
+    fn place_inner(
+        &mut self,
+        node: &Node,
+        children: &[Subtree],
+        depth: usize,
+        slot: RefSlot,
+    ) -> Result<(), DoesNotFit> {
+        let &Node { start, common, .. } = node;
+        let (kind, flags) = inner::class_for(children.len());
+        let at = self.take(inner::body_words(kind, flags) + run_words(common - depth))?;
+        inner::write_empty(self.words, at, kind, flags, self.bytes(start, depth, common), 0);
+        self.words.store_ref(slot, at);
+        if self.shape.ends_at(start, common) {
+            let slot = NodeHeader::end_slot(at);
+            self.leaves[start] = LeafPlan { depth: common, slot, bucket: None };
         }
-        let (kind, flags) = inner::class_for(groups.len());
-        let node = self.take(inner::body_words(kind, flags) + run_words(common - depth))?;
-        inner::write_empty(self.words, node, kind, flags, self.bytes(start, depth, common), 0);
-        self.words.store_ref(slot, node);
-        if has_end {
-            let slot = NodeHeader::end_slot(node);
-            self.leaves[start - self.first] = LeafPlan { depth: common, slot, bucket: None };
+        let byte = |builder: &Self, child: Subtree| {
+            builder.bytes(builder.shape.start_of(child), common, common + 1)[0]
+        };
+        for &child in children {
+            inner::add_child(self.words, at, byte(self, child), 0);
         }
-        for &(start, _) in &groups {
-            inner::add_child(self.words, node, self.byte(start, common), 0);
-        }
-        let header = NodeHeader::load(self.words, node);
-        for (start, end) in groups {
-            let Some(slot) = inner::child_slot(self.words, node, header, self.byte(start, common)) else {
+        let header = NodeHeader::load(self.words, at);
+        for &subtree in children {
+            let Some(slot) = inner::child_slot(self.words, at, header, byte(self, subtree)) else {
                 unreachable!("the child was added above");
             };
-            self.jobs.push_back(Job { start, end, depth: common + 1, slot });
+            self.jobs.push_back(Job { subtree, depth: common + 1, slot });
         }
         Ok(())
     }
@@ -213,19 +168,18 @@ impl Builder<'_, '_> {
     fn write_leaves(self) -> Result<(), DoesNotFit> {
         let words = self.words;
         let plans = self.leaves.iter().enumerate();
-        let total = plans.map(|(i, plan)| self.leaf_words(self.first + i, plan.depth)).sum::<usize>();
+        let total = plans.map(|(place, plan)| self.shape.leaf_words(place, plan.depth)).sum::<usize>();
         if !space::fits(words, space::Need { inner: 0, leaf: total as u32 }) {
             return Err(DoesNotFit);
         }
         let mut key = self.first_key;
         let mut at = space::take_leaf(words, total);
         debug_assert!(usize::from(at) + total == BLOB_WORDS);
-        for (offset, plan) in self.leaves.iter().enumerate() {
-            let entry = &self.entries.list[self.first + offset];
-            if offset > 0 {
+        for (place, plan) in self.leaves.iter().enumerate() {
+            let entry = &self.entries.list[self.first + place];
+            if place > 0 {
                 key.truncate(entry.common as usize);
-                let start = entry.tail_start as usize;
-                key.extend_from_slice(&self.entries.tails[start..start + entry.tail_len as usize]);
+                key.extend_from_slice(self.entries.tail(entry));
             }
             let source = self.entries.sources[usize::from(entry.source)];
             let (old, suffix) = (entry.leaf, &key[plan.depth..]);
@@ -243,8 +197,4 @@ impl Builder<'_, '_> {
         header::set_counts(words, self.leaves.len() as u32, header::live_words(words));
         Ok(())
     }
-}
-
-fn prefers_bucket(bucket_words: usize, inner_words: usize) -> bool {
-    bucket_words * 100 <= inner_words * BUCKET_BIAS_PERCENT
 }

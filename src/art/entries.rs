@@ -81,11 +81,11 @@ impl<'a> Entries<'a> {
         self.list.len()
     }
 
-    /// The byte of entry `index` at `depth`, which lies in its tail.
+    /// What an entry does not share with the one before.
     #[inline]
-    pub(crate) fn byte(&self, index: usize, depth: usize) -> u8 {
-        let entry = &self.list[index];
-        self.tails[entry.tail_start as usize + depth - entry.common as usize]
+    pub(crate) fn tail(&self, entry: &Entry) -> &[u8] {
+        let start = entry.tail_start as usize;
+        &self.tails[start..start + entry.tail_len as usize]
     }
 
     /// Bytes `from..to` of entry `index`, which lie in its tail.
@@ -101,8 +101,7 @@ impl<'a> Entries<'a> {
         let mut key = Vec::new();
         for entry in &self.list[..=index] {
             key.truncate(entry.common as usize);
-            let start = entry.tail_start as usize;
-            key.extend_from_slice(&self.tails[start..start + entry.tail_len as usize]);
+            key.extend_from_slice(self.tail(entry));
         }
         key
     }
@@ -119,8 +118,7 @@ impl<'a> Entries<'a> {
         let mut current = Vec::new();
         for (index, entry) in self.list.iter().enumerate() {
             current.truncate(entry.common as usize);
-            let start = entry.tail_start as usize;
-            current.extend_from_slice(&self.tails[start..start + entry.tail_len as usize]);
+            current.extend_from_slice(self.tail(entry));
             if current.as_slice() >= key {
                 return index;
             }

@@ -15,6 +15,7 @@ pub(crate) mod find;
 pub(crate) mod insert;
 pub(crate) mod locate;
 pub(crate) mod remove;
+pub(crate) mod shape;
 
 #[cfg(test)]
 mod tests;

@@ -52,9 +52,7 @@ fn compact(words: Words<'_>, base: &[u8]) {
     let scratch = boxed_words();
     let target = Words::new(&scratch);
     build::build(target, header::id(words), &entries, 0..entries.len(), base.len()).expect("fits");
-    for at in 0..BLOB_WORDS {
-        words.store(at as u16, target.load(at as u16));
-    }
+    crate::blob::replace::replace(words, target);
 }
 
 fn walk(words: Words<'_>, base: &[u8], direction: Direction, from: Option<&[u8]>) -> Vec<Vec<u8>> {

@@ -22,7 +22,11 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     for at in CARRIED {
         target.store(at, source.load(at));
     }
-    for at in (usize::from(NODES_AT)..inner_end).chain(leaf_start..BLOB_WORDS) {
+    // Two plain loops: as one chained iterator this takes four times the instructions.
+    for at in usize::from(NODES_AT)..inner_end {
+        target.store(at as Ref, source.load(at as Ref));
+    }
+    for at in leaf_start..BLOB_WORDS {
         target.store(at as Ref, source.load(at as Ref));
     }
     // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.

@@ -121,7 +121,7 @@ struct Job {
     slot: RefSlot,
 }
 
-/// Builds router `id` in the zeroed frame `words`.
+/// Builds router `id` in the frame `words`, whatever that held before.
 pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) -> Result<(), DoesNotFit> {
     header::format(words, id, BlobKind::Router);
     let link = |child: &Child, owner: usize| {
@@ -157,6 +157,7 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
             return Err(DoesNotFit);
         }
         let at = space::take_inner(words, size);
+        words.zero(at, size);
         let fork = Fork::write(words, at, &from[depth..common], &bytes);
         words.store_ref(slot, at);
         if first > part.start && !groups.is_empty() {

@@ -5,16 +5,16 @@
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use crate::blob::Words;
 use crate::blob::words::{BLOB_WORDS, BlobWords};
-use crate::blob::{Words, header, replace};
 
 /// Frames that are kept for the next structure change.
 const KEPT_MAX: usize = 4;
 
-/// A pool of zeroed frames.
+/// A pool of frames.
 pub(crate) struct Scratches(Mutex<Vec<Box<BlobWords>>>);
 
-/// A zeroed frame; goes back to the pool, zeroed again, when dropped.
+/// A frame with whatever it held before; goes back to the pool when dropped.
 pub(crate) struct Scratch<'a> {
     pool: &'a Scratches,
     words: Option<Box<BlobWords>>,
@@ -38,18 +38,10 @@ impl Scratch<'_> {
             None => unreachable!("only drop takes the words"),
         }
     }
-
-    /// Zeroes the frame for another attempt.
-    pub(crate) fn clear(&self) {
-        if header::magic(self.words()) == header::MAGIC {
-            replace::clear(self.words());
-        }
-    }
 }
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        self.clear();
         let mut kept = self.pool.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if kept.len() < KEPT_MAX {
             kept.extend(self.words.take());

@@ -109,6 +109,7 @@ impl World {
                 250..=299 => self.put_if_absent(at),
                 300..=399 => self.compare_and_put(at),
                 400 if self.random.percent(20) => self.drop_tree(),
+                401 if self.random.percent(50) => self.put_run(at),
                 _ => self.put(at),
             }
         }
@@ -167,6 +168,21 @@ impl World {
         let version = self.shelves[at].tree.put(&key, &value).expect("puts").number();
         self.wrote("put", &key, version);
         self.shelves[at].model.insert(key, (value, version));
+    }
+
+    /// Keys in order, as a log has them; now and then in falling order.
+    fn put_run(&mut self, at: usize) {
+        let (stream, first) = (self.random.below(3), self.random.below(1_000_000));
+        let count = self.random.below(3_000);
+        let falling = self.random.percent(30);
+        for index in 0..count {
+            let number = first + if falling { count - index } else { index };
+            let key = format!("log/{stream}/{number:010}").into_bytes();
+            let value = vec![number as u8; 100 + number % 60];
+            let version = self.shelves[at].tree.put(&key, &value).expect("puts").number();
+            self.wrote("put", &key, version);
+            self.shelves[at].model.insert(key, (value, version));
+        }
     }
 
     fn put_if_absent(&mut self, at: usize) {
