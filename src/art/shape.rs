@@ -134,6 +134,25 @@ impl Shape {
         node + leaves.map(|&len| leaf::size_words(len as usize - common, 0)).sum::<usize>()
     }
 
+    /// Words that the inner form of a short run cannot go below: what every leaf takes at the deepest
+    /// place it could have, and the smallest nodes.
+    fn inner_words_min(&self, start: usize, end: usize, depth: usize, common: usize) -> usize {
+        const SMALLEST_BUCKET_WORDS: usize = bucket::body_words(4);
+        let (mut groups, mut leaves, mut buckets) = (0, 0, 0);
+        let mut left = common;
+        for index in start..end {
+            let right = if index + 1 < end { self.commons[index + 1] as usize } else { common };
+            groups += usize::from(left == common);
+            buckets += usize::from(left == common && right > common);
+            let deepest = (left.max(right) + 1).min(self.key_lens[index] as usize);
+            leaves += self.leaf_words(index, deepest);
+            left = right;
+        }
+        let (kind, flags) = inner::class_for(groups - usize::from(self.ends_at(start, common)));
+        let nodes = inner::body_words(kind, flags) + run_words(common - depth);
+        nodes + leaves + buckets * SMALLEST_BUCKET_WORDS
+    }
+
     /// Finds the best shape of a short run and the words it takes.
     fn weigh(&mut self, start: usize, end: usize, depth: usize) -> (Subtree, u32) {
         if end - start == 1 {
@@ -141,6 +160,11 @@ impl Shape {
         }
         let common = self.common(start, end);
         let bucket = self.bucket_words(start, end, depth, common);
+        if takes_bucket(bucket, self.inner_words_min(start, end, depth, common)) {
+            // Four of five runs end here, without looking at what is below.
+            self.nodes.push(Node { start, end, common, children: None });
+            return (Subtree::Node(self.nodes.len() as u32 - 1), bucket as u32);
+        }
         let opened = self.open.len();
         let mut at = start;
         let mut words = run_words(common - depth);
@@ -157,7 +181,7 @@ impl Shape {
         }
         let (kind, flags) = inner::class_for(self.open.len() - opened);
         words += inner::body_words(kind, flags);
-        let takes_bucket = bucket * 100 <= words * BUCKET_BIAS_PERCENT;
+        let takes_bucket = takes_bucket(bucket, words);
         let children = (!takes_bucket).then(|| {
             let first = self.children.len() as u32;
             self.children.extend(self.open[opened..].iter().map(|(subtree, _)| *subtree));
@@ -168,4 +192,8 @@ impl Shape {
         let words = if takes_bucket { bucket } else { words };
         (Subtree::Node(self.nodes.len() as u32 - 1), words as u32)
     }
+}
+
+fn takes_bucket(bucket_words: usize, inner_words: usize) -> bool {
+    bucket_words * 100 <= inner_words * BUCKET_BIAS_PERCENT
 }

@@ -42,7 +42,7 @@ pub(crate) fn class_for(leaves: usize) -> usize {
 
 /// Words before the prefix.
 #[inline(always)]
-pub(crate) fn body_words(capacity: usize) -> usize {
+pub(crate) const fn body_words(capacity: usize) -> usize {
     1 + capacity.div_ceil(8) + capacity / 4
 }
 

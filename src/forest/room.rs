@@ -14,7 +14,7 @@ use crate::art::entries::Entries;
 use crate::blob::header;
 use crate::blob::key::common_prefix;
 use crate::blob::space::Need;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Preparations that a writer may spoil before the blobs are latched first.
 const FREE_ATTEMPTS: u32 = 2;
@@ -159,9 +159,15 @@ impl<'f> Full<'f> {
         match outcome {
             Outcome::Done => counter.add_one(),
             Outcome::Interfered => return Ok(false),
-            Outcome::DoesNotFit => return Err(Forest::corrupt(self.lineage.blob.id)),
+            Outcome::DoesNotFit => return Err(self.too_large()),
         }
         Ok(true)
+    }
+
+    /// No arrangement has been found in which everything fits. It takes routers full of separators of
+    /// tens of kilobytes to get here.
+    fn too_large(&self) -> Error {
+        Error::OutOfSpace { limit_blobs: self.forest.store.ids.in_use().0 }
     }
 
     fn compact(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
@@ -173,7 +179,8 @@ impl<'f> Full<'f> {
 
     fn split(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
         if entries.len() < 2 {
-            return Err(Forest::corrupt(self.lineage.blob.id));
+            // A writer has removed nearly everything meanwhile: there is room now.
+            return Ok(true);
         }
         let at = cut::halve(entries);
         self.cut_in_two(source, entries, at, entries.separator(at), &self.forest.store.counters.splits)
@@ -244,7 +251,11 @@ impl<'f> Full<'f> {
             return Ok(false);
         }
         let position = entries.position(key);
-        let before = entries.key(position.saturating_sub(1));
+        if position == 0 {
+            // A writer has removed what was below the key: there is room now.
+            return Ok(true);
+        }
+        let before = entries.key(position - 1);
         let separator = key[..common_prefix(&before, key) + 1].to_vec();
         let counter = &self.forest.store.counters.ascending_cuts;
         self.cut_in_two(source, &entries, position, separator, counter)
