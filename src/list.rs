@@ -146,9 +146,11 @@ impl List {
         let key = self.scan.key(Direction::Forward);
         Ok(child.map(|child| match child {
             Child::Prefix(len) => ListRef::Prefix(&key[..len - TREE_ID_BYTES]),
-            Child::Key(version) => {
-                ListRef::Key { key, value: self.scan.value(), version: Version::from_number(version) }
-            }
+            Child::Key(version) => ListRef::Key {
+                key,
+                value: self.scan.value(Direction::Forward),
+                version: Version::from_number(version),
+            },
         }))
     }
 
@@ -195,7 +197,7 @@ impl List {
             Child::Prefix(len) => Entry::Prefix(key[..len - TREE_ID_BYTES].to_vec()),
             Child::Key(version) => Entry::Key {
                 key: key.to_vec(),
-                value: Value::new(self.scan.value().to_vec(), version),
+                value: Value::new(self.scan.value(direction).to_vec(), version),
                 version: Version::from_number(version),
             },
         }))

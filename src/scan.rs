@@ -64,15 +64,13 @@ pub struct Scan {
     end: Vec<u8>,
     front: Option<Side>,
     back: Option<Side>,
-    value: Vec<u8>,
     left: usize,
     failed: bool,
 }
 
 impl Scan {
     pub(crate) fn new(forest: Arc<Forest>, start: Vec<u8>, end: Vec<u8>) -> Self {
-        let value = Vec::new();
-        Scan { forest, start, end, front: None, back: None, value, left: usize::MAX, failed: false }
+        Scan { forest, start, end, front: None, back: None, left: usize::MAX, failed: false }
     }
 
     /// Only keys above `key`. Call it before the first step.
@@ -128,22 +126,29 @@ impl Scan {
         Ok(version.map(|version| self.lend(Direction::Backward, version)))
     }
 
+    #[inline]
     fn lend(&self, direction: Direction, version: u64) -> EntryRef<'_> {
-        EntryRef { key: self.key(direction), value: &self.value, version }
+        EntryRef { key: self.key(direction), value: self.value(direction), version }
     }
 
-    /// The value of the last step.
-    pub(crate) fn value(&self) -> &[u8] {
-        &self.value
+    /// The value of the last step from one end.
+    #[inline]
+    pub(crate) fn value(&self, direction: Direction) -> &[u8] {
+        self.side(direction).map(Side::value).unwrap_or_default()
+    }
+
+    #[inline]
+    fn side(&self, direction: Direction) -> Option<&Side> {
+        match direction {
+            Direction::Forward => self.front.as_ref(),
+            Direction::Backward => self.back.as_ref(),
+        }
     }
 
     /// The key of the last step from one end, without the tree id.
+    #[inline]
     pub(crate) fn key(&self, direction: Direction) -> &[u8] {
-        let side = match direction {
-            Direction::Forward => &self.front,
-            Direction::Backward => &self.back,
-        };
-        side.as_ref().and_then(|side| side.key().get(TREE_ID_BYTES..)).unwrap_or_default()
+        self.side(direction).and_then(|side| side.key().get(TREE_ID_BYTES..)).unwrap_or_default()
     }
 
     /// One step from one end; stops where the two ends meet.
@@ -157,8 +162,7 @@ impl Scan {
             Direction::Backward => (&mut self.back, &self.front),
         };
         let side = side.get_or_insert_with(|| Side::new(direction, self.start.clone(), self.end.clone()));
-        let value = if with_value { Some(&mut self.value) } else { None };
-        let stepped = match side.step(&self.forest, value) {
+        let stepped = match side.step(&self.forest, with_value) {
             Ok(stepped) => stepped,
             Err(error) => {
                 self.failed = true;
@@ -191,7 +195,7 @@ impl Scan {
     fn owned(&mut self, direction: Direction) -> Option<Result<Pair>> {
         match self.step(direction, true) {
             Ok(Some(version)) => {
-                let value = Value::new(self.value.clone(), version);
+                let value = Value::new(self.value(direction).to_vec(), version);
                 Some(Ok((self.key(direction).to_vec(), value)))
             }
             Ok(None) => None,

@@ -331,7 +331,7 @@ pub(crate) fn names(forest: &Forest) -> u64 {
     let start = 0u32.to_be_bytes().to_vec();
     let mut side = crate::forest::scan::Side::new(crate::art::cursor::Direction::Forward, start, end);
     let mut count = 0;
-    while let Ok(Some(_)) = side.step(forest, None) {
+    while let Ok(Some(_)) = side.step(forest, false) {
         count += 1;
     }
     count

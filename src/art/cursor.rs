@@ -14,13 +14,26 @@ use core::cmp::Ordering;
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
-use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner};
+use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner, simd};
 
 /// No key, tree id included, is longer than this.
 pub(crate) const KEY_BYTES_MAX: usize = 65_004;
 
 /// Nodes entered before the walk must be on words that are no tree.
 const ENTERED_MAX: u32 = 65_536;
+
+/// Leaves of one bucket that a forward walk is ahead with fetching: they lie scattered after random
+/// writes.
+const FETCHED_AHEAD: usize = 3;
+
+/// Asks for the lines of a leaf that the walk will reach soon.
+#[inline(always)]
+fn fetch_ahead(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) {
+    let ahead = words.load_ref(bucket::slot(at, header, (index + FETCHED_AHEAD) % bucket::LIMIT));
+    simd::prefetch(words, ahead);
+    simd::prefetch(words, ahead.wrapping_add(8));
+    simd::prefetch(words, ahead.wrapping_add(16));
+}
 
 /// Which way a cursor walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +58,12 @@ const ROOT_LEVEL: NodeHeader = NodeHeader(0);
 /// A place between two keys of one range blob.
 pub(crate) struct Cursor {
     levels: Vec<Level>,
-    key: Vec<u8>,
+    /// The key, and behind it the value, of the leaf that was yielded last; room for whole words behind.
+    /// A leaf holds suffix and value side by side, so they come over in one copy of whole words.
+    buffer: Vec<u8>,
+    key_len: usize,
+    value_len: usize,
+    with_values: bool,
     /// Bytes of the key that the last step left as they were.
     kept: usize,
     entered: u32,
@@ -53,33 +71,72 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     pub(crate) fn new() -> Self {
-        Cursor { levels: Vec::new(), key: Vec::new(), kept: 0, entered: 0 }
+        Cursor {
+            levels: Vec::new(),
+            buffer: Vec::new(),
+            key_len: 0,
+            value_len: 0,
+            with_values: false,
+            kept: 0,
+            entered: 0,
+        }
     }
 
     /// The full key of the leaf that was yielded last.
     #[inline]
     pub(crate) fn key(&self) -> &[u8] {
-        &self.key
+        &self.buffer[..self.key_len]
+    }
+
+    /// Copies the key from byte `kept` on to `out`, in whole words: a call for so few bytes costs more.
+    #[inline]
+    pub(crate) fn copy_key_end(&self, kept: usize, out: &mut [u8]) {
+        let len = (self.key_len - kept).next_multiple_of(8);
+        let (to, _) = out[..len].as_chunks_mut::<8>();
+        let (from, _) = self.buffer[kept..kept + len].as_chunks::<8>();
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+    }
+
+    /// Its value, if values are read.
+    #[inline]
+    pub(crate) fn value(&self) -> &[u8] {
+        &self.buffer[self.key_len..self.key_len + self.value_len]
+    }
+
+    /// Whether values are read from now on.
+    #[inline]
+    pub(crate) fn read_values(&mut self, with_values: bool) {
+        self.with_values = with_values;
     }
 
     /// How many bytes at the front of the key are certainly the same as before the last step.
+    #[inline]
     pub(crate) fn kept(&self) -> usize {
         self.kept
     }
 
     /// Goes before the first key, or behind the last, of a blob whose keys begin with `base`.
     pub(crate) fn seek_edge(&mut self, base: &[u8], direction: Direction) {
-        self.start(base);
+        self.start(base, base.len());
         self.levels[0].position = u16::from(direction == Direction::Backward);
     }
 
-    fn start(&mut self, base: &[u8]) {
+    fn start(&mut self, spelled: &[u8], base: usize) {
         self.levels.clear();
-        self.key.clear();
-        self.key.extend_from_slice(base);
-        self.kept = 0;
-        self.entered = 0;
-        self.levels.push(Level { at: 0, header: ROOT_LEVEL, depth: base.len(), position: 0 });
+        self.make_room(spelled.len());
+        self.buffer[..spelled.len()].copy_from_slice(spelled);
+        (self.key_len, self.value_len, self.kept, self.entered) = (0, 0, 0, 0);
+        self.levels.push(Level { at: 0, header: ROOT_LEVEL, depth: base, position: 0 });
+    }
+
+    /// Makes the buffer long enough for `len` bytes and what a copy of whole words writes behind them.
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.buffer.len() < len + 8 {
+            self.buffer.resize((len + 8).next_power_of_two(), 0);
+        }
     }
 
     /// Goes between the keys below `bound` and the others. `bound` shares the blob's base.
@@ -91,7 +148,8 @@ impl Cursor {
         direction: Direction,
     ) -> Result<(), Torn> {
         let forward = direction == Direction::Forward;
-        self.start(&bound.bytes()[..base.min(bound.len())]);
+        // What the path spells on the way is what the bound begins with.
+        self.start(bound.bytes(), base);
         let mut at = header::root(words);
         let mut depth = base;
         while at != 0 {
@@ -117,7 +175,6 @@ impl Cursor {
             // The bound goes on below this node: backward, what follows it in the parent stays behind.
             self.pass_item(forward);
             depth += len;
-            self.key.extend_from_slice(&bound.bytes()[self.key.len()..depth]);
             let mut level = Level { at, header, depth, position: 0 };
             if header.kind() == node::BUCKET {
                 level.position = bucket::count_below(words, at, header, bound, depth) as u16;
@@ -132,10 +189,7 @@ impl Cursor {
             level.position = 1 + inner::position_of(words, at, header, byte);
             self.levels.push(level);
             at = inner::child(words, at, header, byte);
-            if at != 0 {
-                self.key.push(byte);
-                depth += 1;
-            }
+            depth += 1;
         }
         Ok(())
     }
@@ -161,6 +215,7 @@ impl Cursor {
                     } else {
                         level.position += 1;
                         let leaf = bucket::leaf(words, at, header, index);
+                        fetch_ahead(words, at, header, index);
                         return self.arrive(words, leaf, depth).map(Some);
                     }
                 }
@@ -239,9 +294,13 @@ impl Cursor {
             return Ok(None);
         }
         let header = NodeHeader::load(words, child);
-        self.truncate(depth);
-        self.key.extend(byte);
-        let depth = self.key.len();
+        self.kept = self.kept.min(depth);
+        self.make_room(depth + 1);
+        let mut depth = depth;
+        if let Some(byte) = byte {
+            self.buffer[depth] = byte;
+            depth += 1;
+        }
         let (prefix_at, end) = match header.kind() {
             node::LEAF => return self.arrive(words, Leaf { at: child, header }, depth).map(Some),
             node::BUCKET => (bucket::prefix_at(child, header), bucket::count(header) as u16),
@@ -250,35 +309,36 @@ impl Cursor {
             }
             _ => return Err(Torn),
         };
+        let len = header.prefix_len();
         self.entered += 1;
-        if self.entered > ENTERED_MAX || depth + header.prefix_len() > KEY_BYTES_MAX {
+        if self.entered > ENTERED_MAX || depth + len > KEY_BYTES_MAX {
             return Err(Torn);
         }
-        words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
+        self.make_room(depth + len);
+        words.copy_run(prefix_at, len, &mut self.buffer[depth..]);
         let position = if direction == Direction::Forward { 0 } else { end };
-        self.levels.push(Level { at: child, header, depth: self.key.len(), position });
+        self.levels.push(Level { at: child, header, depth: depth + len, position });
         Ok(None)
     }
 
     #[inline]
     fn arrive(&mut self, words: Words<'_>, leaf: Leaf, depth: usize) -> Result<Leaf, Torn> {
-        if leaf.header.kind() != node::LEAF || depth + leaf.suffix_len() > KEY_BYTES_MAX {
+        let suffix_len = leaf.suffix_len();
+        if leaf.header.kind() != node::LEAF || depth + suffix_len > KEY_BYTES_MAX {
             return Err(Torn);
         }
-        self.truncate(depth);
-        leaf.append_suffix(words, &mut self.key);
+        self.kept = self.kept.min(depth);
+        self.key_len = depth + suffix_len;
+        self.value_len = if self.with_values { leaf.value_len() } else { 0 };
+        self.make_room(self.key_len + self.value_len);
+        words.copy_run(leaf.suffix_at(), suffix_len + self.value_len, &mut self.buffer[depth..]);
         Ok(leaf)
     }
 
-    #[inline]
-    fn truncate(&mut self, depth: usize) {
-        self.key.truncate(depth);
-        self.kept = self.kept.min(depth);
-    }
-
     /// Starts to measure `kept` anew.
+    #[inline]
     pub(crate) fn mark_kept(&mut self) {
-        self.kept = self.key.len();
+        self.kept = self.key_len;
     }
 
     /// Leaves every node whose keys all share the first `len` bytes of the current key, so that the next

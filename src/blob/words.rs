@@ -208,6 +208,17 @@ impl<'a> Words<'a> {
         out.truncate(start + len);
     }
 
+    /// Copies the run of `len` bytes at `at` to the front of `out`, which has room for whole words.
+    #[inline(always)]
+    pub(crate) fn copy_run(self, at: Ref, len: usize, out: &mut [u8]) {
+        let (chunks, _) = out[..len.next_multiple_of(8)].as_chunks_mut::<8>();
+        let mut word = at;
+        for chunk in chunks {
+            *chunk = self.load(word).to_le_bytes();
+            word = word.wrapping_add(1);
+        }
+    }
+
     /// Drops the first `drop` of the `len` bytes at `at`, moving the rest down. What is left of the last
     /// word, and every word behind it, becomes zero.
     pub(crate) fn drop_front(self, at: Ref, len: usize, drop: usize) {

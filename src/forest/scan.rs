@@ -10,9 +10,8 @@
 use super::Forest;
 use super::route::{Lost, Route};
 use crate::art::cursor::{Cursor, Direction};
+use crate::blob::Torn;
 use crate::blob::key::KeyBuf;
-use crate::blob::leaf::Leaf;
-use crate::blob::{Torn, Words};
 use crate::error::Result;
 use crate::store::latch::Version;
 
@@ -32,19 +31,15 @@ pub(crate) struct Side {
     limit: Vec<u8>,
     position: Option<Position>,
     cursor: Cursor,
-    /// The last key that was handed out, if `handed_out`.
+    /// The limit's first eight bytes, as a number: most keys need no longer comparison.
+    limit_start: u64,
+    /// The last key that was handed out, if `handed_out`, with room behind it.
     last: Vec<u8>,
+    last_len: usize,
     handed_out: bool,
     /// Keys that begin with this many bytes of `last` are passed over.
     skipping: Option<usize>,
     done: bool,
-}
-
-/// What a step found in the blob.
-enum Found {
-    Leaf(Leaf),
-    EndOfBlob,
-    Nonsense,
 }
 
 impl Side {
@@ -61,10 +56,12 @@ impl Side {
         Side {
             direction,
             bound,
+            limit_start: start_of(&limit),
             limit,
             position: None,
             cursor: Cursor::new(),
             last: Vec::new(),
+            last_len: 0,
             handed_out: false,
             skipping: None,
             done,
@@ -74,7 +71,13 @@ impl Side {
     /// The key of the last step.
     #[inline]
     pub(crate) fn key(&self) -> &[u8] {
-        &self.last
+        &self.last[..self.last_len]
+    }
+
+    /// The value of the last step, if it was asked for.
+    #[inline]
+    pub(crate) fn value(&self) -> &[u8] {
+        self.cursor.value()
     }
 
     /// Whether a key was handed out yet.
@@ -88,9 +91,10 @@ impl Side {
         self.skipping = Some(len);
     }
 
-    /// Goes to the next key; fills `value` with its value, if wanted. The version, or none at the end.
+    /// Goes to the next key, and reads its value if wanted. The version, or none at the end.
     #[inline]
-    pub(crate) fn step(&mut self, forest: &Forest, mut value: Option<&mut Vec<u8>>) -> Result<Option<u64>> {
+    pub(crate) fn step(&mut self, forest: &Forest, with_value: bool) -> Result<Option<u64>> {
+        self.cursor.read_values(with_value);
         while !self.done {
             if self.position.is_none() {
                 self.enter(forest)?;
@@ -99,50 +103,45 @@ impl Side {
             let Some(frame) = forest.store.frames.get(position.id) else {
                 return Err(Forest::corrupt(position.id));
             };
-            let found = self.find(frame.words);
-            let mut version = 0;
-            if let Found::Leaf(leaf) = found {
-                version = leaf.seq(frame.words);
-                if let Some(out) = value.as_deref_mut() {
-                    out.clear();
-                    leaf.append_value(frame.words, out);
-                }
-            }
+            let found = match self.direction {
+                Direction::Forward => self.cursor.next(frame.words),
+                Direction::Backward => self.cursor.prev(frame.words),
+            };
+            let version = found.as_ref().ok().and_then(|leaf| leaf.map(|leaf| leaf.seq(frame.words)));
             if !self.is_unchanged(forest) {
                 self.reposition();
                 continue;
             }
             match found {
-                Found::Leaf(_) if self.is_skipped() => {}
-                Found::Leaf(_) => {
-                    if self.is_beyond_limit(self.cursor.key()) {
+                Ok(Some(_)) if self.is_skipped() => {}
+                Ok(Some(_)) => {
+                    if self.is_beyond_limit() {
                         self.done = true;
                         return Ok(None);
                     }
-                    self.last.clear();
-                    self.last.extend_from_slice(self.cursor.key());
-                    self.handed_out = true;
-                    self.skipping = None;
-                    return Ok(Some(version));
+                    self.hand_out();
+                    return Ok(version);
                 }
-                Found::EndOfBlob => self.leave(forest)?,
-                Found::Nonsense => return Err(Forest::corrupt(frame.id)),
+                Ok(None) => self.leave(forest)?,
+                Err(Torn) => return Err(Forest::corrupt(frame.id)),
             }
         }
         Ok(None)
     }
 
+    /// Remembers the key, of which only the end has changed, for the case that the next step fails.
     #[inline]
-    fn find(&mut self, words: Words<'_>) -> Found {
-        let step = match self.direction {
-            Direction::Forward => self.cursor.next(words),
-            Direction::Backward => self.cursor.prev(words),
-        };
-        match step {
-            Ok(Some(leaf)) => Found::Leaf(leaf),
-            Ok(None) => Found::EndOfBlob,
-            Err(Torn) => Found::Nonsense,
+    fn hand_out(&mut self) {
+        let len = self.cursor.key().len();
+        let kept = if self.handed_out { self.cursor.kept() } else { 0 };
+        if self.last.len() < len + 8 {
+            self.last.resize((len + 8).next_power_of_two(), 0);
         }
+        self.cursor.copy_key_end(kept, &mut self.last[kept..]);
+        self.last_len = len;
+        self.cursor.mark_kept();
+        self.handed_out = true;
+        self.skipping = None;
     }
 
     #[inline]
@@ -156,15 +155,20 @@ impl Side {
         same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
     }
 
+    #[inline]
     fn is_skipped(&self) -> bool {
-        let key = self.cursor.key();
-        self.skipping.is_some_and(|len| key.len() >= len && self.last.get(..len) == Some(&key[..len]))
+        let Some(len) = self.skipping else { return false };
+        self.cursor.key().get(..len).is_some_and(|start| Some(start) == self.key().get(..len))
     }
 
     #[inline]
-    fn is_beyond_limit(&self, key: &[u8]) -> bool {
+    fn is_beyond_limit(&self) -> bool {
+        let key = self.cursor.key();
+        let start = start_of(key);
         match self.direction {
+            Direction::Forward if start < self.limit_start => false,
             Direction::Forward => key >= self.limit.as_slice(),
+            Direction::Backward if start > self.limit_start => false,
             Direction::Backward => key < self.limit.as_slice(),
         }
     }
@@ -176,20 +180,14 @@ impl Side {
         if !self.handed_out {
             return;
         }
-        self.bound.clear();
-        match (self.direction, self.skipping) {
-            (Direction::Forward, Some(len)) => {
-                let after = successor(&self.last[..len]).unwrap_or_else(|| self.limit.clone());
-                self.bound = after;
-            }
-            (Direction::Forward, None) => {
-                // The smallest key above `last` is `last` with a zero byte behind it.
-                self.bound.extend_from_slice(&self.last);
-                self.bound.push(0);
-            }
-            (Direction::Backward, Some(len)) => self.bound.extend_from_slice(&self.last[..len]),
-            (Direction::Backward, None) => self.bound.extend_from_slice(&self.last),
-        }
+        let last = &self.last[..self.last_len];
+        self.bound = match (self.direction, self.skipping) {
+            (Direction::Forward, Some(len)) => successor(&last[..len]).unwrap_or_else(|| self.limit.clone()),
+            // The smallest key above `last` is `last` with a zero byte behind it.
+            (Direction::Forward, None) => [last, &[0]].concat(),
+            (Direction::Backward, Some(len)) => last[..len].to_vec(),
+            (Direction::Backward, None) => last.to_vec(),
+        };
     }
 
     /// Enters the blob at the bound.
@@ -282,7 +280,7 @@ impl Side {
 
     /// Passes a subtree that spans blobs by going to its successor, or to its start.
     fn skip_to(&self, next: &mut Vec<u8>, len: usize) {
-        let prefix = &self.last[..len.min(self.last.len())];
+        let prefix = &self.last[..len.min(self.last_len)];
         match self.direction {
             Direction::Forward if next.as_slice() > prefix && next.starts_with(prefix) => {
                 match successor(prefix) {
@@ -299,6 +297,15 @@ impl Side {
 fn position_of(route: &Route<'_>) -> Position {
     let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
     Position { id: route.frame.id, version: route.version, routers }
+}
+
+/// The first eight bytes as a number that orders like the bytes.
+#[inline]
+fn start_of(key: &[u8]) -> u64 {
+    match key.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => key.iter().rev().fold(0, |rest, &byte| (rest >> 8) | (u64::from(byte) << 56)),
+    }
 }
 
 /// The smallest key above all keys that begin with `prefix`; none if there is no such key.

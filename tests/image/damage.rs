@@ -16,6 +16,8 @@ const PAGE_BITS: usize = PAGE_BYTES * 8;
 fn assert_named(image: &[u8], byte: usize, what: &str) {
     let place = place_of(byte);
     match Db::from_image(image) {
+        // Which one of two sound superblocks is the stale one cannot be told.
+        Err(Error::Corrupt { blob: 0, page: 0 | 1, .. }) if what.starts_with("stale") => assert!(place.1 < 2),
         Err(Error::Corrupt { blob, page, .. }) => assert_eq!((blob, page), place, "{what}, byte {byte}"),
         other => panic!("{what}, byte {byte}: {other:?}"),
     }

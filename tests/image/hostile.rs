@@ -73,15 +73,20 @@ fn some_number(random: &mut Random) -> u64 {
 /// The word of the image that is to be changed.
 fn some_word(image: &[u8], random: &mut Random) -> usize {
     let listed: Vec<usize> = (1..blobs(image)).filter(|&blob| is_listed(image, blob)).collect();
-    let blob = *random.pick(&listed);
+    let blob = if listed.is_empty() { 1 } else { *random.pick(&listed) };
     let (inner_end, leaf_start) = regions(image, blob);
     match random.below(100) {
         0..=14 => word_of(blob, 1 + random.below(9)),
         15..=17 => 5 + random.below(6),
         // The first nodes, on the way of most keys.
         18..=39 => word_of(blob, 256 + random.below(300)),
-        40..=79 if inner_end > 256 => word_of(blob, 256 + random.below(inner_end - 256)),
-        80..=95 if leaf_start < BLOB_WORDS => {
+        40..=69 if inner_end > 256 => {
+            let word_at = |random: &mut Random| word_of(blob, 256 + random.below(inner_end - 256));
+            let looks_like_a_node = |&at: &usize| (1..=8).contains(&(word(image, at) & 0xFF));
+            let tries: Vec<usize> = (0..8).map(|_| word_at(random)).collect();
+            tries.iter().copied().find(looks_like_a_node).unwrap_or(tries[0])
+        }
+        70..=95 if leaf_start < BLOB_WORDS => {
             word_of(blob, leaf_start + random.below(BLOB_WORDS - leaf_start))
         }
         _ => word_of(blob, random.below(BLOB_WORDS)),
@@ -250,6 +255,7 @@ fn watch(workers: usize, news: &mpsc::Receiver<News>) -> Result<(Duration, u64),
     let mut slowest = (Duration::ZERO, 0);
     while at.iter().any(Option::is_some) {
         let told = news.recv_timeout(Duration::from_millis(200));
+        assert!(!matches!(told, Err(mpsc::RecvTimeoutError::Disconnected)), "a worker is gone");
         if let Ok(News::Begun(worker, _) | News::Done(worker)) = told {
             if let Some((seed, since)) = at[worker] {
                 slowest = slowest.max((since.elapsed(), seed));
@@ -278,6 +284,7 @@ fn changed_words_under_good_checksums_neither_panic_nor_hang() {
         // Not scoped: a case that hangs must not keep the test from saying so.
         std::thread::spawn(move || work(worker, samples, seeds, tell));
     }
+    drop(tell);
     let watched = watch(workers(), &news);
     let panics = PANICS.lock().expect("not poisoned");
     for (place, (count, seed, text)) in panics.iter() {

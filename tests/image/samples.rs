@@ -14,7 +14,9 @@ pub fn plain() -> Db {
     let db = Db::memory();
     let files = db.tree("files").expect("made");
     let mut random = Random::new(1);
-    let put = |key: &[u8], len: usize| drop(files.put(key, vec![key.len() as u8; len]).expect("puts"));
+    let put = |key: &[u8], len: usize| {
+        files.put(key, vec![key.len() as u8; len]).expect("puts");
+    };
     for byte in 0..=255 {
         put(&[b'm', byte], 3);
         put(&[b'm', byte, b'/', byte], 3);
@@ -54,6 +56,9 @@ pub fn routed() -> Db {
     // What lies in the middle goes: its blobs are joined, and their ids are unused.
     for &number in &numbers[8..24] {
         files.remove(name(number)).expect("removes");
+        for small in 0..4 {
+            files.remove(format!("{}/{small}", name(number))).expect("removes");
+        }
     }
     db
 }
