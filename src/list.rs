@@ -70,27 +70,19 @@ pub struct List {
     scan: Scan,
     prefix_len: usize,
     delimiter: u8,
-    left: usize,
-    /// The directory that each end has handed out last; the other end must not hand it out again.
-    front_prefix: Option<Vec<u8>>,
-    back_prefix: Option<Vec<u8>>,
-}
-
-/// What a step found: a directory of this length (tree id included), or a key with this version.
-enum Child {
-    Prefix(usize),
-    Key(u64),
 }
 
 impl List {
     pub(crate) fn new(scan: Scan, prefix_len: usize) -> Self {
-        let (front_prefix, back_prefix) = (None, None);
-        List { scan, prefix_len, delimiter: DELIMITER, left: usize::MAX, front_prefix, back_prefix }
+        let mut list = List { scan, prefix_len, delimiter: DELIMITER };
+        list.scan.stop_at_directories(DELIMITER, prefix_len);
+        list
     }
 
     /// Another byte than `/` between directories. Call it before the first step.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
+        self.scan.stop_at_directories(delimiter, self.prefix_len);
         self
     }
 
@@ -122,7 +114,7 @@ impl List {
 
     /// At most `count` children.
     pub fn limit(mut self, count: usize) -> Self {
-        self.left = count;
+        self.scan = self.scan.limit(count);
         self
     }
 
@@ -142,61 +134,25 @@ impl List {
     /// # }
     /// ```
     pub fn next_ref(&mut self) -> Result<Option<ListRef<'_>>> {
-        let child = self.step(Direction::Forward)?;
-        let key = self.scan.key(Direction::Forward);
-        Ok(child.map(|child| match child {
-            Child::Prefix(len) => ListRef::Prefix(&key[..len - TREE_ID_BYTES]),
-            Child::Key(version) => ListRef::Key {
-                key,
-                value: self.scan.value(Direction::Forward),
-                version: Version::from_number(version),
-            },
+        let step = self.scan.step(Direction::Forward, true)?;
+        let (key, value) = (self.scan.key(Direction::Forward), self.scan.value(Direction::Forward));
+        let is_directory = self.scan.is_directory(Direction::Forward);
+        Ok(step.map(|version| match is_directory {
+            true => ListRef::Prefix(key),
+            false => ListRef::Key { key, value, version: Version::from_number(version) },
         }))
     }
 
-    fn step(&mut self, direction: Direction) -> Result<Option<Child>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let Some(version) = self.scan.step(direction, true)? else {
-            self.left = 0;
-            return Ok(None);
-        };
-        let key = self.scan.key(direction);
-        let in_directory = self.prefix_len - TREE_ID_BYTES;
-        let end = key[in_directory..].iter().position(|&byte| byte == self.delimiter);
-        let Some(end) = end else {
-            self.left -= 1;
-            return Ok(Some(Child::Key(version)));
-        };
-        let len = in_directory + end + 1;
-        let (own, other) = match direction {
-            Direction::Forward => (&mut self.front_prefix, &self.back_prefix),
-            Direction::Backward => (&mut self.back_prefix, &self.front_prefix),
-        };
-        if other.as_deref() == Some(&key[..len]) {
-            // The other end has handed this directory out, and all beyond it.
-            self.left = 0;
-            return Ok(None);
-        }
-        let own = own.get_or_insert_default();
-        own.clear();
-        own.extend_from_slice(&key[..len]);
-        self.scan.skip_subtree(direction, TREE_ID_BYTES + len);
-        self.left -= 1;
-        Ok(Some(Child::Prefix(TREE_ID_BYTES + len)))
-    }
-
     fn owned(&mut self, direction: Direction) -> Option<Result<Entry>> {
-        let child = match self.step(direction) {
-            Ok(child) => child?,
+        let version = match self.scan.step(direction, true) {
+            Ok(version) => version?,
             Err(error) => return Some(Err(error)),
         };
-        let key = self.scan.key(direction);
-        Some(Ok(match child {
-            Child::Prefix(len) => Entry::Prefix(key[..len - TREE_ID_BYTES].to_vec()),
-            Child::Key(version) => Entry::Key {
-                key: key.to_vec(),
+        let key = self.scan.key(direction).to_vec();
+        Some(Ok(match self.scan.is_directory(direction) {
+            true => Entry::Prefix(key),
+            false => Entry::Key {
+                key,
                 value: Value::new(self.scan.value(direction).to_vec(), version),
                 version: Version::from_number(version),
             },

@@ -66,11 +66,21 @@ pub struct Scan {
     back: Option<Side>,
     left: usize,
     failed: bool,
+    directories: Option<(u8, usize)>,
 }
 
 impl Scan {
     pub(crate) fn new(forest: Arc<Forest>, start: Vec<u8>, end: Vec<u8>) -> Self {
-        Scan { forest, start, end, front: None, back: None, left: usize::MAX, failed: false }
+        Scan {
+            forest,
+            start,
+            end,
+            front: None,
+            back: None,
+            left: usize::MAX,
+            failed: false,
+            directories: None,
+        }
     }
 
     /// Only keys above `key`. Call it before the first step.
@@ -161,7 +171,13 @@ impl Scan {
             Direction::Forward => (&mut self.front, &self.back),
             Direction::Backward => (&mut self.back, &self.front),
         };
-        let side = side.get_or_insert_with(|| Side::new(direction, self.start.clone(), self.end.clone()));
+        let side = side.get_or_insert_with(|| {
+            let mut side = Side::new(direction, self.start.clone(), self.end.clone());
+            if let Some((delimiter, from)) = self.directories {
+                side.stop_at_directories(delimiter, from);
+            }
+            side
+        });
         let stepped = match side.step(&self.forest, with_value) {
             Ok(stepped) => stepped,
             Err(error) => {
@@ -181,15 +197,15 @@ impl Scan {
         Ok(stepped)
     }
 
-    /// Passes over everything that shares the first `len` bytes (tree id included) of the last key.
-    pub(crate) fn skip_subtree(&mut self, direction: Direction, len: usize) {
-        let side = match direction {
-            Direction::Forward => &mut self.front,
-            Direction::Backward => &mut self.back,
-        };
-        if let Some(side) = side {
-            side.skip_subtree(len);
-        }
+    /// Whether the last step from one end arrived at a directory.
+    pub(crate) fn is_directory(&self, direction: Direction) -> bool {
+        self.side(direction).is_some_and(Side::is_directory)
+    }
+
+    /// Hands out directories instead of what lies below them: everything up to a delimiter behind the first
+    /// `from` bytes (tree id included).
+    pub(crate) fn stop_at_directories(&mut self, delimiter: u8, from: usize) {
+        self.directories = Some((delimiter, from));
     }
 
     fn owned(&mut self, direction: Direction) -> Option<Result<Pair>> {

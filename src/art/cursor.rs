@@ -14,7 +14,7 @@ use core::cmp::Ordering;
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
-use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner, simd};
+use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner};
 
 /// No key, tree id included, is longer than this.
 pub(crate) const KEY_BYTES_MAX: usize = 65_004;
@@ -22,24 +22,20 @@ pub(crate) const KEY_BYTES_MAX: usize = 65_004;
 /// Nodes entered before the walk must be on words that are no tree.
 const ENTERED_MAX: u32 = 65_536;
 
-/// Leaves of one bucket that a forward walk is ahead with fetching: they lie scattered after random
-/// writes.
-const FETCHED_AHEAD: usize = 3;
-
-/// Asks for the lines of a leaf that the walk will reach soon.
-#[inline(always)]
-fn fetch_ahead(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) {
-    let ahead = words.load_ref(bucket::slot(at, header, (index + FETCHED_AHEAD) % bucket::LIMIT));
-    simd::prefetch(words, ahead);
-    simd::prefetch(words, ahead.wrapping_add(8));
-    simd::prefetch(words, ahead.wrapping_add(16));
-}
-
 /// Which way a cursor walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
     Backward,
+}
+
+/// What a step arrives at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Item {
+    /// A key.
+    Leaf(Leaf),
+    /// All keys that begin with the cursor's key, which ends with the delimiter. Only if one is set.
+    Directory,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +60,12 @@ pub(crate) struct Cursor {
     key_len: usize,
     value_len: usize,
     with_values: bool,
+    /// Where a delimiter byte counts, from some length of the key on: what lies below is one directory.
+    delimiter: Option<(u8, usize)>,
+    /// The first such byte in what the walk was started with: levels deeper than that lie in a directory.
+    spelled_delimiter: Option<usize>,
+    /// The length of the directory's name that was yielded last; its keys are not visited.
+    directory: Option<usize>,
     /// Bytes of the key that the last step left as they were.
     kept: usize,
     entered: u32,
@@ -77,6 +79,9 @@ impl Cursor {
             key_len: 0,
             value_len: 0,
             with_values: false,
+            delimiter: None,
+            spelled_delimiter: None,
+            directory: None,
             kept: 0,
             entered: 0,
         }
@@ -111,6 +116,12 @@ impl Cursor {
         self.with_values = with_values;
     }
 
+    /// From now on keys that share a byte string up to a delimiter, behind their first `from` bytes, are
+    /// yielded once, as a directory, without visiting them.
+    pub(crate) fn stop_at_directories(&mut self, delimiter: u8, from: usize) {
+        self.delimiter = Some((delimiter, from));
+    }
+
     /// How many bytes at the front of the key are certainly the same as before the last step.
     #[inline]
     pub(crate) fn kept(&self) -> usize {
@@ -128,6 +139,11 @@ impl Cursor {
         self.make_room(spelled.len());
         self.buffer[..spelled.len()].copy_from_slice(spelled);
         (self.key_len, self.value_len, self.kept, self.entered) = (0, 0, 0, 0);
+        self.directory = None;
+        self.spelled_delimiter = self.delimiter.and_then(|(delimiter, from)| {
+            let behind = spelled.get(from..).unwrap_or_default();
+            behind.iter().position(|&byte| byte == delimiter).map(|at| from + at)
+        });
         self.levels.push(Level { at: 0, header: ROOT_LEVEL, depth: base, position: 0 });
     }
 
@@ -203,7 +219,10 @@ impl Cursor {
 
     /// Steps over the next key.
     #[inline]
-    pub(crate) fn next(&mut self, words: Words<'_>) -> Result<Option<Leaf>, Torn> {
+    pub(crate) fn next(&mut self, words: Words<'_>) -> Result<Option<Item>, Torn> {
+        if let Some(len) = self.directory.take() {
+            self.pass_directory(words, len, Direction::Forward);
+        }
         while let Some(level) = self.levels.last_mut() {
             let header = level.header;
             let (at, depth, position) = (level.at, level.depth, level.position);
@@ -215,7 +234,6 @@ impl Cursor {
                     } else {
                         level.position += 1;
                         let leaf = bucket::leaf(words, at, header, index);
-                        fetch_ahead(words, at, header, index);
                         return self.arrive(words, leaf, depth).map(Some);
                     }
                 }
@@ -237,15 +255,18 @@ impl Cursor {
                 self.levels.pop();
                 continue;
             };
-            if let Some(leaf) = self.enter(words, child, depth, byte, Direction::Forward)? {
-                return Ok(Some(leaf));
+            if let Some(item) = self.enter(words, child, depth, byte, Direction::Forward)? {
+                return Ok(Some(item));
             }
         }
         Ok(None)
     }
 
     /// Steps back over the key before.
-    pub(crate) fn prev(&mut self, words: Words<'_>) -> Result<Option<Leaf>, Torn> {
+    pub(crate) fn prev(&mut self, words: Words<'_>) -> Result<Option<Item>, Torn> {
+        if let Some(len) = self.directory.take() {
+            self.pass_directory(words, len, Direction::Backward);
+        }
         while let Some(level) = self.levels.last_mut() {
             let header = level.header;
             let (at, depth) = (level.at, level.depth);
@@ -274,8 +295,8 @@ impl Cursor {
                     }
                 },
             };
-            if let Some(leaf) = self.enter(words, child, depth, byte, Direction::Backward)? {
-                return Ok(Some(leaf));
+            if let Some(item) = self.enter(words, child, depth, byte, Direction::Backward)? {
+                return Ok(Some(item));
             }
         }
         Ok(None)
@@ -289,13 +310,14 @@ impl Cursor {
         depth: usize,
         byte: Option<u8>,
         direction: Direction,
-    ) -> Result<Option<Leaf>, Torn> {
+    ) -> Result<Option<Item>, Torn> {
         if child == 0 {
             return Ok(None);
         }
         let header = NodeHeader::load(words, child);
         self.kept = self.kept.min(depth);
         self.make_room(depth + 1);
+        let spelled = depth;
         let mut depth = depth;
         if let Some(byte) = byte {
             self.buffer[depth] = byte;
@@ -316,36 +338,92 @@ impl Cursor {
         }
         self.make_room(depth + len);
         words.copy_run(prefix_at, len, &mut self.buffer[depth..]);
+        if self.ends_directory(spelled, depth + len) {
+            return Ok(Some(Item::Directory));
+        }
         let position = if direction == Direction::Forward { 0 } else { end };
         self.levels.push(Level { at: child, header, depth: depth + len, position });
         Ok(None)
     }
 
     #[inline]
-    fn arrive(&mut self, words: Words<'_>, leaf: Leaf, depth: usize) -> Result<Leaf, Torn> {
+    fn arrive(&mut self, words: Words<'_>, leaf: Leaf, depth: usize) -> Result<Item, Torn> {
         let suffix_len = leaf.suffix_len();
-        if leaf.header.kind() != node::LEAF || depth + suffix_len > KEY_BYTES_MAX {
+        let key_len = depth + suffix_len;
+        if leaf.header.kind() != node::LEAF || key_len > KEY_BYTES_MAX {
             return Err(Torn);
         }
         self.kept = self.kept.min(depth);
-        self.key_len = depth + suffix_len;
-        self.value_len = if self.with_values { leaf.value_len() } else { 0 };
-        self.make_room(self.key_len + self.value_len);
-        words.copy_run(leaf.suffix_at(), suffix_len + self.value_len, &mut self.buffer[depth..]);
-        Ok(leaf)
+        let value_len = if self.with_values { leaf.value_len() } else { 0 };
+        self.make_room(key_len + value_len);
+        if self.delimiter.is_some() {
+            // The byte before belongs to what the step has spelled.
+            words.copy_run(leaf.suffix_at(), suffix_len, &mut self.buffer[depth..]);
+            if self.ends_directory(depth.saturating_sub(1), key_len) {
+                return Ok(Item::Directory);
+            }
+        }
+        (self.key_len, self.value_len) = (key_len, value_len);
+        words.copy_run(leaf.suffix_at(), suffix_len + value_len, &mut self.buffer[depth..]);
+        Ok(Item::Leaf(leaf))
+    }
+
+    /// Whether the bytes `spelled..end` of the buffer hold a delimiter that counts. The key then ends there.
+    #[inline]
+    fn ends_directory(&mut self, spelled: usize, end: usize) -> bool {
+        let Some((delimiter, from)) = self.delimiter else { return false };
+        // Whoever steps on from higher up has left what the walk was started with.
+        self.spelled_delimiter = self.spelled_delimiter.filter(|&at| at < spelled);
+        let at = match self.spelled_delimiter {
+            Some(at) => at,
+            None => {
+                let start = spelled.max(from);
+                let name = self.buffer.get(start..end).unwrap_or_default();
+                let Some(at) = name.iter().position(|&byte| byte == delimiter) else { return false };
+                start + at
+            }
+        };
+        (self.key_len, self.value_len) = (at + 1, 0);
+        self.directory = Some(self.key_len);
+        true
+    }
+
+    /// Goes behind (or before) all keys that share the first `len` bytes of the key, without visiting them.
+    fn pass_directory(&mut self, words: Words<'_>, len: usize, direction: Direction) {
+        while self.levels.last().is_some_and(|level| level.depth >= len) {
+            self.levels.pop();
+        }
+        let Some(level) = self.levels.last_mut().filter(|level| level.header.kind() == node::BUCKET) else {
+            return;
+        };
+        let name = &self.buffer[level.depth..len];
+        let (at, header) = (level.at, level.header);
+        let is_inside = |index: u16| {
+            let leaf = bucket::leaf(words, at, header, usize::from(index));
+            words.run_starts_with(leaf.suffix_at(), leaf.suffix_len(), name)
+        };
+        let (mut low, mut high) = match direction {
+            Direction::Forward => (level.position, bucket::count(header) as u16),
+            Direction::Backward => (0, level.position),
+        };
+        // Leaves are sorted, so those inside lie together, at the cursor's side of the bucket.
+        while low < high {
+            let middle = match direction {
+                // Most directories in a bucket are small: look near the cursor first.
+                Direction::Forward => low + (high - low - 1).min(4),
+                Direction::Backward => high - 1 - (high - low - 1).min(4),
+            };
+            match (is_inside(middle), direction) {
+                (true, Direction::Forward) | (false, Direction::Backward) => low = middle + 1,
+                (false, Direction::Forward) | (true, Direction::Backward) => high = middle,
+            }
+        }
+        level.position = low;
     }
 
     /// Starts to measure `kept` anew.
     #[inline]
     pub(crate) fn mark_kept(&mut self) {
         self.kept = self.key_len;
-    }
-
-    /// Leaves every node whose keys all share the first `len` bytes of the current key, so that the next
-    /// step goes on behind them. What remains are at most leaves of one bucket.
-    pub(crate) fn leave_subtree(&mut self, len: usize) {
-        while self.levels.last().is_some_and(|level| level.depth >= len) {
-            self.levels.pop();
-        }
     }
 }

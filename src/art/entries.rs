@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::cursor::{Cursor, Direction};
+use super::cursor::{Cursor, Direction, Item};
 use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
 use crate::blob::{Torn, Words, header};
@@ -52,7 +52,7 @@ impl<'a> Entries<'a> {
         cursor.seek_edge(base, Direction::Forward);
         let limit = self.list.len() + header::key_count(words) as usize;
         self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
-        while let Some(leaf) = cursor.next(words)? {
+        while let Some(Item::Leaf(leaf)) = cursor.next(words)? {
             if self.list.len() >= limit {
                 return Err(Torn);
             }

@@ -146,6 +146,18 @@ impl<'a> Words<'a> {
         (self.load(at) ^ u64::from_le_bytes(*last)) << behind == 0
     }
 
+    /// Whether the run of `len` bytes at `at` begins with these.
+    pub(crate) fn run_starts_with(self, at: Ref, len: usize, bytes: &[u8]) -> bool {
+        let mut chunks = bytes.chunks(8).zip(0u16..);
+        len >= bytes.len()
+            && chunks.all(|(chunk, index)| {
+                let mut padded = [0; 8];
+                padded[..chunk.len()].copy_from_slice(chunk);
+                let word = self.load(at.wrapping_add(index)) & low_bytes(chunk.len() as u32);
+                word == u64::from_le_bytes(padded)
+            })
+    }
+
     /// Orders the run of `len` bytes at `at` against the rest of the key from `depth` on.
     #[inline]
     pub(crate) fn compare_with_key(self, at: Ref, len: usize, key: &Key<'_>, depth: usize) -> Ordering {

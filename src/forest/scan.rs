@@ -9,7 +9,7 @@
 
 use super::Forest;
 use super::route::{Lost, Route};
-use crate::art::cursor::{Cursor, Direction};
+use crate::art::cursor::{Cursor, Direction, Item};
 use crate::blob::Torn;
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
@@ -37,7 +37,7 @@ pub(crate) struct Side {
     last: Vec<u8>,
     last_len: usize,
     handed_out: bool,
-    /// Keys that begin with this many bytes of `last` are passed over.
+    /// The last key was a directory of this length: keys that begin with it are passed over.
     skipping: Option<usize>,
     done: bool,
 }
@@ -85,13 +85,19 @@ impl Side {
         self.handed_out
     }
 
-    /// Goes on behind all keys that share the first `len` bytes of the last key.
-    pub(crate) fn skip_subtree(&mut self, len: usize) {
-        self.cursor.leave_subtree(len);
-        self.skipping = Some(len);
+    /// From now on everything up to a delimiter behind the first `from` bytes is one directory: it is
+    /// handed out once, and its keys are passed over.
+    pub(crate) fn stop_at_directories(&mut self, delimiter: u8, from: usize) {
+        self.cursor.stop_at_directories(delimiter, from);
     }
 
-    /// Goes to the next key, and reads its value if wanted. The version, or none at the end.
+    /// Whether the last step handed out a directory; its name is the key.
+    pub(crate) fn is_directory(&self) -> bool {
+        self.skipping.is_some()
+    }
+
+    /// Goes to the next key, and reads its value if wanted. The version (0 for a directory), or none at the
+    /// end.
     #[inline]
     pub(crate) fn step(&mut self, forest: &Forest, with_value: bool) -> Result<Option<u64>> {
         self.cursor.read_values(with_value);
@@ -107,20 +113,23 @@ impl Side {
                 Direction::Forward => self.cursor.next(frame.words),
                 Direction::Backward => self.cursor.prev(frame.words),
             };
-            let version = found.as_ref().ok().and_then(|leaf| leaf.map(|leaf| leaf.seq(frame.words)));
+            let version = match found {
+                Ok(Some(Item::Leaf(leaf))) => leaf.seq(frame.words),
+                _ => 0,
+            };
             if !self.is_unchanged(forest) {
                 self.reposition();
                 continue;
             }
             match found {
                 Ok(Some(_)) if self.is_skipped() => {}
-                Ok(Some(_)) => {
+                Ok(Some(item)) => {
                     if self.is_beyond_limit() {
                         self.done = true;
                         return Ok(None);
                     }
-                    self.hand_out();
-                    return Ok(version);
+                    self.hand_out(matches!(item, Item::Directory));
+                    return Ok(Some(version));
                 }
                 Ok(None) => self.leave(forest)?,
                 Err(Torn) => return Err(Forest::corrupt(frame.id)),
@@ -131,7 +140,7 @@ impl Side {
 
     /// Remembers the key, of which only the end has changed, for the case that the next step fails.
     #[inline]
-    fn hand_out(&mut self) {
+    fn hand_out(&mut self, is_directory: bool) {
         let len = self.cursor.key().len();
         let kept = if self.handed_out { self.cursor.kept() } else { 0 };
         if self.last.len() < len + 8 {
@@ -141,7 +150,7 @@ impl Side {
         self.last_len = len;
         self.cursor.mark_kept();
         self.handed_out = true;
-        self.skipping = None;
+        self.skipping = is_directory.then_some(len);
     }
 
     #[inline]
