@@ -50,7 +50,7 @@ impl Db {
         Db { forest: Arc::new(forest) }
     }
 
-    /// Opens a copy of an image: what [`Db::image`] returned, or the bytes of a closed database file.
+    /// Opens a copy of an image: what [`Db::image`] returned.
     ///
     /// Every checksum is verified first; a damage is an error that names the blob and the page.
     ///
@@ -108,7 +108,10 @@ impl Db {
         if let Some(value) = names.get(name)? {
             return Ok(Tree::new(self.forest.clone(), decode_id(&value)?));
         }
-        let id = self.forest.store.next_tree.fetch_add(1, Ordering::Relaxed);
+        // The last id is never given out: every tree's keys have a successor.
+        let next = |id: u32| (id < u32::MAX).then(|| id + 1);
+        let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let id = taken.map_err(|_| Error::TooManyTrees)?;
         if names.put_if_absent(name, id.to_le_bytes())?.is_some() {
             return Ok(Tree::new(self.forest.clone(), id));
         }
@@ -175,7 +178,7 @@ impl Db {
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("blobs", &self.stats().blobs()).finish_non_exhaustive()
+        f.debug_struct("Db").field("blobs", &self.stats().total_blobs).finish_non_exhaustive()
     }
 }
 

@@ -32,9 +32,9 @@ pub enum Error {
         /// The longest name that is accepted.
         limit_bytes: usize,
     },
-    /// The handle's tree has been dropped; open it again by name to start a new one.
-    #[error("the tree has been dropped: call `Db::tree` again to start a new one")]
-    TreeDropped,
+    /// Four billion trees have been made in this database.
+    #[error("no tree id is left: export the database and import it into a new one")]
+    TooManyTrees,
     /// A rename found a key at its target.
     #[error("the target of the rename exists: remove it first, or choose another name")]
     TargetExists,
@@ -94,7 +94,7 @@ impl Error {
             Error::KeyTooLong { .. } => "KeyTooLong",
             Error::ValueTooLarge { .. } => "ValueTooLarge",
             Error::TreeName { .. } => "TreeName",
-            Error::TreeDropped => "TreeDropped",
+            Error::TooManyTrees => "TooManyTrees",
             Error::TargetExists => "TargetExists",
             Error::NotSpinney { .. } => "NotSpinney",
             Error::NewerFormat { .. } => "NewerFormat",

@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Handles are cheap clones, usable from any thread. Reads take no lock; a write locks one blob of
-//! 512 KiB for the microsecond it takes.
+//! Handles are cheap clones, usable from any thread. Reads take no lock, but after many tries
+//! against a stream of changes; a write locks one blob of 512 KiB for the microsecond it takes.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -57,3 +57,7 @@ pub use scan::{EntryRef, Keys, Scan};
 pub use stats::Stats;
 pub use tree::{Pair, Tree};
 pub use value::{Value, Version};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDocTests;

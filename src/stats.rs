@@ -18,6 +18,8 @@ pub struct Stats {
     pub range_blobs: u32,
     /// Blobs that hold the separators between others.
     pub router_blobs: u32,
+    /// Blobs of the whole image or file: the two kinds above, blob 0, and unused ones among them.
+    pub total_blobs: u32,
     /// Routers between the root of the forest and the keys: 0 while everything fits one blob, then 1.
     pub hops: u32,
     /// Bytes of live nodes in the blobs that hold keys.
@@ -58,6 +60,7 @@ impl Stats {
             ..Stats::default()
         };
         let (end, unused) = forest.store.ids.in_use();
+        stats.total_blobs = end;
         for id in (1..end).filter(|id| !unused.contains(id)) {
             let Some(frame) = forest.store.frames.get(id) else {
                 continue;
@@ -77,14 +80,14 @@ impl Stats {
         stats
     }
 
-    /// All blobs, the superblock's included.
+    /// Blobs in use, the superblock's included.
     pub fn blobs(&self) -> u32 {
         1 + self.range_blobs + self.router_blobs
     }
 
     /// Bytes that the database takes as an image or a file.
     pub fn size_bytes(&self) -> u64 {
-        u64::from(self.blobs()) * BLOB_BYTES as u64
+        u64::from(self.total_blobs) * BLOB_BYTES as u64
     }
 
     /// The part of the range blobs that live nodes fill, 0 to 1.

@@ -10,6 +10,9 @@ use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
 use crate::blob::{Torn, Words, header};
 
+/// What the tails of one blob can come to, base included.
+const TAIL_BYTES_MAX: usize = crate::blob::words::BLOB_BYTES + super::cursor::KEY_BYTES_MAX;
+
 /// One key of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -53,7 +56,8 @@ impl<'a> Entries<'a> {
         let limit = self.list.len() + header::key_count(words) as usize;
         self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
         while let Some(Item::Leaf(leaf)) = cursor.next(words)? {
-            if self.list.len() >= limit {
+            // Every byte of a tail stands once in a sound blob.
+            if self.list.len() >= limit || self.tails.len() > self.sources.len() * TAIL_BYTES_MAX {
                 return Err(Torn);
             }
             let kept = if self.list.is_empty() { 0 } else { cursor.kept().min(self.last_key.len()) };

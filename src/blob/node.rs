@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bits  0..8   kind
-//! bits  8..16  flags          (bucket: capacity; InnerMap: capacity / 8; Fork: capacity / 8)
+//! bits  8..16  flags          (bucket: capacity; InnerMap: capacity / 8; Fork: capacity / 4)
 //! bits 16..32  count          (children, leaves; in a leaf the length of the value)
 //! bits 32..48  prefix length  (in a leaf the length of the suffix)
 //! bits 48..64  extra          (inner node: ref of the leaf of the key that ends here)
@@ -31,7 +31,6 @@ pub(crate) struct NodeHeader(pub(crate) u64);
 
 impl NodeHeader {
     pub(crate) fn new(kind: u8, flags: u8, count: usize, prefix_len: usize, extra: u16) -> Self {
-        debug_assert!(count <= 0xFFFF && prefix_len <= 0xFFFF);
         NodeHeader(
             u64::from(kind)
                 | (u64::from(flags) << 8)

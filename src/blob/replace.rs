@@ -13,7 +13,9 @@ const CARRIED: [Ref; 8] = [0, 1, 3, 4, 5, 6, 8, 9];
 pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     let formatted = header::magic(target) == header::MAGIC;
     let (old_inner_end, old_leaf_start) = if formatted {
-        (header::inner_end(target) as usize, header::leaf_start(target) as usize)
+        // A hostile file may say anything here.
+        let inner_end = (header::inner_end(target) as usize).min(BLOB_WORDS);
+        (inner_end, (header::leaf_start(target) as usize).min(BLOB_WORDS))
     } else {
         (usize::from(NODES_AT), BLOB_WORDS)
     };

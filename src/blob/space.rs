@@ -17,7 +17,7 @@ pub(crate) struct Need {
 
 impl Need {
     pub(crate) fn words(self) -> u32 {
-        self.inner + self.leaf
+        self.inner.saturating_add(self.leaf)
     }
 }
 
@@ -28,8 +28,7 @@ pub(crate) fn fits(words: Words<'_>, need: Need) -> bool {
 /// Takes `count` words for an inner node or a bucket. The caller has asked `fits` before.
 pub(crate) fn take_inner(words: Words<'_>, count: usize) -> Ref {
     let at = header::inner_end(words);
-    debug_assert!(at + count as u32 <= header::leaf_start(words));
-    header::set_regions(words, at + count as u32, header::leaf_start(words));
+    header::set_regions(words, at.saturating_add(count as u32), header::leaf_start(words));
     add_live(words, count);
     at as Ref
 }
@@ -37,7 +36,6 @@ pub(crate) fn take_inner(words: Words<'_>, count: usize) -> Ref {
 /// Takes `count` words for a leaf. The caller has asked `fits` before.
 pub(crate) fn take_leaf(words: Words<'_>, count: usize) -> Ref {
     let at = header::leaf_start(words).wrapping_sub(count as u32);
-    debug_assert!(header::inner_end(words) <= at);
     header::set_regions(words, header::inner_end(words), at);
     add_live(words, count);
     at as Ref
@@ -45,7 +43,7 @@ pub(crate) fn take_leaf(words: Words<'_>, count: usize) -> Ref {
 
 /// Whether `count` words at `at` are the last of the inner region, so that they can be extended.
 pub(crate) fn ends_inner(words: Words<'_>, at: Ref, count: usize) -> bool {
-    u32::from(at) + count as u32 == header::inner_end(words)
+    u32::from(at).saturating_add(count as u32) == header::inner_end(words)
 }
 
 /// Counts `count` words as garbage.
@@ -61,7 +59,8 @@ pub(crate) fn count_key(words: Words<'_>, change: i32) {
 }
 
 fn add_live(words: Words<'_>, count: usize) {
-    header::set_counts(words, header::key_count(words), header::live_words(words) + count as u32);
+    let live = header::live_words(words).saturating_add(count as u32);
+    header::set_counts(words, header::key_count(words), live);
 }
 
 #[cfg(test)]

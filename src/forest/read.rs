@@ -48,8 +48,8 @@ impl Forest {
         self.read_in_quiet(key, read)
     }
 
-    /// Latches the range blob for the reading and leaves its version as it was, so that other readers do
-    /// not restart in turn. The structure mutex keeps the path still, which no latch then has to do.
+    /// Latches the range blob for the reading and leaves its version as it was, so that readers who began
+    /// before and end after do not restart. The structure mutex keeps the path still, which no latch then has to do.
     #[cold]
     fn read_in_quiet<'a, T>(
         &'a self,

@@ -17,6 +17,8 @@ use super::router::{self, Child, fit_base};
 use super::{Forest, HEIGHT_MAX};
 use crate::art::build::{self, DoesNotFit};
 use crate::art::entries::Entries;
+use crate::blob::key::common_prefix;
+use crate::blob::node::run_words;
 use crate::blob::replace;
 use crate::error::Result;
 use crate::store::ROOT_BLOB;
@@ -58,6 +60,7 @@ struct Edits<'a> {
     fresh: Vec<u32>,
     /// Ids that fall free.
     freed: Vec<u32>,
+    splits_router: bool,
 }
 
 /// Why preparing stopped.
@@ -120,7 +123,7 @@ impl Forest {
     }
 
     fn no_edits(&self) -> Edits<'_> {
-        Edits { forest: self, writes: Vec::new(), fresh: Vec::new(), freed: Vec::new() }
+        Edits { forest: self, writes: Vec::new(), fresh: Vec::new(), freed: Vec::new(), splits_router: false }
     }
 }
 
@@ -218,8 +221,8 @@ impl<'a> Edits<'a> {
             Err(Stop::DoesNotFit) if children.len() >= 4 => {}
             done => return done,
         }
-        self.forest.store.counters.router_splits.add_one();
-        let middle = children.len() / 2;
+        self.splits_router = true;
+        let middle = middle_of(children);
         let lo = &children[0].lo;
         let cut = &children[middle].lo;
         let left_base = fit_base(view.base, lo, Some(cut));
@@ -281,6 +284,26 @@ impl<'a> Edits<'a> {
         for id in self.freed {
             store.ids.free(id);
         }
+        if self.splits_router {
+            store.counters.router_splits.add_one();
+        }
         Outcome::Done
     }
+}
+
+/// Where to cut a router's children so that both halves take about as many words: separators may be a few
+/// bytes long, or thousands.
+fn middle_of(children: &[Child]) -> usize {
+    const WORDS_PER_CHILD: usize = 4;
+    let words = |index: usize| {
+        let common = common_prefix(&children[index - 1].lo, &children[index].lo);
+        WORDS_PER_CHILD + run_words(children[index].lo.len() - common)
+    };
+    let half = (1..children.len()).map(words).sum::<usize>() / 2;
+    let mut left = 0;
+    let middle = (1..children.len()).find(|&index| {
+        left += words(index);
+        left >= half
+    });
+    middle.unwrap_or(children.len() / 2).clamp(2, children.len() - 2)
 }

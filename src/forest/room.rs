@@ -159,9 +159,21 @@ impl<'f> Full<'f> {
         match outcome {
             Outcome::Done => counter.add_one(),
             Outcome::Interfered => return Ok(false),
-            Outcome::DoesNotFit => return Err(self.too_large()),
+            // A rebuild may take a few words more than what it replaces: then the blob is split after all.
+            Outcome::DoesNotFit => return self.split_afresh(),
         }
         Ok(true)
+    }
+
+    /// Reads the blob again and splits it in two: the way out when another arrangement does not fit.
+    fn split_afresh(&self) -> Result<bool> {
+        let blob = &self.lineage.blob;
+        let source = self.forest.source(blob.id, self.latch_first)?;
+        let mut entries = Entries::new();
+        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+            return Ok(false);
+        }
+        self.split(source, &entries)
     }
 
     /// No arrangement has been found in which everything fits. It takes routers full of separators of
@@ -183,7 +195,10 @@ impl<'f> Full<'f> {
             return Ok(true);
         }
         let at = cut::halve(entries);
-        self.cut_in_two(source, entries, at, entries.separator(at), &self.forest.store.counters.splits)
+        match self.cut_in_two(source, entries, at, entries.separator(at))? {
+            Outcome::DoesNotFit => Err(self.too_large()),
+            outcome => self.finish(outcome, &self.forest.store.counters.splits),
+        }
     }
 
     fn cut_in_two(
@@ -192,16 +207,14 @@ impl<'f> Full<'f> {
         entries: &Entries<'_>,
         at: usize,
         separator: Vec<u8>,
-        counter: &crate::store::counters::Counter,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let blob = &self.lineage.blob;
         let hi = self.lineage.hi.as_deref();
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..at),
             self.target(separator.clone(), hi, blob.base, at..entries.len()),
         ];
-        let outcome = self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)?;
-        self.finish(outcome, counter)
+        self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)
     }
 
     /// Cuts at the new key. What lies right of it moves to the right neighbour, if that has the room.
@@ -222,7 +235,8 @@ impl<'f> Full<'f> {
             (forest.live_words(right.id) + right_words) * 100 < self.capacity() * JOIN_RIGHT_PERCENT
         });
         let Some(right) = right else {
-            return self.cut_in_two(source, &entries, position, separator, counter);
+            let outcome = self.cut_in_two(source, &entries, position, separator)?;
+            return self.finish(outcome, counter);
         };
         let neighbour = forest.source(right.id, self.latch_first)?;
         if !forest.collect(&mut entries, &neighbour, &right.lo[..right.base])? {
@@ -236,29 +250,7 @@ impl<'f> Full<'f> {
         ];
         let sources = vec![source, neighbour];
         let outcome = forest.rearrange(&self.lineage, self.index(), sources, &entries, &targets)?;
-        if outcome == Outcome::DoesNotFit {
-            return self.retry_without_neighbour(key);
-        }
         self.finish(outcome, counter)
-    }
-
-    /// The neighbour's longer prefix did not fit after all: open a new blob instead.
-    fn retry_without_neighbour(&self, key: &[u8]) -> Result<bool> {
-        let source = self.forest.source(self.lineage.blob.id, self.latch_first)?;
-        let mut entries = Entries::new();
-        let blob = &self.lineage.blob;
-        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
-            return Ok(false);
-        }
-        let position = entries.position(key);
-        if position == 0 {
-            // A writer has removed what was below the key: there is room now.
-            return Ok(true);
-        }
-        let before = entries.key(position - 1);
-        let separator = key[..common_prefix(&before, key) + 1].to_vec();
-        let counter = &self.forest.store.counters.ascending_cuts;
-        self.cut_in_two(source, &entries, position, separator, counter)
     }
 
     /// The emptier neighbour under the same router, if sharing with it makes enough room.
@@ -299,15 +291,6 @@ impl<'f> Full<'f> {
             self.target(separator.clone(), hi, right.base, at..entries.len()),
         ];
         let outcome = forest.rearrange(&self.lineage, first, sources, &entries, &targets)?;
-        if outcome == Outcome::DoesNotFit {
-            let source = forest.source(self.lineage.blob.id, self.latch_first)?;
-            let mut own = Entries::new();
-            let blob = &self.lineage.blob;
-            if !forest.collect(&mut own, &source, &blob.lo[..blob.base])? {
-                return Ok(false);
-            }
-            return self.split(source, &own);
-        }
         self.finish(outcome, &forest.store.counters.shares)
     }
 }

@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_common_prefix_of_a_range_is_that_of_all_keys_it_could_hold() {
-        let cases: [(&[u8], Option<&[u8]>, usize); 9] = [
+        type Case = (&'static [u8], Option<&'static [u8]>, usize);
+        let cases: [Case; 9] = [
             (b"", None, 0),
             (b"\xFF\xFFa", None, 2),
             (b"a/b", Some(b"a/c"), 3),

@@ -174,3 +174,29 @@ fn ascending_and_descending_writes_fill_their_blobs() {
         }
     }
 }
+
+/// Separators of a few bytes and of 60,000 in one router: it is cut by words, not by number.
+#[test]
+fn a_router_of_light_and_heavy_separators_is_cut_where_both_halves_fit() {
+    if cfg!(miri) {
+        return;
+    }
+    let (db, value) = (Db::memory(), vec![7u8; 65_000]);
+    let tree = db.tree("t").expect("made");
+    for i in 0..400 {
+        tree.put(format!("z{:05}", i * 7919 % 400), &value).expect("fits");
+    }
+    for family in 0..20u8 {
+        let mut key = vec![b'a' + family];
+        key.extend(vec![b'p'; 60_000]);
+        let prefix_len = key.len();
+        for i in 0..16 {
+            key.truncate(prefix_len);
+            key.extend_from_slice(format!("{:02}", i * 7 % 16).as_bytes());
+            tree.put(&key, &value).expect("fits");
+        }
+    }
+    assert!(db.stats().router_splits > 0);
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    assert_eq!(db.stats().keys, 400 + 20 * 16);
+}

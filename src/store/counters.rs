@@ -18,7 +18,7 @@ impl Counter {
     }
 }
 
-/// All counts of one store. Only rare events are counted: nothing is written on the way of a lookup.
+/// All counts of one store. Only rare events are counted: a lookup that meets no change writes nothing.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) splits: Counter,

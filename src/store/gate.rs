@@ -2,11 +2,11 @@
 //!
 //! Passing is one addition to a counter that this thread shares with few others. Whoever wants the gate
 //! alone closes it, waits until all inside have left, and opens it again; newcomers park meanwhile.
-//! Nobody waits for anything while inside.
+//! Whoever is inside waits at most for a latch, whose holder waits for nothing.
 
 #![forbid(unsafe_code)]
 
-use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering, fence};
 
 use super::latch::wait;
 
@@ -65,9 +65,10 @@ impl Gate {
     fn enter_by(&self, stripe: usize) -> Shared<'_> {
         let stripe = &self.stripes[stripe % STRIPES];
         loop {
-            // Sequentially consistent, as is the closer's side: one of the two sees the other.
-            stripe.inside.fetch_add(1, Ordering::SeqCst);
-            if self.closed.load(Ordering::SeqCst) == 0 {
+            stripe.inside.fetch_add(1, Ordering::Relaxed);
+            // With the fence of the closer: one of the two sees the other.
+            fence(Ordering::SeqCst);
+            if self.closed.load(Ordering::Acquire) == 0 {
                 return Shared { stripe };
             }
             stripe.inside.fetch_sub(1, Ordering::Release);
@@ -78,7 +79,7 @@ impl Gate {
     #[cold]
     fn wait_until_open(&self) {
         let mut parked = self.parked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        while self.closed.load(Ordering::SeqCst) != 0 {
+        while self.closed.load(Ordering::Acquire) != 0 {
             parked = self.opened.wait(parked).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
     }
@@ -86,10 +87,11 @@ impl Gate {
     /// Closes the gate and waits until everyone inside has left.
     pub(crate) fn enter_alone(&self) -> Exclusive<'_> {
         let alone = self.alone.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.closed.store(1, Ordering::SeqCst);
+        self.closed.store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         for stripe in &self.stripes {
             let mut spins = 0;
-            while stripe.inside.load(Ordering::SeqCst) != 0 {
+            while stripe.inside.load(Ordering::Acquire) != 0 {
                 wait(&mut spins);
             }
         }
@@ -108,7 +110,7 @@ impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         // Under the mutex, so that nobody parks between looking and waiting.
         let _parked = self.gate.parked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.gate.closed.store(0, Ordering::SeqCst);
+        self.gate.closed.store(0, Ordering::Release);
         self.gate.opened.notify_all();
     }
 }

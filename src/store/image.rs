@@ -104,6 +104,9 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     let mut buffer = backend.buffers().lease_blocking();
     read_blob(backend, 0, &mut buffer)?;
     let superblock = Superblock::open(&buffer)?;
+    if superblock.log_id != 0 {
+        return Err(Error::NotSpinney { reason: "it was not closed cleanly: open it where its log is" });
+    }
     let expected_bytes = u64::from(superblock.blobs) * BLOB_BYTES as u64;
     if found_bytes != expected_bytes {
         return Err(Error::Truncated { found_bytes, expected_bytes });
@@ -138,7 +141,8 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     unused.retain(|&id| !is_directory_blob(id));
     store.ids.restore(superblock.blobs, unused);
     store.set_last_seq(superblock.next_seq.saturating_sub(1));
-    store.next_tree.store(superblock.next_tree, std::sync::atomic::Ordering::Relaxed);
+    // Tree 0 is that of the names.
+    store.next_tree.store(superblock.next_tree.max(1), std::sync::atomic::Ordering::Relaxed);
     Ok(store)
 }
 

@@ -81,7 +81,7 @@ impl Store for Spinney {
         // The image is what a file would hold; the blobs that the statistics name must explain it,
         // but for the superblock's.
         let image = self.db.image()?.len() as u64;
-        let blobs = u64::from(stats.blobs()) * BLOB;
+        let blobs = u64::from(stats.total_blobs) * BLOB;
         if image.abs_diff(blobs) > 2 * BLOB {
             return Err(format!("an image of {image} bytes, but {blobs} bytes of blobs").into());
         }

@@ -157,22 +157,6 @@ impl Frames {
         }
         Ok(self.frame(id))
     }
-
-    /// Brings the cache line of a word closer to the processor.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, id: u32, word: u16) {
-        #[cfg(target_arch = "x86_64")]
-        if id < self.limit {
-            // SAFETY: a prefetch of any address is allowed; this one lies inside the reserved range.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                let at = self.frames.start.as_ptr().add(id as usize * BLOB_BYTES + usize::from(word) * 8);
-                _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>());
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (id, word);
-    }
 }
 
 #[cfg(test)]

@@ -49,8 +49,4 @@ impl Frames {
             .get_or_init(|| Slot { words: zeroed_words(), side: Side::new() });
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side })
     }
-
-    /// Brings the lines that a scan will read soon closer to the processor. Nothing to do here.
-    #[inline]
-    pub(crate) fn prefetch(&self, _id: u32, _word: u16) {}
 }
