@@ -5,7 +5,7 @@
 //! * `golden`: an image that this version of the format once was still opens, and is still written so.
 //!
 //! `SPINNEY_IMAGE_BIT_STEP` (11; 1 is every bit) sets which bits of a page are flipped, and
-//! `SPINNEY_IMAGE_HOSTILE` (3,000) how many hostile images are tried, `SPINNEY_IMAGE_FIRST` which seed comes
+//! `SPINNEY_IMAGE_HOSTILE` (2,000) how many hostile images are tried, `SPINNEY_IMAGE_FIRST` which seed comes
 //! first. `SPINNEY_FIXTURES=write` writes the golden files.
 
 #![cfg(not(target_arch = "wasm32"))]

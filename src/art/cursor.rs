@@ -14,13 +14,26 @@ use core::cmp::Ordering;
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
-use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner};
+use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner, simd, swar};
 
 /// No key, tree id included, is longer than this.
 pub(crate) const KEY_BYTES_MAX: usize = 65_004;
 
 /// Nodes entered before the walk must be on words that are no tree.
 const ENTERED_MAX: u32 = 65_536;
+
+/// Leaves of one bucket that a forward walk is ahead with fetching: they lie scattered after random
+/// writes. (Measured at 1 M keys: 28 ns an entry instead of 31; 6 and 12 leaves ahead are no better.)
+const FETCHED_AHEAD: usize = 3;
+
+/// Asks for the lines of a leaf that the walk will reach soon.
+#[inline(always)]
+fn fetch_ahead(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) {
+    let ahead = words.load_ref(bucket::slot(at, header, (index + FETCHED_AHEAD) % bucket::LIMIT));
+    simd::prefetch(words, ahead);
+    simd::prefetch(words, ahead.wrapping_add(8));
+    simd::prefetch(words, ahead.wrapping_add(16));
+}
 
 /// Which way a cursor walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +247,7 @@ impl Cursor {
                     } else {
                         level.position += 1;
                         let leaf = bucket::leaf(words, at, header, index);
+                        fetch_ahead(words, at, header, index);
                         return self.arrive(words, leaf, depth).map(Some);
                     }
                 }
@@ -346,7 +360,7 @@ impl Cursor {
         Ok(None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrive(&mut self, words: Words<'_>, leaf: Leaf, depth: usize) -> Result<Item, Torn> {
         let suffix_len = leaf.suffix_len();
         let key_len = depth + suffix_len;
@@ -377,10 +391,9 @@ impl Cursor {
         let at = match self.spelled_delimiter {
             Some(at) => at,
             None => {
-                let start = spelled.max(from);
-                let name = self.buffer.get(start..end).unwrap_or_default();
-                let Some(at) = name.iter().position(|&byte| byte == delimiter) else { return false };
-                start + at
+                let found = swar::find_byte(&self.buffer, spelled.max(from), end, delimiter);
+                let Some(at) = found else { return false };
+                at
             }
         };
         (self.key_len, self.value_len) = (at + 1, 0);
@@ -396,11 +409,11 @@ impl Cursor {
         let Some(level) = self.levels.last_mut().filter(|level| level.header.kind() == node::BUCKET) else {
             return;
         };
-        let name = &self.buffer[level.depth..len];
+        let (name, name_len) = (&self.buffer[level.depth..], len - level.depth);
         let (at, header) = (level.at, level.header);
         let is_inside = |index: u16| {
             let leaf = bucket::leaf(words, at, header, usize::from(index));
-            words.run_starts_with(leaf.suffix_at(), leaf.suffix_len(), name)
+            words.run_starts_with(leaf.suffix_at(), leaf.suffix_len(), name, name_len)
         };
         let (mut low, mut high) = match direction {
             Direction::Forward => (level.position, bucket::count(header) as u16),

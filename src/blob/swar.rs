@@ -30,6 +30,21 @@ pub(crate) fn below(word: u64, byte: u8) -> u64 {
     (high_differs & other) | (!high_differs & !low_not_below & HIGH)
 }
 
+/// The first place of `byte` in `from..end` of a buffer that goes on for eight bytes more.
+#[inline]
+pub(crate) fn find_byte(padded: &[u8], from: usize, end: usize, byte: u8) -> Option<usize> {
+    let mut at = from;
+    while at < end {
+        let word = u64::from_le_bytes(*padded.get(at..)?.first_chunk::<8>()?);
+        let found = matches(word, byte);
+        if found != 0 {
+            return Some(at + first(found)).filter(|&at| at < end);
+        }
+        at += 8;
+    }
+    None
+}
+
 /// The index of the byte whose high bit is the lowest set.
 #[inline(always)]
 pub(crate) fn first(mask: u64) -> usize {
@@ -39,6 +54,18 @@ pub(crate) fn first(mask: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_is_found_where_it_first_stands() {
+        let mut buffer: Vec<u8> = (1..=60).collect();
+        buffer.extend([b'/'; 8]);
+        for end in 0..=60 {
+            for from in 0..=end {
+                assert_eq!(find_byte(&buffer, from, end, 200), None);
+                assert_eq!(find_byte(&buffer, from, end, 47), (from..end).find(|&at| buffer[at] == 47));
+            }
+        }
+    }
 
     #[test]
     fn every_pair_of_bytes() {

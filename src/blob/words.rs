@@ -146,16 +146,21 @@ impl<'a> Words<'a> {
         (self.load(at) ^ u64::from_le_bytes(*last)) << behind == 0
     }
 
-    /// Whether the run of `len` bytes at `at` begins with these.
-    pub(crate) fn run_starts_with(self, at: Ref, len: usize, bytes: &[u8]) -> bool {
-        let mut chunks = bytes.chunks(8).zip(0u16..);
-        len >= bytes.len()
-            && chunks.all(|(chunk, index)| {
-                let mut padded = [0; 8];
-                padded[..chunk.len()].copy_from_slice(chunk);
-                let word = self.load(at.wrapping_add(index)) & low_bytes(chunk.len() as u32);
-                word == u64::from_le_bytes(padded)
-            })
+    /// Whether the run of `len` bytes at `at` begins with the first `wanted` bytes of `padded`, behind which
+    /// there are eight more.
+    #[inline]
+    pub(crate) fn run_starts_with(self, at: Ref, len: usize, padded: &[u8], wanted: usize) -> bool {
+        let (mut at, mut done) = (at, 0);
+        while done < wanted {
+            let Some(bytes) = padded[done..].first_chunk::<8>() else { return false };
+            let difference = self.load(at) ^ u64::from_le_bytes(*bytes);
+            let behind = (done + 8).saturating_sub(wanted) * 8;
+            if difference << behind != 0 {
+                return false;
+            }
+            (at, done) = (at.wrapping_add(1), done + 8);
+        }
+        len >= wanted
     }
 
     /// Orders the run of `len` bytes at `at` against the rest of the key from `depth` on.

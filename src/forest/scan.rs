@@ -122,7 +122,6 @@ impl Side {
                 continue;
             }
             match found {
-                Ok(Some(_)) if self.is_skipped() => {}
                 Ok(Some(item)) => {
                     if self.is_beyond_limit() {
                         self.done = true;
@@ -162,12 +161,6 @@ impl Side {
             forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
         };
         same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
-    }
-
-    #[inline]
-    fn is_skipped(&self) -> bool {
-        let Some(len) = self.skipping else { return false };
-        self.cursor.key().get(..len).is_some_and(|start| Some(start) == self.key().get(..len))
     }
 
     #[inline]

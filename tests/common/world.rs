@@ -51,21 +51,37 @@ pub struct World {
     /// Operations of a season of growth and one of decay.
     season: u64,
     totals: Totals,
+    trees: Trees,
+    /// Whether others write into the same database, each into trees of its own.
+    is_shared: bool,
     /// Says every write, for finding the one that did a damage.
     is_traced: bool,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        let db = Db::memory();
+        World { is_shared: false, ..World::beside(&Db::memory(), seed, TREES) }
+    }
+
+    /// A world in trees of its own, beside others in the same database.
+    pub fn beside(db: &Db, seed: u64, trees: Trees) -> Self {
         let mut random = Random::new(seed);
-        let shelf = |(name, _)| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
-        let shelves = TREES.map(shelf).into_iter().collect();
-        let season = *random.pick(&[4_000, 30_000, 90_000]);
-        let version = db.stats().last_version;
-        let is_traced = super::setting("SPINNEY_MODEL_TRACE", 0) != 0;
-        let (keys, totals) = (Keys::new(seed), Totals::default());
-        World { db, shelves, keys, random, seed, step: 0, version, season, totals, is_traced }
+        let shelf =
+            |&(name, _): &_| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
+        World {
+            db: db.clone(),
+            shelves: trees.iter().map(shelf).collect(),
+            keys: Keys::new(seed),
+            seed,
+            step: 0,
+            version: db.stats().last_version,
+            season: *random.pick(&[4_000, 30_000, 90_000]),
+            totals: Totals::default(),
+            trees,
+            is_shared: true,
+            is_traced: super::setting("SPINNEY_MODEL_TRACE", 0) != 0,
+            random,
+        }
     }
 
     /// Where a message comes from.
@@ -78,8 +94,8 @@ impl World {
         self.step += 1;
         let mut left = self.random.below(100);
         let mut at = 0;
-        while left >= TREES[at].1 {
-            left -= TREES[at].1;
+        while left >= self.trees[at].1 {
+            left -= self.trees[at].1;
             at += 1;
         }
         if self.random.percent(50) { self.write(at) } else { self.read(at) }
@@ -314,9 +330,15 @@ impl World {
     /// Looks at everything: structure, all entries from both ends, counts, names.
     pub fn verify(&mut self) {
         let place = self.place();
+        for shelf in &self.shelves {
+            shelf.verify(&place);
+        }
+        if self.is_shared {
+            return;
+        }
         let report = self.db.check().expect("checks");
         assert!(report.is_clean(), "{place}: {:?}", report.problems);
-        let keys: u64 = self.shelves.iter().map(|shelf| shelf.model.len() as u64).sum();
+        let keys = self.keys();
         assert_eq!(report.keys, keys + self.shelves.len() as u64, "{place}: keys and names of trees");
         let stats = self.db.stats();
         assert_eq!(stats.keys, keys, "{place}: {stats:?}");
@@ -326,9 +348,11 @@ impl World {
         let mut names: Vec<&str> = self.shelves.iter().map(|shelf| shelf.name).collect();
         names.sort_unstable();
         assert_eq!(self.db.trees().expect("reads"), names, "{place}");
-        for shelf in &self.shelves {
-            shelf.verify(&place);
-        }
+    }
+
+    /// How many keys there are in its trees.
+    pub fn keys(&self) -> u64 {
+        self.shelves.iter().map(|shelf| shelf.model.len() as u64).sum()
     }
 
     /// Goes on in a copy that was made of an image; returns the image.

@@ -275,7 +275,7 @@ fn watch(workers: usize, news: &mpsc::Receiver<News>) -> Result<(Duration, u64),
 #[test]
 fn changed_words_under_good_checksums_neither_panic_nor_hang() {
     watch_panics();
-    let (cases, first) = (setting("SPINNEY_IMAGE_HOSTILE", 3_000), setting("SPINNEY_IMAGE_FIRST", 0));
+    let (cases, first) = (setting("SPINNEY_IMAGE_HOSTILE", 2_000), setting("SPINNEY_IMAGE_FIRST", 0));
     let samples = Arc::new(samples());
     let (tell, news) = mpsc::channel();
     for worker in 0..workers() {

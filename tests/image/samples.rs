@@ -21,7 +21,7 @@ pub fn plain() -> Db {
         put(&[b'm', byte], 3);
         put(&[b'm', byte, b'/', byte], 3);
     }
-    for number in 0..400 {
+    for number in 0..160 {
         put(format!("photos/2026/{:02}/image-{number:05}.jpg", number % 12).as_bytes(), 40);
     }
     for len in 0..120 {
@@ -30,7 +30,7 @@ pub fn plain() -> Db {
         put(&[b"some/longer/way/to/go/", tail.as_slice()].concat(), len);
     }
     put(&[&[0xFF; 300][..], b"x"].concat(), 500);
-    for number in (0..400).step_by(3) {
+    for number in (0..160).step_by(3) {
         files.remove(format!("photos/2026/{:02}/image-{number:05}.jpg", number % 12)).expect("removes");
     }
     let other = db.tree("other").expect("made");
@@ -59,6 +59,24 @@ pub fn routed() -> Db {
         for small in 0..4 {
             files.remove(format!("{}/{small}", name(number))).expect("removes");
         }
+    }
+    db
+}
+
+/// Paths in no order, then more in order, then fewer: several range blobs, each with its own history.
+pub fn catalog() -> Db {
+    let db = Db::memory();
+    let files = db.tree("files").expect("made");
+    let name = |number: usize| format!("region-{}/bucket-{:02}/{number:06}.parquet", number % 3, number % 41);
+    for number in 0..9_000 {
+        let shuffled = number * 7_919 % 9_000;
+        files.put(name(shuffled), vec![shuffled as u8; shuffled % 90]).expect("puts");
+    }
+    for number in 0..3_000 {
+        files.put(format!("log/{number:08}"), [number as u8; 50]).expect("puts");
+    }
+    for number in (0..9_000).filter(|number| number % 41 < 12) {
+        files.remove(name(number)).expect("removes");
     }
     db
 }
