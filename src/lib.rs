@@ -47,6 +47,8 @@ mod store;
 mod sync;
 mod tree;
 mod value;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;
 
 pub use check::{CheckReport, Problem};
 pub use db::Db;

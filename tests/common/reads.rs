@@ -59,7 +59,7 @@ impl World {
         let (tree, model) = (&self.shelves[at].tree, &self.shelves[at].model);
         let expected = model.get(&key);
         let told = || format!("{}: get {}", self.place(), short(&key));
-        if self.step % 2 == 0 {
+        if self.step.is_multiple_of(2) {
             let found = tree.get(&key).expect("reads");
             let found = found.map(|value| (value.to_vec(), value.version().number()));
             assert!(found.as_ref() == expected, "{}", told());
@@ -225,7 +225,7 @@ impl World {
             let child = if back { expected.next_back() } else { expected.next() };
             let same = match back {
                 true => same_entry(list.next_back().map(|entry| entry.expect("lists")), &child),
-                false if self.step % 2 == 0 => {
+                false if self.step.is_multiple_of(2) => {
                     same_entry(list.next().map(|entry| entry.expect("lists")), &child)
                 }
                 false => same_child(list.next_ref().expect("lists"), &child),

@@ -16,8 +16,9 @@ use super::{Random, short};
 mod reads;
 
 /// The trees of a world, and how often each is used, in hundredths.
-const TREES: [(&str, usize); 4] =
-    [("files", 80), ("a tree with a longer name", 12), ("z", 5), ("scratch", 3)];
+pub type Trees = &'static [(&'static str, usize)];
+
+const TREES: Trees = &[("files", 80), ("a tree with a longer name", 12), ("z", 5), ("scratch", 3)];
 
 /// One tree and its oracle.
 pub struct Shelf {
@@ -66,8 +67,7 @@ impl World {
     /// A world in trees of its own, beside others in the same database.
     pub fn beside(db: &Db, seed: u64, trees: Trees) -> Self {
         let mut random = Random::new(seed);
-        let shelf =
-            |&(name, _): &_| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
+        let shelf = |&(name, _): &_| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
         World {
             db: db.clone(),
             shelves: trees.iter().map(shelf).collect(),

@@ -103,7 +103,7 @@ fn some_ref(image: &[u8], blob: usize, random: &mut Random) -> u64 {
     }
 }
 
-fn change(image: &mut Vec<u8>, random: &mut Random) {
+fn change(image: &mut [u8], random: &mut Random) {
     let at = some_word(image, random);
     let old = word(image, at);
     let blob = at / BLOB_WORDS;

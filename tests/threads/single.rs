@@ -223,7 +223,7 @@ impl Board {
                 Ok(id) => {
                     let number = number_of(id, found);
                     let (done, begun) = (done[id], begun[id]);
-                    let can_be = number % 4 != 0 && (done..=begun).contains(&number);
+                    let can_be = !number.is_multiple_of(4) && (done..=begun).contains(&number);
                     assert!(can_be, "round {round}, key {id}: {number} is not between {done} and {begun}");
                     shown[id] = true;
                 }

@@ -93,7 +93,7 @@ const PAIRS: usize = 150;
 
 /// Where value `n` lies at first, and where it is moved to: far away in the order of keys, or close by.
 fn pair(n: usize) -> [Vec<u8>; 2] {
-    let other = if n % 3 == 0 { "left" } else { "right" };
+    let other = if n.is_multiple_of(3) { "left" } else { "right" };
     [format!("left/{n:04}/a").into_bytes(), format!("{other}/{:04}/b", n * 31 % PAIRS).into_bytes()]
 }
 
