@@ -33,8 +33,9 @@ struct Full<'f> {
     forest: &'f Forest,
     lineage: Lineage,
     latch_first: bool,
-    /// The key that does not fit; none for a longer value of a key that is there.
-    new_key: Option<&'f [u8]>,
+    /// The key that does not fit, and whether it is new: else its value has become longer.
+    key: &'f [u8],
+    is_new: bool,
     need: Need,
 }
 
@@ -52,13 +53,8 @@ impl Forest {
             if self.has_room(frame.words, need) {
                 break;
             }
-            let full = Full {
-                forest: self,
-                lineage,
-                latch_first: attempt >= FREE_ATTEMPTS,
-                new_key: is_new.then_some(key),
-                need,
-            };
+            let full =
+                Full { forest: self, lineage, latch_first: attempt >= FREE_ATTEMPTS, key, is_new, need };
             if full.relieve()? {
                 break;
             }
@@ -122,7 +118,7 @@ impl<'f> Full<'f> {
         if !forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
             return Ok(false);
         }
-        let ascending = self.new_key.filter(|_| entries.is_ascending());
+        let ascending = Some(self.key).filter(|_| self.is_new && entries.is_ascending());
         let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
         let live = self.capacity() - garbage.min(self.capacity());
         let compacting_helps = live + u64::from(self.need.words()) <= self.capacity();
@@ -285,6 +281,11 @@ impl<'f> Full<'f> {
         }
         let at = cut::halve(&entries);
         let separator = entries.separator(at);
+        let part = if self.key < separator.as_slice() { 0..at } else { at..entries.len() };
+        if cut::words_of(&entries, part) + u64::from(self.need.words()) > self.capacity() {
+            // A few huge entries do not spread evenly: sharing would make no room, again and again.
+            return self.split_afresh();
+        }
         let hi = router.hi_of(first + 1);
         let targets = [
             self.target(left.lo.clone(), Some(&separator), left.base, 0..at),

@@ -123,11 +123,16 @@ impl Side {
             }
             match found {
                 Ok(Some(item)) => {
-                    if self.is_beyond_limit() {
+                    let is_directory = matches!(item, Item::Directory);
+                    let is_within = match is_directory && self.limit_lies_inside() {
+                        true => self.has_key_from_limit(forest)?,
+                        false => !self.is_beyond_limit(),
+                    };
+                    if !is_within {
                         self.done = true;
                         return Ok(None);
                     }
-                    self.hand_out(matches!(item, Item::Directory));
+                    self.hand_out(is_directory);
                     return Ok(Some(version));
                 }
                 Ok(None) => self.leave(forest)?,
@@ -173,6 +178,20 @@ impl Side {
             Direction::Backward if start > self.limit_start => false,
             Direction::Backward => key < self.limit.as_slice(),
         }
+    }
+
+    /// Whether the walk backward ends inside the directory that it has come to.
+    fn limit_lies_inside(&self) -> bool {
+        let name = self.cursor.key();
+        self.direction == Direction::Backward && self.limit.len() > name.len() && self.limit.starts_with(name)
+    }
+
+    /// Whether the directory that the walk has come to holds a key that is not below the limit: it was
+    /// not visited, so this has to be looked up.
+    fn has_key_from_limit(&self, forest: &Forest) -> Result<bool> {
+        let end = successor(self.cursor.key()).unwrap_or_else(|| self.bound.clone());
+        let mut probe = Side::new(Direction::Forward, self.limit.clone(), end);
+        Ok(probe.step(forest, false)?.is_some())
     }
 
     /// Something has moved: start again behind what was handed out last.
