@@ -79,8 +79,9 @@ impl Walk<'_> {
             ));
             return;
         }
-        if (inner_end..leaf_start).any(|at| self.words.load(at as Ref) != 0) {
-            self.problem("the gap between the regions is not zero".into());
+        let before = u32::from(header::NODES_AT)..start;
+        if before.chain(inner_end..leaf_start).any(|at| self.words.load(at as Ref) != 0) {
+            self.problem("the words outside the two regions are not zero".into());
         }
     }
 

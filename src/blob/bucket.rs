@@ -196,7 +196,6 @@ pub(crate) fn write_empty(words: Words<'_>, at: Ref, capacity: usize, prefix: &[
 pub(crate) fn insert(words: Words<'_>, at: Ref, index: usize, fingerprint: u8, to: Ref) {
     let header = NodeHeader::load(words, at);
     let count = header.count();
-    debug_assert!(count < capacity(header) && index <= count);
     fields::insert_byte(words, fingerprints_at(at), count, index, fingerprint);
     fields::insert_ref(words, refs_at(at, capacity(header)), count, index, to);
     header.with_count(count + 1).store(words, at);

@@ -159,7 +159,7 @@ pub(crate) fn raise_seq(words: Words<'_>, seq: u64) {
 /// Words in use in both regions, garbage included.
 pub(crate) fn used_words(words: Words<'_>) -> u32 {
     let inner = inner_end(words).saturating_sub(u32::from(inner_start(id(words))));
-    inner + (BLOB_WORDS as u32).saturating_sub(leaf_start(words))
+    inner.saturating_add((BLOB_WORDS as u32).saturating_sub(leaf_start(words)))
 }
 
 /// Words between the two regions.

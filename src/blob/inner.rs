@@ -202,7 +202,6 @@ pub(crate) fn step_back(
 pub(crate) fn add_child(words: Words<'_>, at: Ref, byte: u8, to: Ref) {
     let header = NodeHeader::load(words, at);
     let (kind, count) = (header.kind(), header.count());
-    debug_assert!(count < capacity(kind, header.flags()));
     let index = if kind == INNER_MAP {
         map_insert_bit(words, at, byte)
     } else {

@@ -25,7 +25,7 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
         target.store(at, source.load(at));
     }
     // Two plain loops: as one chained iterator this takes four times the instructions.
-    for at in usize::from(NODES_AT)..inner_end {
+    for at in usize::from(header::inner_start(header::id(source)))..inner_end {
         target.store(at as Ref, source.load(at as Ref));
     }
     for at in leaf_start..BLOB_WORDS {
