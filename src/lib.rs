@@ -50,6 +50,9 @@ mod value;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::{CheckReport, Problem};
 pub use db::Db;
 pub use error::{Error, Result};

@@ -4,6 +4,8 @@
 //! gate and the buffer pool is what loom explores. Frame memory never goes through here: it is plain
 //! `core` atomics, because loom cannot hold 65,536 words per blob.
 
+#![forbid(unsafe_code)]
+
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Condvar, Mutex,

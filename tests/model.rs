@@ -5,7 +5,8 @@
 //!
 //! `SPINNEY_MODEL_SEEDS` (20) and `SPINNEY_MODEL_OPERATIONS` (200,000 for each seed) set how much is done,
 //! `SPINNEY_MODEL_FIRST` which seed comes first. A failure names its seed and operation; to find the
-//! operation that did the damage, set `SPINNEY_MODEL_VERIFY_EVERY` (1,000) to 1 and `SPINNEY_MODEL_TRACE` to 1.
+//! operation that did the damage, set `SPINNEY_MODEL_VERIFY_EVERY` (1,000) to 1 and
+//! `SPINNEY_MODEL_TRACE` to 1.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![forbid(unsafe_code)]

@@ -53,6 +53,7 @@ impl<'a> Words<'a> {
     }
 
     /// The word itself, for what needs its address.
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]
     #[inline(always)]
     pub(crate) fn word(self, at: Ref) -> &'a AtomicU64 {
         &self.0[at as usize]

@@ -70,6 +70,3 @@ impl Forest {
         Error::corrupt(id, "the structure makes no sense")
     }
 }
-
-#[cfg(test)]
-mod tests;

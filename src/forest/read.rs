@@ -49,7 +49,8 @@ impl Forest {
     }
 
     /// Latches the range blob for the reading and leaves its version as it was, so that readers who began
-    /// before and end after do not restart. The structure mutex keeps the path still, which no latch then has to do.
+    /// before and end after do not restart. The structure mutex keeps the path still, which no latch then
+    /// has to do.
     #[cold]
     fn read_in_quiet<'a, T>(
         &'a self,

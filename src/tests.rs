@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Shape;
 use crate::db::Db;
+use crate::forest::Shape;
 use crate::tree::Tree;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
