@@ -3,7 +3,7 @@
 //! Every answer is compared. After each thousand operations the structure is checked and everything is
 //! scanned from both ends; now and then the database goes on as a copy made of its own image.
 //!
-//! `SPINNEY_MODEL_SEEDS` (20) and `SPINNEY_MODEL_OPERATIONS` (200,000 for each seed) set how much is done,
+//! `SPINNEY_MODEL_SEEDS` (4) and `SPINNEY_MODEL_OPERATIONS` (40,000 for each seed) set how much is done,
 //! `SPINNEY_MODEL_FIRST` which seed comes first. A failure names its seed and operation; to find the
 //! operation that did the damage, set `SPINNEY_MODEL_VERIFY_EVERY` (1,000) to 1 and
 //! `SPINNEY_MODEL_TRACE` to 1.
@@ -43,8 +43,8 @@ fn run(seed: u64, operations: u64) {
 
 #[test]
 fn every_answer_is_that_of_a_sorted_map() {
-    let seeds = setting("SPINNEY_MODEL_SEEDS", 20);
-    let operations = setting("SPINNEY_MODEL_OPERATIONS", 200_000);
+    let seeds = setting("SPINNEY_MODEL_SEEDS", 4);
+    let operations = setting("SPINNEY_MODEL_OPERATIONS", 40_000);
     let first = setting("SPINNEY_MODEL_FIRST", 0);
     in_parallel("seed", first..first + seeds, |seed| run(seed, operations));
 }

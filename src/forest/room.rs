@@ -284,6 +284,7 @@ impl<'f> Full<'f> {
         let part = if self.key < separator.as_slice() { 0..at } else { at..entries.len() };
         if cut::words_of(&entries, part) + u64::from(self.need.words()) > self.capacity() {
             // A few huge entries do not spread evenly: sharing would make no room, again and again.
+            drop(sources);
             return self.split_afresh();
         }
         let hi = router.hi_of(first + 1);
