@@ -66,7 +66,8 @@ impl<'a> Frame<'a> {
     /// Takes the latch if the version is still this one.
     #[inline]
     pub(crate) fn try_hold(self, version: Version) -> Option<Held<'a>> {
-        self.latch().try_lock(version).then_some(Held { frame: self, version, changed: false })
+        // `then_some` would make a `Held` that is not held, and give back another's latch by dropping it.
+        self.latch().try_lock(version).then(|| Held { frame: self, version, changed: false })
     }
 
     /// Takes the latch as soon as it is free.
