@@ -10,11 +10,19 @@ use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::space::{self, Need};
 use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 
+/// The room that a write lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) need: Need,
+    /// The key is not there yet: else its value has become longer.
+    pub(crate) is_new: bool,
+}
+
 /// Why a write cannot be applied now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The blob has not so much room; `is_new` says that the key is not there yet.
-    Full { need: Need, is_new: bool },
+    /// The blob has not so much room.
+    Full(Shortage),
     /// The words make no sense.
     Torn,
 }
@@ -46,11 +54,11 @@ pub(crate) fn prepare(
         let Some((slot, at)) = full_bucket else {
             let need = spot.need(words, key, value_len);
             let is_new = !matches!(spot, Spot::Found { .. });
-            return if fits(need) { Ok(spot) } else { Err(Refused::Full { need, is_new }) };
+            return if fits(need) { Ok(spot) } else { Err(Refused::Full(Shortage { need, is_new })) };
         };
         let need = burst::need(words, at);
         if !fits(need) {
-            return Err(Refused::Full { need, is_new: true });
+            return Err(Refused::Full(Shortage { need, is_new: true }));
         }
         begin();
         burst::burst(words, slot, at);

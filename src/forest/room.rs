@@ -11,6 +11,7 @@ use super::lineage::Lineage;
 use super::rearrange::{Outcome, Source, Target};
 use super::router::fit_base;
 use crate::art::entries::Entries;
+use crate::art::insert::Shortage;
 use crate::blob::header;
 use crate::blob::key::common_prefix;
 use crate::blob::space::Need;
@@ -33,15 +34,18 @@ struct Full<'f> {
     forest: &'f Forest,
     lineage: Lineage,
     latch_first: bool,
-    /// The key that does not fit, and whether it is new: else its value has become longer.
+    /// Not for a write that has been here before.
+    may_share: bool,
+    /// The key that does not fit.
     key: &'f [u8],
-    is_new: bool,
-    need: Need,
+    shortage: Shortage,
 }
 
 impl Forest {
-    /// Makes room for `need` words in the range blob of `key`. On return the writer tries again.
-    pub(crate) fn make_room(&self, key: &[u8], is_new: bool, need: Need) -> Result<()> {
+    /// Makes room in the range blob of `key`. On return the writer tries again; `times_full` says how often
+    /// it has been here. How much room sharing makes can only be guessed (a long prefix may have to be
+    /// spelled once more on either side), so it is tried once: splitting always comes to an end.
+    pub(crate) fn make_room(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let _gate = self.store.gate.enter();
@@ -50,11 +54,11 @@ impl Forest {
             let Some(frame) = self.store.frames.get(lineage.blob.id) else {
                 return Err(Self::corrupt(lineage.blob.id));
             };
-            if self.has_room(frame.words, need) {
+            if self.has_room(frame.words, shortage.need) {
                 break;
             }
-            let full =
-                Full { forest: self, lineage, latch_first: attempt >= FREE_ATTEMPTS, key, is_new, need };
+            let (latch_first, may_share) = (attempt >= FREE_ATTEMPTS, times_full == 0);
+            let full = Full { forest: self, lineage, latch_first, may_share, key, shortage };
             if full.relieve()? {
                 break;
             }
@@ -118,10 +122,10 @@ impl<'f> Full<'f> {
         if !forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
             return Ok(false);
         }
-        let ascending = Some(self.key).filter(|_| self.is_new && entries.is_ascending());
+        let ascending = Some(self.key).filter(|_| self.shortage.is_new && entries.is_ascending());
         let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
         let live = self.capacity() - garbage.min(self.capacity());
-        let compacting_helps = live + u64::from(self.need.words()) <= self.capacity();
+        let compacting_helps = live + u64::from(self.shortage.need.words()) <= self.capacity();
         if garbage * u64::from(parts) >= self.capacity() && compacting_helps {
             return self.compact(source, &entries);
         }
@@ -251,14 +255,14 @@ impl<'f> Full<'f> {
 
     /// The emptier neighbour under the same router, if sharing with it makes enough room.
     fn neighbour_to_share(&self, entries: &Entries<'_>) -> Option<usize> {
-        let router = self.lineage.bottom()?;
+        let router = self.lineage.bottom().filter(|_| self.may_share)?;
         let around = [router.index.checked_sub(1), Some(router.index + 1)];
         let known = around.into_iter().flatten().filter(|&index| index < router.children.len());
         let (words, index) =
             known.map(|index| (self.forest.live_words(router.children[index].id), index)).min()?;
         let own = cut::words_of(entries, 0..entries.len());
         // Half of both, the words of the new entry, and a tenth for what a cut cannot place exactly.
-        let after = (own + words) / 2 + u64::from(self.need.words()) + self.capacity() / 10;
+        let after = (own + words) / 2 + u64::from(self.shortage.need.words()) + self.capacity() / 10;
         let empty_enough = words * 100 < self.capacity() * SHARE_PERCENT;
         (empty_enough && after <= self.capacity()).then_some(index)
     }
@@ -282,7 +286,7 @@ impl<'f> Full<'f> {
         let at = cut::halve(&entries);
         let separator = entries.separator(at);
         let part = if self.key < separator.as_slice() { 0..at } else { at..entries.len() };
-        if cut::words_of(&entries, part) + u64::from(self.need.words()) > self.capacity() {
+        if cut::words_of(&entries, part) + u64::from(self.shortage.need.words()) > self.capacity() {
             // A few huge entries do not spread evenly: sharing would make no room, again and again.
             drop(sources);
             return self.split_afresh();

@@ -4,7 +4,7 @@
 
 use super::Forest;
 use super::route::{Lost, Route};
-use crate::art::insert::{self, Refused};
+use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
 use crate::art::{find, remove};
 use crate::blob::header;
@@ -61,6 +61,7 @@ impl Forest {
 
     /// Writes a value if the condition holds; returns the version it got, or none if it does not hold.
     pub(crate) fn put(&self, key: &Key<'_>, value: &[u8], condition: Condition) -> Result<Option<u64>> {
+        let mut times_full = 0;
         loop {
             let outcome = {
                 let _gate = self.store.gate.enter();
@@ -72,7 +73,10 @@ impl Forest {
             match outcome {
                 Try::Done(Put::Written(version)) => return Ok(Some(version)),
                 Try::Done(Put::Refused) => return Ok(None),
-                Try::Done(Put::Full(is_new, need)) => self.make_room(key.bytes(), is_new, need)?,
+                Try::Done(Put::Full(shortage)) => {
+                    self.make_room(key.bytes(), shortage, times_full)?;
+                    times_full += 1;
+                }
                 Try::Restart => self.restart(),
             }
         }
@@ -104,7 +108,7 @@ impl Forest {
                 insert::apply(held.change(), spot, key, base, value, seq);
                 Ok(Try::Done(Put::Written(seq)))
             }
-            Err(Refused::Full { need, is_new }) => Ok(Try::Done(Put::Full(is_new, need))),
+            Err(Refused::Full(shortage)) => Ok(Try::Done(Put::Full(shortage))),
             Err(Refused::Torn) => Err(Self::corrupt(id)),
         }
     }
@@ -157,6 +161,7 @@ impl Forest {
 
     /// Moves a value to another key in one step. None if `from` is not there.
     pub(crate) fn rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Option<u64>> {
+        let mut times_full = 0;
         loop {
             let outcome = {
                 let _gate = self.store.gate.enter();
@@ -170,7 +175,10 @@ impl Forest {
                     return Ok(Some(version));
                 }
                 Try::Done(Renamed::Missing) => return Ok(None),
-                Try::Done(Renamed::Full(is_new, need)) => self.make_room(to.bytes(), is_new, need)?,
+                Try::Done(Renamed::Full(shortage)) => {
+                    self.make_room(to.bytes(), shortage, times_full)?;
+                    times_full += 1;
+                }
                 Try::Restart => self.restart(),
             }
         }
@@ -220,7 +228,7 @@ impl Forest {
                 header::raise_seq(words, seq);
                 Ok(Try::Done(Renamed::Done(seq, self.wants_join(words))))
             }
-            Err(Refused::Full { need, is_new }) => Ok(Try::Done(Renamed::Full(is_new, need))),
+            Err(Refused::Full(shortage)) => Ok(Try::Done(Renamed::Full(shortage))),
             Err(Refused::Torn) => Err(Self::corrupt(to_id)),
         }
     }
@@ -229,11 +237,11 @@ impl Forest {
 enum Put {
     Written(u64),
     Refused,
-    Full(bool, crate::blob::space::Need),
+    Full(Shortage),
 }
 
 enum Renamed {
     Done(u64, bool),
     Missing,
-    Full(bool, crate::blob::space::Need),
+    Full(Shortage),
 }

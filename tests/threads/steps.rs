@@ -59,24 +59,11 @@ fn counters_end_at_the_number_of_steps() {
     let raise = |seed: u64, crowd: &Crowd| {
         let mut random = Random::new(seed);
         let mut seen = vec![0; names.len()];
-        let mut versions: Vec<spinney::Version> = vec![tree.get(&names[0]).unwrap().unwrap().version(); names.len()];
         while crowd.goes_on() {
             let at = random.below(names.len());
             let found = tree.get(&names[at]).expect("reads").expect("never removed");
             let count = u64::from_le_bytes(found[..8].try_into().expect("a number"));
-            if count < seen[at] {
-                let again = tree.get(&names[at]).expect("reads").expect("never removed");
-                let again_count = u64::from_le_bytes(again[..8].try_into().unwrap());
-                std::thread::sleep(std::time::Duration::from_millis(30));
-                let later = tree.get(&names[at]).expect("reads").expect("never removed");
-                let later_count = u64::from_le_bytes(later[..8].try_into().unwrap());
-                panic!(
-                    "counter {at} went back from {} (version {}) to {count} (version {}, len {}), again {again_count} (version {}) later {later_count} (version {}); steps {:?}",
-                    seen[at], versions[at], found.version(), found.len(), again.version(), later.version(), steps
-                );
-            }
-            assert!(found[8..].iter().all(|&b| b == 1) && found.len() == 8 + if count == 0 {0} else {((count - 1) % 5) as usize * 9}, "counter {at} garbled");
-            versions[at] = found.version();
+            assert!(count >= seen[at], "counter {at} went back from {} to {count}", seen[at]);
             seen[at] = count;
             // Longer now and then, so that the value moves.
             let mut value = (count + 1).to_le_bytes().to_vec();
@@ -86,7 +73,6 @@ fn counters_end_at_the_number_of_steps() {
                 assert!(version > found.version());
                 steps[at].fetch_add(1, SeqCst);
                 seen[at] += 1;
-                versions[at] = version;
             }
         }
     };

@@ -123,3 +123,20 @@ impl Drop for Held<'_> {
         self.frame.latch().unlock(self.version, self.changed);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latch_that_was_not_taken_is_not_given_back() {
+        let frames = Frames::new();
+        let frame = frames.commit(0).expect("one frame");
+        let held = frame.hold();
+        let version = held.version();
+        assert!(frame.try_hold(version).is_none(), "another has it");
+        assert_eq!(frame.latch().try_read(), None, "the other still has it");
+        drop(held);
+        assert!(frame.try_hold(version).is_some());
+    }
+}
