@@ -19,12 +19,15 @@
 mod buffer;
 mod memory;
 mod pool;
+mod ring;
 
 use std::io;
+use std::sync::Arc;
 
 pub use buffer::AlignedBlobBuf;
 pub use memory::MemoryBackend;
 pub use pool::BlobBufPool;
+pub use ring::{PrivateRing, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
 
 /// Bytes of one page: the unit of reading, writing and checksums.
 pub const PAGE_BYTES: usize = 4096;
@@ -175,6 +178,23 @@ pub trait Backend: Send + Sync {
     ///
     /// After a failure nothing is known about those writes, and asking again will not tell.
     fn sync(&self, area: Area) -> io::Result<()>;
+
+    /// Writes one operation, and returns when it is on stable storage.
+    ///
+    /// After a failure nothing is known about the page, and asking again will not tell.
+    fn write_durable(&self, op: WriteOp<'_>) -> io::Result<()> {
+        self.write(&[op])?;
+        self.sync(op.area)
+    }
+
+    /// The memory of the log's ring. With `fresh` it is made anew, full of zeros; otherwise it is what the
+    /// last process left, and `NotFound` if there is none.
+    ///
+    /// A backend without a ring that outlives the process gives private memory: then only what was synced
+    /// survives.
+    fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {
+        if fresh { Ok(Arc::new(PrivateRing::new())) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
 
     /// Whether `write` and `set_len` always fail.
     fn is_read_only(&self) -> bool {
