@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::entries::Entries;
+use super::entries::{Content, Entries, Whole};
 use super::shape::{Node, Shape, Subtree};
 use crate::blob::header::{self, BlobKind, ROOT_SLOT};
 use crate::blob::node::{NodeHeader, run_words};
@@ -64,6 +64,11 @@ pub(crate) fn build<'a>(
     if part.is_empty() {
         return Ok(());
     }
+    let list = &entries.list[part.clone()];
+    if list.iter().any(|entry| entry.key_len() < base) {
+        // More is spelled for the blob than for a whole bucket: it has to be taken apart.
+        return Err(DoesNotFit);
+    }
     let nowhere = LeafPlan { depth: 0, slot: ROOT_SLOT, bucket: None };
     let mut builder = Builder {
         words,
@@ -95,10 +100,7 @@ impl Builder<'_, '_> {
     fn place(&mut self, job: &Job) -> Result<(), DoesNotFit> {
         let &Job { subtree, depth, slot } = job;
         let node = match subtree {
-            Subtree::Leaf(place) => {
-                self.leaves[place as usize] = LeafPlan { depth, slot, bucket: None };
-                return Ok(());
-            }
+            Subtree::Entry(place) => return self.place_entry(place as usize, depth, slot),
             Subtree::Node(index) => self.shape.node(index),
             Subtree::Run(start, end) => self.shape.node_of_run(start as usize, end as usize),
         };
@@ -106,6 +108,22 @@ impl Builder<'_, '_> {
             None => self.place_bucket(&node, depth, slot),
             Some(children) => self.place_inner(&node, &children, depth, slot),
         }
+    }
+
+    fn place_entry(&mut self, place: usize, depth: usize, slot: RefSlot) -> Result<(), DoesNotFit> {
+        let entry = self.entries.list[self.first + place];
+        let Content::Whole(whole) = entry.content else {
+            self.leaves[place] = LeafPlan { depth, slot, bucket: None };
+            return Ok(());
+        };
+        let capacity = bucket::class_for(whole.count());
+        let at = self.take(bucket::body_words(capacity) + run_words(entry.key_len() - depth))?;
+        bucket::write_empty(self.words, at, capacity, self.bytes(place, depth, entry.key_len()));
+        let source = self.entries.sources[usize::from(entry.source)];
+        bucket::copy_fingerprints(self.words, at, source, whole.at, whole.count());
+        self.words.store_ref(slot, at);
+        self.leaves[place] = LeafPlan { depth: entry.key_len(), slot, bucket: Some((at, 0)) };
+        Ok(())
     }
 
     fn take(&self, count: usize) -> Result<Ref, DoesNotFit> {
@@ -164,15 +182,22 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
+    fn leaf_words(&self, place: usize) -> usize {
+        match self.entries.list[self.first + place].content {
+            Content::Leaf(_) => self.shape.leaf_words(place, self.leaves[place].depth),
+            Content::Whole(whole) => whole.leaf_words as usize,
+        }
+    }
+
     /// Writes all leaves, the first key at the lowest address, and stores their refs.
-    fn write_leaves(self) -> Result<(), DoesNotFit> {
+    fn write_leaves(mut self) -> Result<(), DoesNotFit> {
         let words = self.words;
-        let plans = self.leaves.iter().enumerate();
-        let total = plans.map(|(place, plan)| self.shape.leaf_words(place, plan.depth)).sum::<usize>();
+        let total = (0..self.leaves.len()).map(|place| self.leaf_words(place)).sum::<usize>();
         if !space::fits(words, space::Need { inner: 0, leaf: total as u32 }) {
             return Err(DoesNotFit);
         }
-        let mut key = self.first_key;
+        let mut key = std::mem::take(&mut self.first_key);
+        let mut keys = 0;
         let mut at = space::take_leaf(words, total);
         debug_assert!(usize::from(at) + total == BLOB_WORDS);
         for (place, plan) in self.leaves.iter().enumerate() {
@@ -182,7 +207,16 @@ impl Builder<'_, '_> {
                 key.extend_from_slice(self.entries.tail(entry));
             }
             let source = self.entries.sources[usize::from(entry.source)];
-            let (old, suffix) = (entry.leaf, &key[plan.depth..]);
+            let old = match entry.content {
+                Content::Leaf(leaf) => leaf,
+                Content::Whole(whole) => {
+                    at = copy_leaves(words, at, source, whole, plan);
+                    keys += whole.count();
+                    continue;
+                }
+            };
+            keys += 1;
+            let suffix = &key[plan.depth..];
             leaf::write_head(words, at, suffix.len(), old.value_len(), old.seq(source));
             let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16));
             run.push(suffix);
@@ -194,7 +228,29 @@ impl Builder<'_, '_> {
             }
             at = at.wrapping_add(leaf::size_words(suffix.len(), old.value_len()) as u16);
         }
-        header::set_counts(words, self.leaves.len() as u32, header::live_words(words));
+        header::set_counts(words, keys as u32, header::live_words(words));
         Ok(())
     }
+}
+
+/// Leaves lie scattered: those that are copied next are fetched meanwhile.
+const LEAVES_AHEAD: usize = 4;
+
+/// Copies the leaves of a whole bucket to `at` and behind; returns where they end.
+fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan: &LeafPlan) -> Ref {
+    let Some((bucket, _)) = plan.bucket else { unreachable!("a whole bucket is planned as a bucket") };
+    let header = NodeHeader::load(words, bucket).with_count(whole.count());
+    header.store(words, bucket);
+    let mut at = at;
+    for index in 0..whole.count() {
+        let leaf = whole.leaf(source, index);
+        whole.fetch(source, index + LEAVES_AHEAD);
+        let count = leaf.words();
+        for offset in 0..count as u16 {
+            words.store(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
+        }
+        words.store_ref(bucket::slot(bucket, header, index), at);
+        at = at.wrapping_add(count as u16);
+    }
+    at
 }

@@ -49,6 +49,9 @@ pub(crate) enum Item {
     Leaf(Leaf),
     /// All keys that begin with the cursor's key, which ends with the delimiter. Only if one is set.
     Directory,
+    /// A bucket, whose keys all begin with the cursor's key. Only if they are asked for, and forward. The
+    /// next step goes into it, unless it is passed.
+    Bucket(Ref, NodeHeader),
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +76,7 @@ pub(crate) struct Cursor {
     key_len: usize,
     value_len: usize,
     with_values: bool,
+    stops_at_buckets: bool,
     /// Where a delimiter byte counts, from some length of the key on: what lies below is one directory.
     delimiter: Option<(u8, usize)>,
     /// The first such byte in what the walk was started with: levels deeper than that lie in a directory.
@@ -92,6 +96,7 @@ impl Cursor {
             key_len: 0,
             value_len: 0,
             with_values: false,
+            stops_at_buckets: false,
             delimiter: None,
             spelled_delimiter: None,
             directory: None,
@@ -133,6 +138,16 @@ impl Cursor {
     /// yielded once, as a directory, without visiting them.
     pub(crate) fn stop_at_directories(&mut self, delimiter: u8, from: usize) {
         self.delimiter = Some((delimiter, from));
+    }
+
+    /// From now on buckets are yielded before their leaves.
+    pub(crate) fn stop_at_buckets(&mut self) {
+        self.stops_at_buckets = true;
+    }
+
+    /// Goes behind the bucket that was just yielded.
+    pub(crate) fn pass_bucket(&mut self) {
+        self.levels.pop();
     }
 
     /// How many bytes at the front of the key are certainly the same as before the last step.
@@ -357,6 +372,10 @@ impl Cursor {
         }
         let position = if direction == Direction::Forward { 0 } else { end };
         self.levels.push(Level { at: child, header, depth: depth + len, position });
+        if self.stops_at_buckets && header.kind() == node::BUCKET {
+            (self.key_len, self.value_len) = (depth + len, 0);
+            return Ok(Some(Item::Bucket(child, header)));
+        }
         Ok(None)
     }
 

@@ -2,18 +2,96 @@
 //!
 //! Keys are front-coded: each entry holds how many bytes it shares with the one before, and the rest. So
 //! the list takes no more bytes than the trees it was read from, however long the shared prefixes are.
+//!
+//! A list may take buckets of some size as they are, as one entry each: then most leaves are copied word by
+//! word when a blob is cut, and nobody looks at their keys. (Measured on random
+//! puts at 1 M keys: 0.45 ms a change instead of 0.9, 1,650 ns a put instead of 2,050.)
 
 #![forbid(unsafe_code)]
 
 use super::cursor::{Cursor, Direction, Item};
 use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
-use crate::blob::{Torn, Words, header};
+use crate::blob::node::NodeHeader;
+use crate::blob::{Ref, Torn, Words, bucket, header, simd};
 
 /// What the tails of one blob can come to, base included.
 const TAIL_BYTES_MAX: usize = crate::blob::words::BLOB_BYTES + super::cursor::KEY_BYTES_MAX;
 
-/// One key of a list.
+/// A bucket with fewer leaves is taken apart, so that small neighbours can become one.
+const WHOLE_LEAVES_MIN: usize = 8;
+
+/// How much of a blob is read as single keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// All of it: what is built from the list has the canonical form.
+    Keys,
+    /// Buckets stay whole, if their leaves take at most so many words.
+    Buckets { words_max: u32 },
+}
+
+/// The keys that a blob is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Span<'s> {
+    pub(crate) lo: &'s [u8],
+    /// How much of `lo` the router spells for the blob.
+    pub(crate) base: usize,
+    pub(crate) hi: Option<&'s [u8]>,
+}
+
+impl Span<'_> {
+    /// Whether all keys that begin with `prefix` are keys of the blob, as far as they can be told apart.
+    fn holds_all_of(&self, prefix: &[u8]) -> bool {
+        let goes_on = |bound: &[u8]| bound.len() > prefix.len() && bound.starts_with(prefix);
+        !goes_on(self.lo) && !self.hi.is_some_and(goes_on)
+    }
+}
+
+/// A bucket that is one entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    pub(crate) at: Ref,
+    pub(crate) header: NodeHeader,
+    /// Words of all its leaves.
+    pub(crate) leaf_words: u32,
+}
+
+impl Whole {
+    fn new(words: Words<'_>, at: Ref, header: NodeHeader, words_max: u32) -> Option<Self> {
+        let count = bucket::count(header);
+        if count < WHOLE_LEAVES_MIN {
+            return None;
+        }
+        let leaf_words = (0..count).map(|index| bucket::leaf(words, at, header, index).words() as u32).sum();
+        (leaf_words <= words_max).then_some(Whole { at, header, leaf_words })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        bucket::count(self.header)
+    }
+
+    /// Asks for the lines of a leaf, if there is one at the index.
+    pub(crate) fn fetch(&self, words: Words<'_>, index: usize) {
+        let at = words.load_ref(bucket::slot(self.at, self.header, index % bucket::LIMIT));
+        for line in 0..3 {
+            simd::prefetch(words, at.wrapping_add(8 * line));
+        }
+    }
+
+    pub(crate) fn leaf(&self, words: Words<'_>, index: usize) -> Leaf {
+        bucket::leaf(words, self.at, self.header, index)
+    }
+}
+
+/// What an entry stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    Leaf(Leaf),
+    /// The entry's key is what all keys of the bucket begin with, and no other key does.
+    Whole(Whole),
+}
+
+/// One key of a list, or some.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     /// Bytes shared with the key before.
@@ -23,13 +101,21 @@ pub(crate) struct Entry {
     pub(crate) tail_len: u32,
     /// Which source blob holds the leaf.
     pub(crate) source: u8,
-    pub(crate) leaf: Leaf,
+    pub(crate) content: Content,
 }
 
 impl Entry {
     /// Length of the whole key.
     pub(crate) fn key_len(&self) -> usize {
         (self.common + self.tail_len) as usize
+    }
+
+    /// Words of its leaves.
+    pub(crate) fn leaf_words(&self) -> usize {
+        match self.content {
+            Content::Leaf(leaf) => leaf.words(),
+            Content::Whole(whole) => whole.leaf_words as usize,
+        }
     }
 }
 
@@ -46,16 +132,30 @@ impl<'a> Entries<'a> {
         Entries { sources: Vec::new(), list: Vec::new(), tails: Vec::new(), last_key: Vec::new() }
     }
 
-    /// Appends all keys of a blob, which lie above those that are here. `base` is what the router spells
-    /// for it; keys are whole. The words may change meanwhile: the result is then nonsense of bounded size.
-    pub(crate) fn add_blob(&mut self, words: Words<'a>, base: &[u8]) -> Result<(), Torn> {
+    /// Appends all keys of a blob, which lie above those that are here; keys are whole. The words may change meanwhile: the result is then nonsense of bounded size.
+    pub(crate) fn add_blob(&mut self, words: Words<'a>, span: Span<'_>, grain: Grain) -> Result<(), Torn> {
         let source = self.sources.len() as u8;
         self.sources.push(words);
         let mut cursor = Cursor::new();
-        cursor.seek_edge(base, Direction::Forward);
+        cursor.seek_edge(&span.lo[..span.base], Direction::Forward);
+        if grain != Grain::Keys {
+            cursor.stop_at_buckets();
+        }
         let limit = self.list.len() + header::key_count(words) as usize;
         self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
-        while let Some(Item::Leaf(leaf)) = cursor.next(words)? {
+        while let Some(item) = cursor.next(words)? {
+            let content = match (item, grain) {
+                (Item::Leaf(leaf), _) => Content::Leaf(leaf),
+                (Item::Bucket(at, header), Grain::Buckets { words_max })
+                    if span.holds_all_of(cursor.key()) =>
+                {
+                    match Whole::new(words, at, header, words_max) {
+                        Some(whole) => Content::Whole(whole),
+                        None => continue,
+                    }
+                }
+                _ => continue,
+            };
             // Every byte of a tail stands once in a sound blob.
             if self.list.len() >= limit || self.tails.len() > self.sources.len() * TAIL_BYTES_MAX {
                 return Err(Torn);
@@ -64,9 +164,11 @@ impl<'a> Entries<'a> {
             cursor.mark_kept();
             let key = cursor.key();
             let common = kept + common_prefix(&self.last_key[kept..], &key[kept..]);
-            let ascends = match self.last_key.get(common) {
-                Some(last) => key.get(common).is_some_and(|byte| byte > last),
-                None => key.len() > common || self.list.is_empty(),
+            let ascends = match (self.last_key.get(common), self.list.last().map(|entry| entry.content)) {
+                (Some(last), _) => key.get(common).is_some_and(|byte| byte > last),
+                // What begins with a whole bucket's key lies in that bucket.
+                (None, Some(Content::Whole(_))) => false,
+                (None, last) => key.len() > common || last.is_none(),
             };
             if !ascends {
                 return Err(Torn);
@@ -76,7 +178,10 @@ impl<'a> Entries<'a> {
             self.last_key.truncate(common);
             self.last_key.extend_from_slice(&key[common..]);
             let tail_len = (key.len() - common) as u32;
-            self.list.push(Entry { common: common as u32, tail_start, tail_len, source, leaf });
+            self.list.push(Entry { common: common as u32, tail_start, tail_len, source, content });
+            if matches!(content, Content::Whole(_)) {
+                cursor.pass_bucket();
+            }
         }
         Ok(())
     }
@@ -117,17 +222,25 @@ impl<'a> Entries<'a> {
         key
     }
 
-    /// The first entry whose key is not below `key`.
-    pub(crate) fn position(&self, key: &[u8]) -> usize {
+    /// The first entry whose key is not below `key`; none if that is inside a whole bucket.
+    pub(crate) fn position(&self, key: &[u8]) -> Option<usize> {
         let mut current = Vec::new();
         for (index, entry) in self.list.iter().enumerate() {
             current.truncate(entry.common as usize);
             current.extend_from_slice(self.tail(entry));
             if current.as_slice() >= key {
-                return index;
+                return Some(index);
+            }
+            if matches!(entry.content, Content::Whole(_)) && key.starts_with(&current) {
+                return None;
             }
         }
-        self.list.len()
+        Some(self.list.len())
+    }
+
+    /// Whether some buckets were taken whole.
+    pub(crate) fn has_wholes(&self) -> bool {
+        self.list.iter().any(|entry| matches!(entry.content, Content::Whole(_)))
     }
 
     /// Whether the newest leaves of source 0 were written in ascending order of keys: 90 % of the last
@@ -137,8 +250,17 @@ impl<'a> Entries<'a> {
     /// rebuild lays leaves in the opposite order, so that it never looks like ascending writes.
     pub(crate) fn is_ascending(&self) -> bool {
         const LOOKED_AT: usize = 100;
-        let mut by_age: Vec<(u16, usize)> =
-            self.list.iter().enumerate().map(|(i, e)| (e.leaf.at, i)).collect();
+        let mut by_age: Vec<(u16, usize)> = Vec::with_capacity(self.list.len());
+        for entry in &self.list {
+            let count = by_age.len();
+            match entry.content {
+                Content::Leaf(leaf) => by_age.push((leaf.at, count)),
+                Content::Whole(whole) => {
+                    let at = |index| (whole.leaf(self.sources[0], index).at, count + index);
+                    by_age.extend((0..whole.count()).map(at));
+                }
+            }
+        }
         if by_age.len() <= LOOKED_AT {
             return false;
         }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::entries::Entries;
+use super::entries::{Content, Entries, Entry};
 use crate::blob::leaf;
 use crate::blob::node::run_words;
 use crate::blob::{bucket, inner};
@@ -18,8 +18,8 @@ const BUCKET_BIAS_PERCENT: usize = 103;
 /// A subtree, as an index into the shape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Subtree {
-    /// A single entry, by its place in the part.
-    Leaf(u32),
+    /// A single entry, by its place in the part: a leaf or a whole bucket.
+    Entry(u32),
     /// A planned node.
     Node(u32),
     /// A run that is too long for a bucket; its shape is found when it is reached.
@@ -43,6 +43,8 @@ pub(crate) struct Shape {
     key_lens: Vec<u32>,
     /// Bytes of key and value together.
     lens: Vec<u32>,
+    /// Words of whole buckets with their leaves, without their prefixes; 0 for a leaf.
+    whole_words: Vec<u32>,
     nodes: Vec<Node>,
     children: Vec<Subtree>,
     /// Children of the runs that are being weighed.
@@ -52,11 +54,21 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) fn new(entries: &Entries<'_>, part: Range<usize>) -> Self {
         let list = &entries.list[part];
-        let len = |entry: &super::entries::Entry| (entry.key_len() + entry.leaf.value_len()) as u32;
+        let len = |entry: &Entry| match entry.content {
+            Content::Leaf(leaf) => (entry.key_len() + leaf.value_len()) as u32,
+            Content::Whole(_) => 0,
+        };
+        let whole_words = |entry: &Entry| match entry.content {
+            Content::Leaf(_) => 0,
+            Content::Whole(whole) => {
+                whole.leaf_words + bucket::body_words(bucket::class_for(whole.count())) as u32
+            }
+        };
         Shape {
             commons: list.iter().map(|entry| entry.common).collect(),
             key_lens: list.iter().map(|entry| entry.key_len() as u32).collect(),
             lens: list.iter().map(len).collect(),
+            whole_words: list.iter().map(whole_words).collect(),
             nodes: Vec::new(),
             children: Vec::new(),
             open: Vec::new(),
@@ -67,6 +79,14 @@ impl Shape {
     #[inline]
     pub(crate) fn leaf_words(&self, index: usize, depth: usize) -> usize {
         leaf::size_words(self.lens[index] as usize - depth, 0)
+    }
+
+    /// Words of an entry below `depth` spelled bytes.
+    fn entry_words(&self, index: usize, depth: usize) -> usize {
+        match self.whole_words[index] {
+            0 => self.leaf_words(index, depth),
+            words => words as usize + run_words(self.key_lens[index] as usize - depth),
+        }
     }
 
     /// The subtree over `start..end`, below `depth` spelled bytes.
@@ -106,7 +126,7 @@ impl Shape {
     /// The first entry of a subtree.
     pub(crate) fn start_of(&self, subtree: Subtree) -> usize {
         match subtree {
-            Subtree::Leaf(index) => index as usize,
+            Subtree::Entry(index) => index as usize,
             Subtree::Node(index) => self.nodes[index as usize].start,
             Subtree::Run(start, _) => start as usize,
         }
@@ -156,11 +176,13 @@ impl Shape {
     /// Finds the best shape of a short run and the words it takes.
     fn weigh(&mut self, start: usize, end: usize, depth: usize) -> (Subtree, u32) {
         if end - start == 1 {
-            return (Subtree::Leaf(start as u32), self.leaf_words(start, depth) as u32);
+            return (Subtree::Entry(start as u32), self.entry_words(start, depth) as u32);
         }
         let common = self.common(start, end);
-        let bucket = self.bucket_words(start, end, depth, common);
-        if takes_bucket(bucket, self.inner_words_min(start, end, depth, common)) {
+        // What holds whole buckets is an inner node.
+        let can_be_bucket = self.whole_words[start..end].iter().all(|&words| words == 0);
+        let bucket = if can_be_bucket { self.bucket_words(start, end, depth, common) } else { usize::MAX };
+        if can_be_bucket && takes_bucket(bucket, self.inner_words_min(start, end, depth, common)) {
             // Four of five runs end here, without looking at what is below.
             self.nodes.push(Node { start, end, common, children: None });
             return (Subtree::Node(self.nodes.len() as u32 - 1), bucket as u32);
@@ -181,7 +203,7 @@ impl Shape {
         }
         let (kind, flags) = inner::class_for(self.open.len() - opened);
         words += inner::body_words(kind, flags);
-        let takes_bucket = takes_bucket(bucket, words);
+        let takes_bucket = can_be_bucket && takes_bucket(bucket, words);
         let children = (!takes_bucket).then(|| {
             let first = self.children.len() as u32;
             self.children.extend(self.open[opened..].iter().map(|(subtree, _)| *subtree));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, Direction};
-use super::entries::Entries;
+use super::entries::{Entries, Grain, Span};
 use super::insert::Refused;
 use super::{build, check, find, insert, remove};
 use crate::blob::header::{self, BlobKind};
@@ -16,6 +16,9 @@ use crate::blob::{BLOB_WORDS, Words};
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
 struct Random(u64);
+
+const SPAN: Span<'_> = Span { lo: b"", base: 0, hi: None };
+const SPAN_B: Span<'_> = Span { lo: b"b", base: 1, hi: None };
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
@@ -48,7 +51,7 @@ fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Res
 
 fn compact(words: Words<'_>, base: &[u8]) {
     let mut entries = Entries::new();
-    entries.add_blob(words, base).expect("sound");
+    entries.add_blob(words, Span { lo: base, base: base.len(), hi: None }, Grain::Keys).expect("sound");
     let scratch = boxed_words();
     let target = Words::new(&scratch);
     build::build(target, header::id(words), &entries, 0..entries.len(), base.len()).expect("fits");
@@ -159,10 +162,18 @@ fn a_rebuild_of_a_rebuild_is_the_same_and_splits_at_any_place() {
     let image: Vec<u64> = (0..BLOB_WORDS).map(|at| words.load(at as u16)).collect();
     compact(words, b"");
     assert!((0..BLOB_WORDS).all(|at| words.load(at as u16) == image[at]));
+    cut_everywhere(words, Grain::Keys);
+    cut_everywhere(words, Grain::Buckets { words_max: 2_000 });
+    cut_everywhere(words, Grain::Buckets { words_max: 200 });
+}
+
+/// Cuts a blob, whose keys all begin with `b`, at many places, and puts the halves together again.
+fn cut_everywhere(words: Words<'_>, grain: Grain) {
     let keys = walk(words, b"", Direction::Forward, None);
     let mut entries = Entries::new();
-    entries.add_blob(words, b"").expect("sound");
-    for cut in (0..=entries.len()).step_by(37) {
+    entries.add_blob(words, SPAN, grain).expect("sound");
+    assert_eq!(entries.has_wholes(), grain != Grain::Keys);
+    for cut in (0..=entries.len()).step_by(if entries.len() > 400 { 37 } else { 1 }) {
         let (left, right) = (boxed_words(), boxed_words());
         let (left, right) = (Words::new(&left), Words::new(&right));
         build::build(left, 1, &entries, 0..cut, 1).expect("fits");
@@ -173,15 +184,49 @@ fn a_rebuild_of_a_rebuild_is_the_same_and_splits_at_any_place() {
         both.extend(walk(right, b"", Direction::Forward, None));
         assert_eq!(both, keys);
         let mut rejoined = Entries::new();
-        rejoined.add_blob(left, b"b").expect("sound");
-        rejoined.add_blob(right, b"").expect("sound");
+        rejoined.add_blob(left, SPAN_B, Grain::Keys).expect("sound");
+        rejoined.add_blob(right, SPAN, Grain::Keys).expect("sound");
         assert_eq!(rejoined.len(), keys.len());
-        if cut > 0 && cut < keys.len() {
+        if cut > 0 && cut < entries.len() {
             let separator = entries.separator(cut);
-            assert!(keys[cut - 1] < separator && separator <= keys[cut]);
-            assert_eq!(entries.position(&separator), cut);
+            let last_left = walk(left, b"b", Direction::Backward, None).remove(0);
+            let first_right = walk(right, b"", Direction::Forward, None).remove(0);
+            assert!(last_left < separator && separator <= first_right);
+            assert_eq!(entries.position(&separator), Some(cut));
         }
     }
+}
+
+#[test]
+fn whole_buckets_stay_whole_unless_more_is_spelled_for_the_blob() {
+    let memory = boxed_words();
+    let words = Words::new(&memory);
+    header::format(words, 5, BlobKind::Range);
+    // The first two decide on the bucket's prefix.
+    for key in (0..30).map(|n| n * 29 % 30) {
+        put(words, 0, format!("dir/name-{key:02}").as_bytes(), b"value", 1).expect("fits");
+    }
+    let mut entries = Entries::new();
+    entries.add_blob(words, SPAN, Grain::Buckets { words_max: 1_000 }).expect("sound");
+    assert_eq!((entries.len(), entries.key(0)), (1, b"dir/name-".to_vec()));
+    assert_eq!(entries.position(b"dir/name-17x"), None, "inside the bucket");
+    assert_eq!((entries.position(b"dir/name"), entries.position(b"dir/namf")), (Some(0), Some(1)));
+    let scratch = boxed_words();
+    let target = Words::new(&scratch);
+    assert!(build::build(target, 2, &entries, 0..1, 9).is_ok());
+    assert_eq!(check::check(target, b"dir/name-").problems, Vec::<String>::new());
+    assert_eq!(build::build(target, 2, &entries, 0..1, 10), Err(build::DoesNotFit));
+    for (lo, hi, whole) in
+        [("dir/name-0", None, false), ("", Some("dir/name-7"), false), ("dir/name-", None, true)]
+    {
+        let span = Span { lo: lo.as_bytes(), base: 0, hi: hi.map(str::as_bytes) };
+        let mut entries = Entries::new();
+        entries.add_blob(words, span, Grain::Buckets { words_max: 1_000 }).expect("sound");
+        assert_eq!(entries.has_wholes(), whole, "keys of a neighbour may belong between these");
+    }
+    let mut entries = Entries::new();
+    entries.add_blob(words, SPAN, Grain::Buckets { words_max: 10 }).expect("sound");
+    assert_eq!(entries.len(), 30, "too large to stay whole");
 }
 
 #[test]
@@ -194,11 +239,14 @@ fn ascending_writes_are_told_from_others() {
             put(words, 0, &key.to_be_bytes(), b"value", 1).expect("fits");
         }
         let mut entries = Entries::new();
-        entries.add_blob(words, b"").expect("sound");
+        entries.add_blob(words, SPAN, Grain::Keys).expect("sound");
+        let mut wholes = Entries::new();
+        wholes.add_blob(words, SPAN, Grain::Buckets { words_max: 9_999 }).expect("sound");
         let before = entries.is_ascending();
+        assert_eq!(wholes.is_ascending(), before);
         compact(words, b"");
         let mut entries = Entries::new();
-        entries.add_blob(words, b"").expect("sound");
+        entries.add_blob(words, SPAN, Grain::Keys).expect("sound");
         assert!(!entries.is_ascending(), "a rebuild looks like nothing");
         before
     };

@@ -210,6 +210,16 @@ pub(crate) fn remove(words: Words<'_>, at: Ref, index: usize) {
     header.with_count(count.saturating_sub(1)).store(words, at);
 }
 
+/// Copies the fingerprints of a bucket of `count` leaves, whatever the capacities of the two.
+pub(crate) fn copy_fingerprints(words: Words<'_>, to: Ref, source: Words<'_>, from: Ref, count: usize) {
+    for index in 0..count.div_ceil(8) as u16 {
+        // The last word of a smaller capacity's fingerprints may be followed by refs: cut those off.
+        let left = count - usize::from(index) * 8;
+        let word = source.load(fingerprints_at(from).wrapping_add(index));
+        words.store(fingerprints_at(to).wrapping_add(index), word & low_bytes(left.min(8) as u32));
+    }
+}
+
 /// Sets the fingerprint of the `index`-th leaf.
 pub(crate) fn store_fingerprint(words: Words<'_>, at: Ref, index: usize, fingerprint: u8) {
     words.store_byte(fingerprints_at(at), index, fingerprint);

@@ -4,14 +4,19 @@
 
 use std::ops::Range;
 
-use crate::art::entries::Entries;
+use crate::art::entries::{Content, Entries};
 
 /// How far from its target a cut may lie for the sake of a shorter separator, in hundredths of the whole.
 const TOLERANCE_PERCENT: u64 = 5;
 
-/// Words that an entry will take, roughly: its leaf as it is now, and its part of the node above.
+/// Words that an entry will take, roughly: its leaves as they are now, and their part of the node above.
 fn entry_words(entries: &Entries<'_>, index: usize) -> u64 {
-    entries.list[index].leaf.words() as u64 + 1
+    let entry = &entries.list[index];
+    let leaves = match entry.content {
+        Content::Leaf(_) => 1,
+        Content::Whole(whole) => whole.count(),
+    };
+    (entry.leaf_words() + leaves) as u64
 }
 
 /// The words of a part of the list, roughly.

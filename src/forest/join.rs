@@ -6,7 +6,7 @@ use super::Forest;
 use super::lineage::Lineage;
 use super::rearrange::{Outcome, Target};
 use super::router::{self, Child, fit_base};
-use crate::art::entries::Entries;
+use crate::art::entries::{Entries, Grain};
 use crate::blob::header::BlobKind;
 use crate::blob::{Words, header};
 use crate::error::Result;
@@ -75,9 +75,9 @@ impl Forest {
         let pair = [&router.children[left], &router.children[left + 1]];
         let mut entries = Entries::new();
         let mut sources = Vec::new();
-        for child in pair {
+        for (index, child) in (left..).zip(pair) {
             let source = self.source(child.id, false)?;
-            if !self.collect(&mut entries, &source, &child.lo[..child.base])? {
+            if !self.collect(&mut entries, &source, router.span_of(index), Grain::Keys)? {
                 return Ok(false);
             }
             sources.push(source);
@@ -179,7 +179,7 @@ impl Forest {
         let blob = &lineage.blob;
         let source = self.source(blob.id, false)?;
         let mut entries = Entries::new();
-        if !self.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+        if !self.collect(&mut entries, &source, lineage.span(), Grain::Keys)? {
             return Ok(false);
         }
         Ok(self.replace_root(source, &entries)? == Outcome::Done)

@@ -6,6 +6,7 @@
 
 use super::router::{self, Child};
 use super::{Forest, HEIGHT_MAX};
+use crate::art::entries::Span;
 use crate::blob::header::BlobKind;
 use crate::error::Result;
 use crate::store::ROOT_BLOB;
@@ -21,6 +22,12 @@ pub(crate) struct RouterView {
 }
 
 impl RouterView {
+    /// The keys of a child.
+    pub(crate) fn span_of(&self, index: usize) -> Span<'_> {
+        let child = &self.children[index];
+        Span { lo: &child.lo, base: child.base, hi: self.hi_of(index) }
+    }
+
     /// The upper bound of a child.
     pub(crate) fn hi_of(&self, index: usize) -> Option<&[u8]> {
         self.children.get(index + 1).map(|child| child.lo.as_slice()).or(self.hi.as_deref())
@@ -39,6 +46,11 @@ impl Lineage {
     /// The router right above the range blob; none if the root is the range blob.
     pub(crate) fn bottom(&self) -> Option<&RouterView> {
         self.routers.last()
+    }
+
+    /// The keys of the range blob.
+    pub(crate) fn span(&self) -> Span<'_> {
+        Span { lo: &self.blob.lo, base: self.blob.base, hi: self.hi.as_deref() }
     }
 }
 

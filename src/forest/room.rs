@@ -10,7 +10,7 @@ use super::cut;
 use super::lineage::Lineage;
 use super::rearrange::{Outcome, Source, Target};
 use super::router::fit_base;
-use crate::art::entries::Entries;
+use crate::art::entries::{Entries, Grain, Span};
 use crate::art::insert::Shortage;
 use crate::blob::header;
 use crate::blob::key::common_prefix;
@@ -26,6 +26,10 @@ const GARBAGE_PARTS: u32 = 4;
 const ASCENDING_GARBAGE_PARTS: u32 = 16;
 /// What lies right of an ascending cut joins the right neighbour below this fill, in hundredths.
 const JOIN_RIGHT_PERCENT: u64 = 90;
+/// A bucket stays whole where a blob is cut, if its leaves take at most this part of a blob.
+const WHOLE_PARTS: u32 = 32;
+/// A blob of fewer entries is cut between any two keys.
+const ENTRIES_TO_CUT_MIN: usize = 24;
 /// A neighbour below this fill shares, in hundredths.
 const SHARE_PERCENT: u64 = 75;
 
@@ -90,9 +94,10 @@ impl Forest {
         &'a self,
         entries: &mut Entries<'a>,
         source: &Source<'a>,
-        base: &[u8],
+        span: Span<'_>,
+        grain: Grain,
     ) -> Result<bool> {
-        let collected = entries.add_blob(source.frame.words, base);
+        let collected = entries.add_blob(source.frame.words, span, grain);
         if source.held.is_none() && !source.frame.latch().is_unchanged(source.version) {
             return Ok(false);
         }
@@ -119,7 +124,7 @@ impl<'f> Full<'f> {
         let source = forest.source(blob.id, self.latch_first)?;
         let garbage = u64::from(header::garbage_words(source.frame.words));
         let mut entries = Entries::new();
-        if !forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
+        if !forest.collect(&mut entries, &source, self.lineage.span(), self.grain())? {
             return Ok(false);
         }
         let ascending = Some(self.key).filter(|_| self.shortage.is_new && entries.is_ascending());
@@ -127,18 +132,26 @@ impl<'f> Full<'f> {
         let live = self.capacity() - garbage.min(self.capacity());
         let compacting_helps = live + u64::from(self.shortage.need.words()) <= self.capacity();
         if garbage * u64::from(parts) >= self.capacity() && compacting_helps {
-            return self.compact(source, &entries);
+            return self.compact(source);
         }
         if let Some(key) = ascending {
-            let position = entries.position(key);
+            let Some(position) = entries.position(key) else {
+                return self.cut_ascending_inside(source, key);
+            };
             if position > 0 {
                 return self.cut_ascending(source, entries, key, position);
             }
         }
         match self.neighbour_to_share(&entries) {
             Some(index) => self.share(source, index),
+            None if entries.len() < ENTRIES_TO_CUT_MIN => self.split_by_keys(source),
             None => self.split(source, &entries),
         }
+    }
+
+    /// Small buckets are cut and shared as a whole: this says how many words are small.
+    fn grain(&self) -> Grain {
+        Grain::Buckets { words_max: self.forest.shape.range_words / WHOLE_PARTS }
     }
 
     fn index(&self) -> usize {
@@ -160,20 +173,27 @@ impl<'f> Full<'f> {
             Outcome::Done => counter.add_one(),
             Outcome::Interfered => return Ok(false),
             // A rebuild may take a few words more than what it replaces: then the blob is split after all.
-            Outcome::DoesNotFit => return self.split_afresh(),
+            Outcome::DoesNotFit => {
+                let source = self.forest.source(self.lineage.blob.id, self.latch_first)?;
+                return self.split_by_keys(source);
+            }
         }
         Ok(true)
     }
 
-    /// Reads the blob again and splits it in two: the way out when another arrangement does not fit.
-    fn split_afresh(&self) -> Result<bool> {
-        let blob = &self.lineage.blob;
-        let source = self.forest.source(blob.id, self.latch_first)?;
-        let mut entries = Entries::new();
-        if !self.forest.collect(&mut entries, &source, &blob.lo[..blob.base])? {
-            return Ok(false);
+    /// Splits the blob in two between any two keys: the way out when another arrangement does not fit.
+    fn split_by_keys(&self, source: Source<'f>) -> Result<bool> {
+        match self.keys_of(&source)? {
+            Some(entries) => self.split(source, &entries),
+            None => Ok(false),
         }
-        self.split(source, &entries)
+    }
+
+    /// All keys of the blob, one by one; none if a writer interfered.
+    fn keys_of(&self, source: &Source<'f>) -> Result<Option<Entries<'f>>> {
+        let mut entries = Entries::new();
+        let collected = self.forest.collect(&mut entries, source, self.lineage.span(), Grain::Keys)?;
+        Ok(collected.then_some(entries))
     }
 
     /// No arrangement has been found in which everything fits. It takes routers full of separators of
@@ -182,10 +202,14 @@ impl<'f> Full<'f> {
         Error::OutOfSpace { limit_blobs: self.forest.store.ids.in_use().0 }
     }
 
-    fn compact(&self, source: Source<'f>, entries: &Entries<'_>) -> Result<bool> {
+    fn compact(&self, source: Source<'f>) -> Result<bool> {
+        let Some(entries) = self.keys_of(&source)? else {
+            return Ok(false);
+        };
         let blob = &self.lineage.blob;
         let target = Target { lo: blob.lo.clone(), base: blob.base, part: 0..entries.len() };
-        let outcome = self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &[target])?;
+        let outcome =
+            self.forest.rearrange(&self.lineage, self.index(), vec![source], &entries, &[target])?;
         self.finish(outcome, &self.forest.store.counters.compactions)
     }
 
@@ -196,7 +220,7 @@ impl<'f> Full<'f> {
         }
         let at = cut::halve(entries);
         match self.cut_in_two(source, entries, at, entries.separator(at))? {
-            Outcome::DoesNotFit => Err(self.too_large()),
+            Outcome::DoesNotFit if !entries.has_wholes() => Err(self.too_large()),
             outcome => self.finish(outcome, &self.forest.store.counters.splits),
         }
     }
@@ -217,6 +241,17 @@ impl<'f> Full<'f> {
         self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)
     }
 
+    /// The same where the new key belongs into a bucket that was taken whole.
+    fn cut_ascending_inside(&self, source: Source<'f>, key: &[u8]) -> Result<bool> {
+        let Some(entries) = self.keys_of(&source)? else {
+            return Ok(false);
+        };
+        match entries.position(key) {
+            Some(position) if position > 0 => self.cut_ascending(source, entries, key, position),
+            _ => self.split(source, &entries),
+        }
+    }
+
     /// Cuts at the new key. What lies right of it moves to the right neighbour, if that has the room.
     fn cut_ascending(
         &self,
@@ -230,20 +265,21 @@ impl<'f> Full<'f> {
         let before = entries.key(position - 1);
         let separator = key[..common_prefix(&before, key) + 1].to_vec();
         let right_words = cut::words_of(&entries, position..entries.len());
-        let right = self.lineage.bottom().and_then(|router| router.children.get(router.index + 1));
-        let right = right.filter(|right| {
+        let right =
+            self.lineage.bottom().and_then(|router| Some((router, router.children.get(router.index + 1)?)));
+        let right = right.filter(|(_, right)| {
             (forest.live_words(right.id) + right_words) * 100 < self.capacity() * JOIN_RIGHT_PERCENT
         });
-        let Some(right) = right else {
+        let Some((router, right)) = right else {
             let outcome = self.cut_in_two(source, &entries, position, separator)?;
             return self.finish(outcome, counter);
         };
         let neighbour = forest.source(right.id, self.latch_first)?;
-        if !forest.collect(&mut entries, &neighbour, &right.lo[..right.base])? {
+        if !forest.collect(&mut entries, &neighbour, router.span_of(router.index + 1), self.grain())? {
             return Ok(false);
         }
         let blob = &self.lineage.blob;
-        let hi = self.lineage.bottom().and_then(|router| router.hi_of(router.index + 1));
+        let hi = router.hi_of(router.index + 1);
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..position),
             self.target(separator.clone(), hi, right.base, position..entries.len()),
@@ -278,8 +314,8 @@ impl<'f> Full<'f> {
         let sources = if first == router.index { vec![source, neighbour] } else { vec![neighbour, source] };
         let (left, right) = (&router.children[first], &router.children[first + 1]);
         let mut entries = Entries::new();
-        for (child, source) in [left, right].into_iter().zip(&sources) {
-            if !forest.collect(&mut entries, source, &child.lo[..child.base])? {
+        for (index, source) in (first..).zip(&sources) {
+            if !forest.collect(&mut entries, source, router.span_of(index), self.grain())? {
                 return Ok(false);
             }
         }
@@ -289,7 +325,7 @@ impl<'f> Full<'f> {
         if cut::words_of(&entries, part) + u64::from(self.shortage.need.words()) > self.capacity() {
             // A few huge entries do not spread evenly: sharing would make no room, again and again.
             drop(sources);
-            return self.split_afresh();
+            return self.split_by_keys(forest.source(self.lineage.blob.id, self.latch_first)?);
         }
         let hi = router.hi_of(first + 1);
         let targets = [
