@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use spinney::{Db, Stats, Tree};
 
 /// The FNV-1a hash of the image. The only place where it is written down.
-pub const IMAGE_HASH: u64 = 0x00f1_90c7_2808_938c;
+pub const IMAGE_HASH: u64 = 0x8dd3_e4aa_3a4f_f6f9;
 
 const SEED: u64 = 0x5350_494E_4E45_5901;
 
