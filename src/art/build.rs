@@ -236,7 +236,8 @@ impl Builder<'_, '_> {
 /// Leaves lie scattered: those that are copied next are fetched meanwhile.
 const LEAVES_AHEAD: usize = 4;
 
-/// Copies the leaves of a whole bucket to `at` and behind; returns where they end.
+/// Copies the leaves of a whole bucket to `at` and behind; returns where they end. A scratch frame needs no
+/// notes of changed pages.
 fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan: &LeafPlan) -> Ref {
     let Some((bucket, _)) = plan.bucket else { unreachable!("a whole bucket is planned as a bucket") };
     let header = NodeHeader::load(words, bucket).with_count(whole.count());
@@ -247,7 +248,7 @@ fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan:
         whole.fetch(source, index + LEAVES_AHEAD);
         let count = leaf.words();
         for offset in 0..count as u16 {
-            words.store(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
+            words.store_unnoted(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
         }
         words.store_ref(bucket::slot(bucket, header, index), at);
         at = at.wrapping_add(count as u16);

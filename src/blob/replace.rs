@@ -26,11 +26,13 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     }
     // Two plain loops: as one chained iterator this takes four times the instructions.
     for at in usize::from(header::inner_start(header::id(source)))..inner_end {
-        target.store(at as Ref, source.load(at as Ref));
+        target.store_unnoted(at as Ref, source.load(at as Ref));
     }
     for at in leaf_start..BLOB_WORDS {
-        target.store(at as Ref, source.load(at as Ref));
+        target.store_unnoted(at as Ref, source.load(at as Ref));
     }
+    target.note_run(NODES_AT, inner_end.saturating_sub(usize::from(NODES_AT)));
+    target.note_run(leaf_start as Ref, BLOB_WORDS.saturating_sub(leaf_start));
     // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.
     let gap_from_below = inner_end..old_inner_end.min(leaf_start);
     let gap_from_above = old_leaf_start.max(inner_end)..leaf_start;
@@ -52,8 +54,11 @@ pub(crate) fn clear(words: Words<'_>) {
 mod tests {
     use super::*;
     use crate::blob::header::BlobKind;
-    use crate::blob::words::boxed_words;
+    use crate::blob::words::{DIRTY_AT, boxed_words};
     use crate::blob::{leaf, space};
+
+    /// The notes of dirty pages, which are not copied.
+    const NOTES: std::ops::Range<usize> = DIRTY_AT as usize..DIRTY_AT as usize + 2;
 
     /// The old inner region may reach far into the place of the new leaves, and the other way round.
     #[test]
@@ -73,7 +78,8 @@ mod tests {
                 }
             }
             replace(target, source);
-            assert!((0..BLOB_WORDS).all(|at| target.load(at as Ref) == source.load(at as Ref)));
+            let same = |at: usize| target.load(at as Ref) == source.load(at as Ref);
+            assert!((0..BLOB_WORDS).all(|at| NOTES.contains(&at) || same(at)));
         }
     }
 
@@ -93,12 +99,12 @@ mod tests {
         replace(target, source);
         for at in 0..BLOB_WORDS {
             let at = at as Ref;
-            if at != 2 {
+            if at != 2 && !NOTES.contains(&usize::from(at)) {
                 assert_eq!(target.load(at), source.load(at), "word {at}");
             }
         }
         assert_eq!(target.load(2), 42);
         clear(target);
-        assert!((0..BLOB_WORDS).all(|at| target.load(at as Ref) == 0));
+        assert!((0..BLOB_WORDS).all(|at| NOTES.contains(&at) || target.load(at as Ref) == 0));
     }
 }

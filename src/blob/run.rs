@@ -7,6 +7,7 @@ use super::words::{Ref, Words, low_bytes};
 /// Concatenates byte strings into words from `at` on; the last word is padded with zeros.
 pub(crate) struct RunWriter<'a> {
     words: Words<'a>,
+    start: Ref,
     at: Ref,
     /// Bytes that do not fill a word yet, in its low end.
     pending: u64,
@@ -16,12 +17,12 @@ pub(crate) struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     #[inline]
     pub(crate) fn new(words: Words<'a>, at: Ref) -> Self {
-        RunWriter { words, at, pending: 0, pending_bits: 0 }
+        RunWriter { words, start: at, at, pending: 0, pending_bits: 0 }
     }
 
     #[inline]
     fn push_word(&mut self, word: u64) {
-        self.words.store(self.at, self.pending | (word << self.pending_bits));
+        self.words.store_unnoted(self.at, self.pending | (word << self.pending_bits));
         self.at = self.at.wrapping_add(1);
         self.pending = if self.pending_bits == 0 { 0 } else { word >> (64 - self.pending_bits) };
     }
@@ -32,7 +33,7 @@ impl<'a> RunWriter<'a> {
         let bits = bytes * 8;
         self.pending |= word << self.pending_bits;
         if self.pending_bits + bits >= 64 {
-            self.words.store(self.at, self.pending);
+            self.words.store_unnoted(self.at, self.pending);
             self.at = self.at.wrapping_add(1);
             let used = 64 - self.pending_bits;
             self.pending = if used == 64 { 0 } else { word >> used };
@@ -75,9 +76,12 @@ impl<'a> RunWriter<'a> {
     /// Stores what is left. Without this call the last bytes are missing.
     #[inline]
     pub(crate) fn finish(self) {
+        let mut count = usize::from(self.at.wrapping_sub(self.start));
         if self.pending_bits > 0 {
-            self.words.store(self.at, self.pending);
+            self.words.store_unnoted(self.at, self.pending);
+            count += 1;
         }
+        self.words.note_run(self.start, count);
     }
 }
 

@@ -3,6 +3,9 @@
 //! `Words` is a reference to exactly 65,536 words and `Ref` is a `u16`, so the compiler knows that no
 //! index is out of range: there is no bounds check and no way out of the blob. Arithmetic on refs wraps.
 //! Words are little-endian in memory on every machine.
+//!
+//! Every store notes the page it changed, in two words of page 0 that only memory has. So whoever writes the
+//! blob to storage knows which pages to write, and no writer can forget to say.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +27,11 @@ pub(crate) type BlobWords = [AtomicU64; BLOB_WORDS];
 /// A word index inside one blob. 0 is "none": word 0 is the magic, never a node.
 pub(crate) type Ref = u16;
 
+/// The pages that have changed since they were last stored, one bit each: two words of page 0, which hold
+/// zeros in storage.
+pub(crate) const DIRTY_AT: Ref = 10;
+
+const _: () = assert!(BLOB_WORDS / PAGE_WORDS == 2 * u64::BITS as usize);
 const _: () = assert!(BLOB_WORDS == Ref::MAX as usize + 1);
 const _: () = assert!(BLOB_BYTES == 128 * 4096);
 
@@ -66,7 +74,47 @@ impl<'a> Words<'a> {
 
     #[inline(always)]
     pub(crate) fn store(self, at: Ref, word: u64) {
+        self.store_unnoted(at, word);
+        self.note(at);
+    }
+
+    /// A store whose page is noted by `note_run`, once for many, or that is no change of the contents.
+    #[inline(always)]
+    pub(crate) fn store_unnoted(self, at: Ref, word: u64) {
         self.0[at as usize].store(word.to_le(), Relaxed);
+    }
+
+    #[inline(always)]
+    fn note(self, at: Ref) {
+        let page = at as usize / PAGE_WORDS;
+        let (noted_at, bit) = (DIRTY_AT + (page / 64) as Ref, 1 << (page % 64));
+        let noted = self.load(noted_at);
+        if noted & bit == 0 {
+            self.store_unnoted(noted_at, noted | bit);
+        }
+    }
+
+    /// Notes the pages of `count` words from `at` on.
+    #[inline]
+    pub(crate) fn note_run(self, at: Ref, count: usize) {
+        if count == 0 {
+            return;
+        }
+        for page in at as usize / PAGE_WORDS..=(at as usize + count - 1) / PAGE_WORDS {
+            self.note((page * PAGE_WORDS) as Ref);
+        }
+    }
+
+    /// The pages that were noted, one bit each; page 0, which tells about the others, goes with any.
+    pub(crate) fn dirty_pages(self) -> u128 {
+        let pages = u128::from(self.load(DIRTY_AT)) | u128::from(self.load(DIRTY_AT + 1)) << 64;
+        if pages == 0 { 0 } else { pages | 1 }
+    }
+
+    /// Forgets the notes.
+    pub(crate) fn forget_dirty_pages(self) {
+        self.store_unnoted(DIRTY_AT, 0);
+        self.store_unnoted(DIRTY_AT + 1, 0);
     }
 
     #[inline(always)]
@@ -99,8 +147,9 @@ impl<'a> Words<'a> {
     /// Sets `count` words from `at` to zero.
     pub(crate) fn zero(self, at: Ref, count: usize) {
         for i in 0..count {
-            self.store(at.wrapping_add(i as u16), 0);
+            self.store_unnoted(at.wrapping_add(i as u16), 0);
         }
+        self.note_run(at, count);
     }
 
     /// How many bytes, up to `limit`, the run at `at` shares with the key from `depth` on.
@@ -247,8 +296,9 @@ impl<'a> Words<'a> {
             // The run is followed by other nodes: their bytes must not be shifted in.
             let keep = (left - i * 8).min(8) as u32;
             let word = self.word_at(at, i * 8 + drop) & low_bytes(keep);
-            self.store(at.wrapping_add(i as u16), word);
+            self.store_unnoted(at.wrapping_add(i as u16), word);
         }
+        self.note_run(at, words_after);
         self.zero(at.wrapping_add(words_after as u16), words_before - words_after);
     }
 }

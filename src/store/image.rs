@@ -9,7 +9,7 @@ use super::{ROOT_BLOB, Store};
 use crate::backend::{Area, Backend, ReadOp, WriteOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BlobKind};
-use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, Words};
+use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, DIRTY_AT, Words};
 use crate::error::{Error, Result};
 use crate::store::frames::{Frame, Frames};
 
@@ -32,6 +32,9 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
         };
         copy_out(frame.words, &mut buffer);
         set_word(&mut buffer, 2, IMAGE_GENERATION);
+        for at in 0..2 {
+            set_word(&mut buffer, usize::from(DIRTY_AT) + at, 0);
+        }
         let checksum = checksum::seal(&mut buffer);
         enter(&mut directory, id, checksum);
         write_blob(backend, id, &buffer)?;
@@ -169,6 +172,7 @@ fn load(frame: Frame<'_>, bytes: &[u8]) -> Result<()> {
     // Generation and checksums say where the bytes came from; the frame starts without them.
     header::set_generation(frame.words, 0);
     frame.words.zero(header::CHECKSUMS_AT, header::BLOB_PAGES);
+    frame.words.forget_dirty_pages();
     frame.refresh_root();
     Ok(())
 }
