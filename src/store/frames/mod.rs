@@ -140,3 +140,45 @@ mod tests {
         assert!(frame.try_hold(version).is_some());
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// Who holds a frame is alone, whoever else has tried: nobody gives back what another has taken.
+    #[test]
+    fn whoever_fails_to_hold_a_frame_leaves_it_to_its_holder() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let frames = Arc::new(Frames::new());
+            frames.commit(0).expect("one frame");
+            let inside = Arc::new(crate::sync::AtomicU64::new(0));
+            let add = {
+                let inside = inside.clone();
+                move |frames: &Frames| {
+                    let frame = frames.get(0).expect("committed");
+                    let Some(version) = frame.latch().try_read() else { return 0 };
+                    let Some(mut held) = frame.try_hold(version) else { return 0 };
+                    assert_eq!(inside.fetch_add(1, crate::sync::Ordering::Relaxed), 0, "two hold it");
+                    let words = held.change();
+                    words.store(300, words.load(300) + 1);
+                    inside.fetch_sub(1, crate::sync::Ordering::Relaxed);
+                    1
+                }
+            };
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let (frames, add) = (frames.clone(), add.clone());
+                    thread::spawn(move || add(&frames))
+                })
+                .collect();
+            let done: u64 = others.into_iter().map(|other| other.join().expect("no panic")).sum();
+            let frame = frames.get(0).expect("committed");
+            assert_eq!(frame.words.load(300), done);
+            assert_eq!(frame.latch().try_read(), Some(2 * done), "free, and one step for each change");
+        });
+    }
+}
