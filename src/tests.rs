@@ -200,3 +200,35 @@ fn a_router_of_light_and_heavy_separators_is_cut_where_both_halves_fit() {
     assert_eq!(db.check().expect("checks").problems, vec![]);
     assert_eq!(db.stats().keys, 400 + 20 * 16);
 }
+
+/// What Miri can afford of the thread tests: two writers and a reader, and blobs that split beside them.
+#[test]
+fn a_reader_beside_writers_sees_whole_values_in_order() {
+    let db = Db::with_shape(Shape { range_words: 60, router_children: usize::MAX });
+    let tree = db.tree("t").expect("made");
+    let rounds: u8 = if cfg!(miri) { 8 } else { 250 };
+    let write = |name: &str| {
+        for round in 1..=rounds {
+            tree.put(name, vec![round; 8 + usize::from(round) % 30]).expect("writes");
+            tree.put(format!("{name}/{round}"), [round; 40]).expect("writes");
+        }
+    };
+    let read = |name: &str, last: &mut u8| {
+        let Some(value) = tree.get(name).expect("reads") else { return };
+        assert!(value[0] >= *last && value.iter().all(|&byte| byte == value[0]), "{name}: {:?}", &*value);
+        *last = value[0];
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| write("left"));
+        scope.spawn(|| write("right"));
+        let (mut left, mut right) = (0, 0);
+        while (left, right) != (rounds, rounds) {
+            read("left", &mut left);
+            read("right", &mut right);
+            std::thread::yield_now();
+        }
+    });
+    assert_eq!(db.stats().keys, 2 + 2 * u64::from(rounds));
+    assert!(db.stats().splits + db.stats().ascending_cuts > 0, "{:?}", db.stats());
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+}
