@@ -106,6 +106,7 @@ impl<'a> Words<'a> {
     }
 
     /// The pages that were noted, one bit each; page 0, which tells about the others, goes with any.
+    #[allow(dead_code)]
     pub(crate) fn dirty_pages(self) -> u128 {
         let pages = u128::from(self.load(DIRTY_AT)) | u128::from(self.load(DIRTY_AT + 1)) << 64;
         if pages == 0 { 0 } else { pages | 1 }

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub(crate) mod counters;
+pub(crate) mod directory;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod ids;
