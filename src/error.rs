@@ -78,6 +78,29 @@ pub enum Error {
         /// The number of blobs at which growth ended.
         limit_blobs: u32,
     },
+    /// Another process, or another handle of this one, has the database open.
+    #[error("the database is open elsewhere: close it there, or open it read-only beside other readers")]
+    Locked,
+    /// A write to the log or the file failed, so nobody knows what is on the disk. Reads go on.
+    #[error("writing failed before, nothing more is written: close and open the database again ({reason})")]
+    Poisoned {
+        /// What failed.
+        reason: String,
+    },
+    /// The log is not what was written, before a position up to which it was durable.
+    #[error("the log is damaged at position {position} ({reason}): restore from a backup")]
+    LogCorrupt {
+        /// Offset in the endless log.
+        position: u64,
+        /// What was seen.
+        reason: &'static str,
+    },
+    /// A file that belongs to a database that was not closed is missing, or belongs to another.
+    #[error("the {file} file is missing or another's, and the database was not closed: put it back")]
+    SideFile {
+        /// `log`, `ring` or `journal`.
+        file: &'static str,
+    },
     /// The backend failed.
     #[error("reading or writing failed: {0}")]
     Io(#[from] std::io::Error),
@@ -101,6 +124,10 @@ impl Error {
             Error::Truncated { .. } => "Truncated",
             Error::Corrupt { .. } => "Corrupt",
             Error::OutOfSpace { .. } => "OutOfSpace",
+            Error::Locked => "Locked",
+            Error::Poisoned { .. } => "Poisoned",
+            Error::LogCorrupt { .. } => "LogCorrupt",
+            Error::SideFile { .. } => "SideFile",
             Error::Io(_) => "Io",
         }
     }

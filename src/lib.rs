@@ -41,6 +41,7 @@ mod forest;
 mod image;
 mod limits;
 mod list;
+mod log;
 mod scan;
 mod stats;
 mod store;

@@ -187,6 +187,20 @@ pub trait Backend: Send + Sync {
         self.sync(op.area)
     }
 
+    /// Writes zeros over a run of pages, so that later writes there change nothing but contents.
+    fn write_zeros(&self, area: Area, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
+        let mut buffer = self.buffers().lease_blocking();
+        buffer.fill(0);
+        let mut done_bytes = 0;
+        while done_bytes < len_bytes {
+            let part_bytes = (len_bytes - done_bytes).min(BLOB_BYTES as u64);
+            let buf = &buffer[..part_bytes as usize];
+            self.write(&[WriteOp { area, offset_bytes: offset_bytes + done_bytes, buf }])?;
+            done_bytes += part_bytes;
+        }
+        Ok(())
+    }
+
     /// The memory of the log's ring. With `fresh` it is made anew, full of zeros; otherwise it is what the
     /// last process left, and `NotFound` if there is none.
     ///

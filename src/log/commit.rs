@@ -1,0 +1,264 @@
+//! Group commit: who waits for durability first leads a group, and writes for all who wait with it.
+//!
+//! At most two groups are on their way to the disk, and they are acknowledged in order. While a group
+//! waits for its turn, and for a moment after that if recent groups were larger, it gathers more waiters.
+//! The next leader is woken before those whose group is done, so that the disk does not wait for them.
+//!
+//! Must not know: what a record is; where the log area lies.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Groups on their way to the disk.
+const IN_FLIGHT_MAX: usize = 2;
+/// How long a leader gathers while fewer wait than in recent groups.
+const GATHER_TIME_MAX: Duration = Duration::from_micros(40);
+
+/// The log could not be made durable; the reason is kept elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed;
+
+/// Those who wait for one write.
+#[derive(Default)]
+struct Group {
+    waiting: AtomicU32,
+    outcome: OnceLock<Result<(), Failed>>,
+}
+
+struct InFlight {
+    group: Arc<Group>,
+    end: u64,
+    is_done: bool,
+}
+
+struct State {
+    /// The group that still takes waiters, and whether somebody leads it.
+    open: Arc<Group>,
+    open_is_led: bool,
+    in_flight: VecDeque<InFlight>,
+    /// Everything before this belongs to a group that was closed.
+    closed: u64,
+    durable: u64,
+    /// How many wait in a group, going by the last ones.
+    expected: u32,
+    failed: bool,
+}
+
+/// See the head of this file.
+pub(crate) struct Commit {
+    state: Mutex<State>,
+    /// A group has left the disk.
+    turn: Condvar,
+    groups: AtomicU64,
+    waiters: AtomicU64,
+}
+
+/// What a group's leader does with the disk.
+pub(crate) trait Writer {
+    /// Ends the log at a page and returns that position.
+    fn close(&self) -> u64;
+    /// Writes the log between two positions, and returns when it is on stable storage.
+    fn write(&self, from: u64, to: u64) -> Result<(), Failed>;
+    /// Everything before `position` is durable. Called in order.
+    fn publish(&self, position: u64);
+}
+
+impl Commit {
+    pub(crate) fn new(durable: u64) -> Self {
+        let state = State {
+            open: Arc::default(),
+            open_is_led: false,
+            in_flight: VecDeque::new(),
+            closed: durable,
+            durable,
+            expected: 1,
+            failed: false,
+        };
+        let (groups, waiters) = (AtomicU64::new(0), AtomicU64::new(0));
+        Commit { state: Mutex::new(state), turn: Condvar::new(), groups, waiters }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Groups that were written, and how many waited in them all together.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.groups.load(Ordering::Relaxed), self.waiters.load(Ordering::Relaxed))
+    }
+
+    /// Lets everybody who waits, and will wait, fail.
+    pub(crate) fn fail(&self) {
+        let mut state = self.state();
+        state.failed = true;
+        self.turn.notify_all();
+    }
+
+    /// Returns when everything before `end`, which was appended before this call, is durable.
+    pub(crate) fn wait(&self, end: u64, writer: &impl Writer) -> Result<(), Failed> {
+        let mut state = self.state();
+        if state.durable >= end {
+            return Ok(());
+        }
+        if state.failed {
+            return Err(Failed);
+        }
+        let group = if end <= state.closed {
+            let ahead = state.in_flight.iter().find(|flight| flight.end >= end);
+            ahead.map(|flight| flight.group.clone()).expect("what is closed and not durable is in flight")
+        } else if state.open_is_led {
+            let group = state.open.clone();
+            group.waiting.fetch_add(1, Ordering::Relaxed);
+            group
+        } else {
+            state.open_is_led = true;
+            state.open.waiting.store(1, Ordering::Relaxed);
+            let group = self.lead(state, writer);
+            return *group.outcome.wait();
+        };
+        drop(state);
+        *group.outcome.wait()
+    }
+
+    /// Takes the open group to the disk.
+    fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, writer: &impl Writer) -> Arc<Group> {
+        while state.in_flight.len() >= IN_FLIGHT_MAX && !state.failed {
+            state = self.turn.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        let expected = state.expected;
+        if state.open.waiting.load(Ordering::Relaxed) < expected && !state.failed {
+            let group = state.open.clone();
+            drop(state);
+            gather(&group, expected);
+            state = self.state();
+        }
+        let group = std::mem::take(&mut state.open);
+        state.open_is_led = false;
+        if state.failed {
+            drop(state);
+            let _ = group.outcome.set(Err(Failed));
+            return group;
+        }
+        let waiting = group.waiting.load(Ordering::Relaxed);
+        state.expected =
+            if waiting >= expected { waiting } else { waiting.max(expected - expected.div_ceil(4)) };
+        let from = state.closed;
+        let end = writer.close();
+        state.closed = end;
+        state.in_flight.push_back(InFlight { group: group.clone(), end, is_done: false });
+        drop(state);
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.waiters.fetch_add(u64::from(waiting), Ordering::Relaxed);
+        let outcome = if from == end { Ok(()) } else { writer.write(from, end) };
+        self.land(end, outcome, writer);
+        group
+    }
+
+    /// A write has come back: acknowledges all groups that have nothing before them any more.
+    fn land(&self, end: u64, outcome: Result<(), Failed>, writer: &impl Writer) {
+        let mut landed = Vec::new();
+        let mut state = self.state();
+        state.failed |= outcome.is_err();
+        if let Some(flight) = state.in_flight.iter_mut().find(|flight| flight.end == end && !flight.is_done) {
+            flight.is_done = true;
+        }
+        while state.in_flight.front().is_some_and(|flight| flight.is_done) {
+            let Some(flight) = state.in_flight.pop_front() else { break };
+            if !state.failed {
+                state.durable = flight.end;
+                writer.publish(flight.end);
+            }
+            landed.push((flight.group, if state.failed { Err(Failed) } else { Ok(()) }));
+        }
+        self.turn.notify_one();
+        drop(state);
+        for (group, outcome) in landed {
+            let _ = group.outcome.set(outcome);
+        }
+    }
+}
+
+/// Gives way to others until as many wait as in recent groups, for a moment at most.
+fn gather(group: &Group, expected: u32) {
+    let started = Instant::now();
+    while group.waiting.load(Ordering::Relaxed) < expected && started.elapsed() < GATHER_TIME_MAX {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A disk that counts, and fails from a position on.
+    #[derive(Default)]
+    struct Disk {
+        appended: AtomicU64,
+        written: Mutex<Vec<(u64, u64)>>,
+        published: AtomicU64,
+        fails_from: Option<u64>,
+    }
+
+    impl Writer for Disk {
+        fn close(&self) -> u64 {
+            let end = self.appended.load(Ordering::SeqCst).next_multiple_of(8);
+            self.appended.store(end, Ordering::SeqCst);
+            end
+        }
+
+        fn write(&self, from: u64, to: u64) -> Result<(), Failed> {
+            std::thread::sleep(Duration::from_micros(50));
+            self.written.lock().expect("no panic").push((from, to));
+            if self.fails_from.is_some_and(|at| to > at) { Err(Failed) } else { Ok(()) }
+        }
+
+        fn publish(&self, position: u64) {
+            let before = self.published.swap(position, Ordering::SeqCst);
+            assert!(before < position, "acknowledged in order");
+        }
+    }
+
+    #[test]
+    fn everybody_waits_until_his_own_is_durable_and_groups_are_shared() {
+        let (disk, commit, lock) = (Disk::default(), Commit::new(0), Mutex::new(()));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let end = {
+                            let _lock = lock.lock().expect("no panic");
+                            disk.appended.fetch_add(1, Ordering::SeqCst) + 1
+                        };
+                        commit.wait(end, &disk).expect("the disk is sound");
+                        assert!(disk.published.load(Ordering::SeqCst) >= end);
+                    }
+                });
+            }
+        });
+        let mut written = disk.written.into_inner().expect("no panic");
+        written.sort_unstable();
+        for pair in written.windows(2) {
+            assert_eq!(pair[0].1, pair[1].0, "every byte once");
+        }
+        let (groups, waiters) = commit.counts();
+        assert!(groups < 1600 && waiters > groups, "{waiters} waited in {groups} groups");
+    }
+
+    #[test]
+    fn after_a_failure_nothing_more_is_acknowledged() {
+        let disk = Disk { fails_from: Some(16), ..Disk::default() };
+        let commit = Commit::new(0);
+        disk.appended.store(16, Ordering::SeqCst);
+        assert_eq!(commit.wait(16, &disk), Ok(()));
+        disk.appended.store(17, Ordering::SeqCst);
+        assert_eq!(commit.wait(17, &disk), Err(Failed));
+        assert_eq!(commit.wait(17, &disk), Err(Failed));
+        assert_eq!(commit.wait(10, &disk), Ok(()), "it was durable before");
+        assert_eq!(disk.published.load(Ordering::SeqCst), 16);
+        assert_eq!(disk.written.lock().expect("no panic").len(), 2, "a failed write is not tried again");
+    }
+}

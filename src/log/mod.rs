@@ -1,0 +1,228 @@
+//! The redo log: every write as a record, in one order, durable in groups.
+//!
+//! A record is copied into the ring, which on unix outlives the process, and from there into the log
+//! area, which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write,
+//! `ring` where records are born, `segments` the places of the log area, `commit` who writes them when,
+//! `replay` how to read it all again.
+//!
+//! Must not know: blobs, frames, what a write means.
+
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+mod commit;
+pub(crate) mod payload;
+pub(crate) mod record;
+pub(crate) mod replay;
+pub(crate) mod ring;
+mod segments;
+#[cfg(all(test, not(loom), not(target_arch = "wasm32")))]
+mod tests;
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use crate::backend::{Area, BLOB_BYTES, Backend, RingMemory, WriteOp};
+use crate::error::{Error, Result};
+use commit::{Commit, Failed};
+use payload::Write;
+use record::Identity;
+use ring::{Full, Ring, SEGMENT_BYTES};
+use segments::Segments;
+
+/// What was appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Appended {
+    pub(crate) seq: u64,
+    /// The log position behind the record.
+    pub(crate) end: u64,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Leave gate and latches, wait for space, and try again.
+    Full(Full),
+    /// The log has failed before.
+    Poisoned,
+}
+
+/// What `make_space` has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// There is some: try again.
+    Made,
+    /// Only a checkpoint can make some.
+    WantsCheckpoint,
+}
+
+/// The log of a database that is open for writing.
+pub(crate) struct Log {
+    backend: Arc<dyn Backend>,
+    ring: Ring,
+    segments: Segments,
+    commit: Commit,
+    /// Why the log has failed.
+    poison: OnceLock<String>,
+}
+
+thread_local! {
+    /// The payload that a thread is about to append.
+    static PAYLOAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Log {
+    /// A log whose first record goes to `position`, the start of a segment; everything before it is
+    /// history.
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        memory: Arc<dyn RingMemory>,
+        identity: Identity,
+        position: u64,
+        segments_max: usize,
+    ) -> Result<Log> {
+        let log = Log {
+            ring: Ring::new(memory, identity, position),
+            segments: Segments::new(backend.clone(), segments_max)?,
+            commit: Commit::new(position),
+            poison: OnceLock::new(),
+            backend,
+        };
+        log.prepare_segment()?;
+        Ok(log)
+    }
+
+    /// Appends a write. `next_seq` is asked under the log's lock, so seqs and positions have one order.
+    pub(crate) fn append(
+        &self,
+        write: Write<'_>,
+        next_seq: impl FnOnce() -> u64,
+    ) -> std::result::Result<Appended, Refused> {
+        if self.poison.get().is_some() {
+            return Err(Refused::Poisoned);
+        }
+        PAYLOAD.with_borrow_mut(|payload| {
+            write.encode(payload);
+            let hash = record::payload_hash(payload);
+            let appended = self.ring.append(write.kind(), payload, hash, next_seq);
+            appended.map(|(seq, end)| Appended { seq, end }).map_err(Refused::Full)
+        })
+    }
+
+    /// After `Full`: waits for space, or makes it. The caller holds neither gate nor latch.
+    pub(crate) fn make_space(&self, full: Full) -> Result<Space> {
+        match full {
+            Full::Ring => self.wait_durable(self.ring.end()).map(|()| Space::Made),
+            Full::Segments if self.prepare_segment()? => Ok(Space::Made),
+            Full::Segments => Ok(Space::WantsCheckpoint),
+        }
+    }
+
+    /// Readies the segment after the last one that is ready. False if only a checkpoint can.
+    fn prepare_segment(&self) -> Result<bool> {
+        let ready = self.ring.ready();
+        if ready > self.ring.end() + SEGMENT_BYTES {
+            // Another thread was faster.
+            return Ok(true);
+        }
+        if !self.segments.prepare(ready / SEGMENT_BYTES)? {
+            return Ok(false);
+        }
+        self.ring.set_ready_at_least(ready + SEGMENT_BYTES);
+        Ok(true)
+    }
+
+    /// Readies the next segment if the current one is half full, so that no writer has to.
+    pub(crate) fn look_ahead(&self) -> Result<()> {
+        if self.ring.ready() < self.ring.end() + SEGMENT_BYTES / 2 {
+            self.prepare_segment()?;
+        }
+        Ok(())
+    }
+
+    /// Returns when everything before `end` is on stable storage.
+    pub(crate) fn wait_durable(&self, end: u64) -> Result<()> {
+        if self.ring.durable() >= end {
+            return Ok(());
+        }
+        self.commit.wait(end, self).map_err(|Failed| self.poisoned())
+    }
+
+    /// The position behind the last record.
+    pub(crate) fn end(&self) -> u64 {
+        self.ring.end()
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.ring.durable()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.ring.identity()
+    }
+
+    /// Groups that were written, and how many waited in them all together.
+    pub(crate) fn group_counts(&self) -> (u64, u64) {
+        self.commit.counts()
+    }
+
+    /// Segments in use, and the most there may be.
+    pub(crate) fn fill(&self) -> (usize, usize) {
+        self.segments.used()
+    }
+
+    /// Records before `position` are not needed any more.
+    pub(crate) fn recycle_before(&self, position: u64) {
+        self.segments.recycle_before(position);
+    }
+
+    /// Refuses every write from now on.
+    pub(crate) fn set_poison(&self, reason: String) {
+        let _ = self.poison.set(reason);
+        self.commit.fail();
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poison.get().is_some()
+    }
+
+    /// The error of a log that has failed.
+    pub(crate) fn poisoned(&self) -> Error {
+        let reason = self.poison.get().cloned();
+        Error::Poisoned { reason: reason.unwrap_or_else(|| "the log has failed".into()) }
+    }
+
+    /// Copies a part of the ring, within one segment, to its place in the log area, durably.
+    fn write_part(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut buffer = self.backend.buffers().lease_blocking();
+        let bytes = &mut buffer[..(to - from) as usize];
+        self.ring.copy_out(from, bytes);
+        let offset_bytes = self.segments.offset_of(from);
+        self.backend.write_durable(WriteOp { area: Area::Log, offset_bytes, buf: bytes })
+    }
+}
+
+impl commit::Writer for Log {
+    fn close(&self) -> u64 {
+        self.ring.pad()
+    }
+
+    fn write(&self, from: u64, to: u64) -> std::result::Result<(), Failed> {
+        let mut at = from;
+        while at < to {
+            let segment_end = (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
+            let end = to.min(segment_end).min(at + BLOB_BYTES as u64);
+            if let Err(error) = self.write_part(at, end) {
+                let _ = self.poison.set(format!("writing the log failed: {error}"));
+                return Err(Failed);
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, position: u64) {
+        self.ring.set_durable(position);
+    }
+}

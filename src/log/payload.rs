@@ -1,0 +1,98 @@
+//! The payloads of single writes, as bytes: what replay needs to do them again.
+//!
+//! ```text
+//! Put      key bytes u32 | value bytes u32 | key | value
+//! Remove   key
+//! Rename   key bytes u32 | key from | key to
+//! ```
+//!
+//! Keys are whole: they begin with the id of their tree.
+
+#![forbid(unsafe_code)]
+
+use super::record::Kind;
+
+/// A write, as the log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write<'a> {
+    Put { key: &'a [u8], value: &'a [u8] },
+    Remove { key: &'a [u8] },
+    Rename { from: &'a [u8], to: &'a [u8] },
+}
+
+impl<'a> Write<'a> {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Write::Put { .. } => Kind::Put,
+            Write::Remove { .. } => Kind::Remove,
+            Write::Rename { .. } => Kind::Rename,
+        }
+    }
+
+    /// Puts the payload into `bytes`, whose old content goes.
+    pub(crate) fn encode(self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        match self {
+            Write::Put { key, value } => {
+                bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(key);
+                bytes.extend_from_slice(value);
+            }
+            Write::Remove { key } => bytes.extend_from_slice(key),
+            Write::Rename { from, to } => {
+                bytes.extend_from_slice(&(from.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(from);
+                bytes.extend_from_slice(to);
+            }
+        }
+    }
+
+    /// Reads a payload; none if it is not one of this kind.
+    pub(crate) fn decode(kind: Kind, payload: &'a [u8]) -> Option<Write<'a>> {
+        match kind {
+            Kind::Put => {
+                let (key_bytes, rest) = split_u32(payload)?;
+                let (value_bytes, rest) = split_u32(rest)?;
+                let (key, value) = rest.split_at_checked(key_bytes)?;
+                (value.len() == value_bytes).then_some(Write::Put { key, value })
+            }
+            Kind::Remove => Some(Write::Remove { key: payload }),
+            Kind::Rename => {
+                let (from_bytes, rest) = split_u32(payload)?;
+                let (from, to) = rest.split_at_checked(from_bytes)?;
+                Some(Write::Rename { from, to })
+            }
+            Kind::Segment | Kind::Jump => None,
+        }
+    }
+}
+
+fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*first) as usize, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_come_back_and_nonsense_does_not() {
+        let mut bytes = vec![1, 2, 3];
+        for write in [
+            Write::Put { key: b"a/b", value: b"" },
+            Write::Put { key: b"", value: b"v" },
+            Write::Remove { key: b"a" },
+            Write::Rename { from: b"a", to: b"" },
+            Write::Rename { from: b"", to: b"b/c" },
+        ] {
+            write.encode(&mut bytes);
+            assert_eq!(Write::decode(write.kind(), &bytes), Some(write));
+        }
+        assert_eq!(Write::decode(Kind::Put, &[9, 0, 0, 0, 1, 0, 0, 0, 1]), None);
+        assert_eq!(Write::decode(Kind::Rename, &[9, 0, 0, 0, 1]), None);
+        assert_eq!(Write::decode(Kind::Rename, &[9, 0]), None);
+        assert_eq!(Write::decode(Kind::Jump, &[]), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Reading the log again after a crash: the records from a position on, up to the torn tail.
+//!
+//! A record is taken from the log area if it is valid there, else from the ring. Where neither has one,
+//! the log ends, unless something is known to have been durable beyond: then the log is damaged, and
+//! nothing of it may be forgotten.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::payload::Write;
+use super::record::{self, Head, Identity, Kind};
+use super::ring::{self, SEGMENT_BYTES};
+use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp, RingMemory};
+use crate::error::{Error, Result};
+
+const PAGE: u64 = PAGE_BYTES as u64;
+
+/// What replay has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// The position behind the last record.
+    pub(crate) end: u64,
+    /// The seq of the last write.
+    pub(crate) seq: u64,
+    /// How many writes there were.
+    pub(crate) writes: u64,
+}
+
+/// A log that nobody writes.
+pub(crate) struct Reader<'a> {
+    backend: &'a dyn Backend,
+    identity: Identity,
+    /// The ring's bytes without its header; empty if there is no ring of this log.
+    ring: Vec<u8>,
+    ring_durable: u64,
+    /// Where segments lie in the area, by number.
+    places: BTreeMap<u64, u64>,
+    /// Places whose first page tells nothing, and is not zero.
+    unknown: Vec<u64>,
+    /// The segment that was read last.
+    segment: Option<(u64, Vec<u8>)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        backend: &'a dyn Backend,
+        memory: Option<&dyn RingMemory>,
+        identity: Identity,
+    ) -> Result<Self> {
+        let left = memory.and_then(|memory| Some((memory, ring::left_behind(memory)?)));
+        let (ring, ring_durable) = match left.filter(|(_, left)| left.identity == identity) {
+            Some((memory, left)) => (ring::bytes_from(memory, 0), left.durable),
+            None => (Vec::new(), 0),
+        };
+        let (places, unknown) = (BTreeMap::new(), Vec::new());
+        let mut reader = Reader { backend, identity, ring, ring_durable, places, unknown, segment: None };
+        reader.find_segments()?;
+        Ok(reader)
+    }
+
+    /// Reads the first page of every place.
+    fn find_segments(&mut self) -> Result<()> {
+        let mut buffer = self.backend.buffers().lease_blocking();
+        for place in 0..self.backend.len(Area::Log)? / SEGMENT_BYTES {
+            let offset_bytes = place * SEGMENT_BYTES;
+            let page = &mut buffer[..PAGE_BYTES];
+            self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
+            match segment_of(page, self.identity) {
+                Some(segment) => drop(self.places.insert(segment, offset_bytes)),
+                None if page.iter().any(|&byte| byte != 0) => self.unknown.push(offset_bytes),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read_place(&self, offset_bytes: u64) -> Result<Vec<u8>> {
+        let mut buffer = self.backend.buffers().lease_blocking();
+        let mut bytes = Vec::with_capacity(SEGMENT_BYTES as usize);
+        for part in 0..SEGMENT_BYTES / BLOB_BYTES as u64 {
+            let offset_bytes = offset_bytes + part * BLOB_BYTES as u64;
+            self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: &mut buffer }])?;
+            bytes.extend_from_slice(&buffer);
+        }
+        Ok(bytes)
+    }
+
+    fn load_segment(&mut self, number: u64) -> Result<()> {
+        if self.segment.as_ref().is_none_or(|(loaded, _)| *loaded != number) {
+            let bytes = match self.places.get(&number) {
+                Some(&offset_bytes) => self.read_place(offset_bytes)?,
+                None => Vec::new(),
+            };
+            self.segment = Some((number, bytes));
+        }
+        Ok(())
+    }
+
+    /// The record at `position`, whose segment is loaded.
+    fn record(&self, position: u64) -> Option<(Head, &[u8])> {
+        let offset = (position % SEGMENT_BYTES) as usize;
+        let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+        [area, &self.ring].into_iter().find_map(|bytes| {
+            let bytes = bytes.get(offset..)?;
+            record::decode(bytes, self.identity, position)
+        })
+    }
+
+    /// Where the record after `position` begins, if one that follows on `seq` is there.
+    fn next(&mut self, position: u64, seq: u64) -> Result<Option<(u64, Head)>> {
+        // Behind a group there is a gap up to the page; behind a record that is missing too, and then the
+        // seq of what follows tells.
+        for at in [position, position.next_multiple_of(PAGE)] {
+            self.load_segment(at / SEGMENT_BYTES)?;
+            let follows = |head: &Head| head.seq == seq + u64::from(head.kind.is_write());
+            if let Some((head, _)) = self.record(at).filter(|(head, _)| follows(head)) {
+                return Ok(Some((at, head)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hands every write from `position` on to `apply`; `seq` is that of the write before.
+    pub(crate) fn replay(
+        mut self,
+        position: u64,
+        seq: u64,
+        mut apply: impl FnMut(u64, Write<'_>) -> Result<()>,
+    ) -> Result<Replayed> {
+        let mut done = Replayed { end: position, seq, writes: 0 };
+        while let Some((at, head)) = self.next(done.end, done.seq)? {
+            done.end = match head.kind {
+                Kind::Segment => at + PAGE,
+                Kind::Jump => (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES,
+                _ => at + head.record_bytes() as u64,
+            };
+            if let Some((head, payload)) = self.record(at).filter(|(head, _)| head.kind.is_write()) {
+                let write = Write::decode(head.kind, payload).ok_or_else(|| damaged(at, "not a write"))?;
+                apply(head.seq, write)?;
+                (done.seq, done.writes) = (head.seq, done.writes + 1);
+            }
+        }
+        self.nothing_durable_beyond(done.end)?;
+        Ok(done)
+    }
+
+    /// The log ends at `end`: an error if something was durable beyond.
+    fn nothing_durable_beyond(&mut self, end: u64) -> Result<()> {
+        let last = self.end_of_last_group(end)?;
+        let error = Err(damaged(end, "a record is missing before a position that was durable"));
+        if self.ring_durable > last {
+            return error;
+        }
+        let first_segment = end / SEGMENT_BYTES;
+        if !self.ring.is_empty() {
+            let laps = [first_segment, first_segment + 1];
+            if laps.into_iter().any(|segment| self.tells_of_more(&self.ring, segment, last)) {
+                return error;
+            }
+        }
+        for (&segment, &offset_bytes) in self.places.range(first_segment..) {
+            if self.tells_of_more(&self.read_place(offset_bytes)?, segment, last) {
+                return error;
+            }
+        }
+        for &offset_bytes in &self.unknown {
+            let bytes = self.read_place(offset_bytes)?;
+            let places = (self.places.len() + self.unknown.len()) as u64;
+            let mut segments = first_segment..=first_segment + places;
+            if segments.any(|segment| self.tells_of_more(&bytes, segment, last)) {
+                return error;
+            }
+        }
+        Ok(())
+    }
+
+    /// Behind the last record of a group lies a word of zeros, and the group goes on to the end of its page.
+    /// Where there is another word, a record was, and less than this page may have been durable.
+    fn end_of_last_group(&mut self, end: u64) -> Result<u64> {
+        self.load_segment(end / SEGMENT_BYTES)?;
+        let offset = (end % SEGMENT_BYTES) as usize;
+        let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+        let bytes = if area.is_empty() { &self.ring[..] } else { area };
+        let is_zero = bytes.get(offset..offset + 8).is_none_or(|word| word == [0; 8]);
+        Ok(if is_zero { end.next_multiple_of(PAGE) } else { end })
+    }
+
+    /// Whether a page of this segment, behind `last`, begins with a record that knows of something durable
+    /// behind `last`.
+    fn tells_of_more(&self, bytes: &[u8], segment: u64, last: u64) -> bool {
+        let pages = bytes.chunks_exact(PAGE_BYTES).enumerate();
+        pages.into_iter().any(|(page, first)| {
+            let position = segment * SEGMENT_BYTES + page as u64 * PAGE;
+            // Most pages begin with something else: look before hashing.
+            let plausible = position >= last && first[4..8].iter().skip(1).all(|&byte| byte == 0);
+            plausible
+                && record::decode(&bytes[page * PAGE_BYTES..], self.identity, position)
+                    .is_some_and(|(head, _)| head.durable > last)
+        })
+    }
+}
+
+/// The number of the segment whose first page this is.
+fn segment_of(page: &[u8], identity: Identity) -> Option<u64> {
+    let number_at = record::HEAD_WORDS * 8;
+    let number = u64::from_le_bytes(*page[number_at..].first_chunk()?);
+    let position = number.checked_mul(SEGMENT_BYTES)?;
+    let (head, _) = record::decode(page, identity, position)?;
+    (head.kind == Kind::Segment).then_some(number)
+}
+
+fn damaged(position: u64, reason: &'static str) -> Error {
+    Error::LogCorrupt { position, reason }
+}

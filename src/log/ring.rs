@@ -1,0 +1,306 @@
+//! The ring: the last 4 MiB of the log in memory, and its end. Every record is born here.
+//!
+//! ```text
+//! page 0          header
+//!   word 0        magic "SPINRNG" + format version
+//!   word 1        log id
+//!   word 2        incarnation
+//!   word 3        a log position that is durable; it only grows
+//! from page 1 on  the byte of log position p at p mod 4 MiB
+//! ```
+//!
+//! Invariants:
+//! * records are appended under one short mutex, one behind the other: there are no holes, so nothing
+//!   acknowledged ever lies behind something missing;
+//! * a record lies in one segment; the first page of a segment is a record of its own;
+//! * bytes are reused only when the log area has them for good;
+//! * groups end at a page, so a page of the log area is written once in a lap.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::record::{self, HEAD_WORDS, Head, Identity, Kind};
+use crate::backend::{PAGE_BYTES, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
+
+/// Bytes of a segment of the log area: as many as the ring has.
+pub(crate) const SEGMENT_BYTES: u64 = RING_BYTES as u64;
+const PAGE: u64 = PAGE_BYTES as u64;
+const HEADER_WORDS: usize = PAGE_BYTES / 8;
+const DURABLE_AT: usize = 3;
+
+/// "SPINRNG", and 1 for this format.
+const MAGIC: u64 = u64::from_le_bytes(*b"SPINRNG\x01");
+
+/// Payload of the record that begins a segment: its number. The rest of the page is zero.
+const SEGMENT_PAYLOAD_BYTES: usize = 8;
+
+/// Where the log ends, guarded by the ring's mutex.
+struct Tail {
+    /// The position of the next record.
+    position: u64,
+}
+
+/// Why a record was not appended. Nothing has happened then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// Too much of the ring waits to be made durable.
+    Ring,
+    /// No segment of the log area is ready.
+    Segments,
+}
+
+/// See the head of this file.
+pub(crate) struct Ring {
+    memory: Arc<dyn RingMemory>,
+    identity: Identity,
+    tail: Mutex<Tail>,
+    /// `Tail::position`, for who only wants to know about how far it is.
+    end: AtomicU64,
+    /// Everything before this position is in the log area for good.
+    durable: AtomicU64,
+    /// Segments that begin before this position have a place in the log area.
+    ready: AtomicU64,
+}
+
+impl Ring {
+    /// A ring whose next record goes to `position`, the start of a segment.
+    pub(crate) fn new(memory: Arc<dyn RingMemory>, identity: Identity, position: u64) -> Self {
+        assert!(position.is_multiple_of(SEGMENT_BYTES));
+        let words = memory.words();
+        assert_eq!(words.len(), RING_TOTAL_BYTES / 8);
+        // The magic last: a header that is half written is none.
+        let header = [(1, identity.log_id), (2, u64::from(identity.incarnation)), (DURABLE_AT, position)];
+        words[0].store(0, Ordering::Relaxed);
+        for (at, word) in header {
+            words[at].store(word.to_le(), Ordering::Release);
+        }
+        words[0].store(MAGIC.to_le(), Ordering::Release);
+        Ring {
+            memory,
+            identity,
+            tail: Mutex::new(Tail { position }),
+            end: AtomicU64::new(position),
+            durable: AtomicU64::new(position),
+            ready: AtomicU64::new(position),
+        }
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Where the next record goes, at least.
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn ready(&self) -> u64 {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Allows records up to `position`, if that is further than before.
+    pub(crate) fn set_ready_at_least(&self, position: u64) {
+        self.ready.fetch_max(position, Ordering::Release);
+    }
+
+    /// Tells that everything before `position` is in the log area for good.
+    pub(crate) fn set_durable(&self, position: u64) {
+        self.memory.words()[DURABLE_AT].store(position.to_le(), Ordering::Relaxed);
+        self.durable.store(position, Ordering::Release);
+    }
+
+    /// Appends a record, and asks for its seq once nothing can go wrong any more. Returns the seq and the
+    /// position behind the record.
+    pub(crate) fn append(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        payload_hash: u64,
+        next_seq: impl FnOnce() -> u64,
+    ) -> Result<(u64, u64), Full> {
+        let bytes = record::record_bytes(payload.len()) as u64;
+        let mut tail = self.tail();
+        let from = tail.position;
+        let segment_end = (from / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
+        let jumps = !from.is_multiple_of(SEGMENT_BYTES) && from + bytes > segment_end;
+        let mut at = if jumps { segment_end } else { from };
+        let opens = at.is_multiple_of(SEGMENT_BYTES);
+        let end = at + if opens { PAGE } else { 0 } + bytes;
+        // The zero word that may follow belongs to the record's page: no page more is needed for it.
+        if end.next_multiple_of(PAGE) > self.durable() + RING_BYTES as u64 {
+            return Err(Full::Ring);
+        }
+        if end > self.ready() {
+            return Err(Full::Segments);
+        }
+        let seq = next_seq();
+        // What is no write carries the seq of the one before, so that replay sees when something is missing.
+        if jumps && segment_end - from >= record::EMPTY_BYTES as u64 {
+            self.write(from, Kind::Jump, &[], record::payload_hash(&[]), seq - 1);
+        }
+        if opens {
+            self.open_segment(at, seq - 1);
+            at += PAGE;
+        }
+        self.write(at, kind, payload, payload_hash, seq);
+        tail.position = end;
+        self.end.store(end, Ordering::Release);
+        Ok((seq, end))
+    }
+
+    /// Ends the log at a page, for a group to be written; returns the position.
+    pub(crate) fn pad(&self) -> u64 {
+        let mut tail = self.tail();
+        let end = tail.position.next_multiple_of(PAGE);
+        if end != tail.position {
+            // A header of zero: the next record begins at the next page.
+            self.word(tail.position).store(0, Ordering::Relaxed);
+            tail.position = end;
+            self.end.store(end, Ordering::Release);
+        }
+        end
+    }
+
+    /// Copies the bytes from `position` on. They must have been appended, and not be reusable.
+    pub(crate) fn copy_out(&self, position: u64, bytes: &mut [u8]) {
+        for (at, chunk) in (position..).step_by(8).zip(bytes.chunks_exact_mut(8)) {
+            // As it lies in memory: little-endian on every machine.
+            chunk.copy_from_slice(&self.word(at).load(Ordering::Relaxed).to_ne_bytes());
+        }
+    }
+
+    fn open_segment(&self, at: u64, seq: u64) {
+        let payload: [u8; SEGMENT_PAYLOAD_BYTES] = (at / SEGMENT_BYTES).to_le_bytes();
+        self.write(at, Kind::Segment, &payload, record::payload_hash(&payload), seq);
+        let used = record::record_bytes(SEGMENT_PAYLOAD_BYTES) as u64;
+        for at in (at + used..at + PAGE).step_by(8) {
+            self.word(at).store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn word(&self, position: u64) -> &AtomicU64 {
+        &self.memory.words()[HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8]
+    }
+
+    /// Writes one record, which fits before the end of its segment.
+    fn write(&self, position: u64, kind: Kind, payload: &[u8], payload_hash: u64, seq: u64) {
+        let durable = self.durable();
+        let head = Head { kind, payload_bytes: payload.len(), seq, durable }.encode();
+        let checksum = record::checksum(head, payload_hash, self.identity, position);
+        let first = HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8;
+        let words = &self.memory.words()[first..first + record::record_bytes(payload.len()) / 8];
+        let (head_words, words) = words.split_at(HEAD_WORDS);
+        for (word, value) in head_words.iter().zip(head) {
+            word.store(value.to_le(), Ordering::Relaxed);
+        }
+        let pieces = payload.chunks_exact(8);
+        let rest = pieces.remainder();
+        for (word, piece) in words.iter().zip(pieces) {
+            word.store(piece.first_chunk().map_or(0, |piece| u64::from_ne_bytes(*piece)), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            words[words.len() - 2].store(u64::from_ne_bytes(last), Ordering::Relaxed);
+        }
+        words[words.len() - 1].store(checksum.to_le(), Ordering::Relaxed);
+    }
+}
+
+/// What a ring says that the last process left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeftBehind {
+    pub(crate) identity: Identity,
+    pub(crate) durable: u64,
+}
+
+/// Reads the header of a ring; none if it was never used.
+pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
+    let word = |at: usize| u64::from_le(memory.words()[at].load(Ordering::Acquire));
+    let identity = Identity { log_id: word(1), incarnation: word(2) as u32 };
+    (word(0) == MAGIC).then(|| LeftBehind { identity, durable: word(DURABLE_AT) })
+}
+
+/// The ring's bytes from `offset` to its end, without the header.
+pub(crate) fn bytes_from(memory: &dyn RingMemory, offset: usize) -> Vec<u8> {
+    let words = &memory.words()[HEADER_WORDS + offset / 8..];
+    words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::PrivateRing;
+
+    const IDENTITY: Identity = Identity { log_id: 5, incarnation: 1 };
+
+    fn ring(ready_segments: u64) -> Ring {
+        let ring = Ring::new(Arc::new(PrivateRing::new()), IDENTITY, 0);
+        ring.set_ready_at_least(ready_segments * SEGMENT_BYTES);
+        ring
+    }
+
+    fn append(ring: &Ring, payload: &[u8]) -> Result<(u64, u64), Full> {
+        ring.append(Kind::Remove, payload, record::payload_hash(payload), || 7)
+    }
+
+    #[test]
+    fn records_follow_the_first_page_of_their_segment() {
+        let ring = ring(1);
+        assert_eq!(append(&ring, b"abc"), Ok((7, PAGE + 40)));
+        assert_eq!(append(&ring, b""), Ok((7, PAGE + 72)));
+        assert_eq!(ring.pad(), 2 * PAGE);
+        assert_eq!(ring.pad(), 2 * PAGE, "nothing new");
+        let mut bytes = vec![0; 2 * PAGE_BYTES];
+        ring.copy_out(0, &mut bytes);
+        let (head, payload) = record::decode(&bytes, IDENTITY, 0).expect("a segment begins");
+        assert_eq!((head.kind, payload), (Kind::Segment, &[0; 8][..]));
+        assert_eq!(record::decode(&bytes[PAGE_BYTES..], IDENTITY, PAGE).expect("a record").1, b"abc");
+        assert!(record::decode(&bytes[PAGE_BYTES + 40..], IDENTITY, PAGE + 40).is_some());
+        assert_eq!(bytes[PAGE_BYTES + 72..PAGE_BYTES + 80], [0; 8]);
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_its_segment_opens_the_next() {
+        let ring = ring(2);
+        let large = vec![1; 1 << 20];
+        let large = &large[..record::PAYLOAD_BYTES_MAX];
+        for _ in 0..3 {
+            append(&ring, large).expect("room");
+        }
+        assert_eq!(append(&ring, large), Err(Full::Ring), "the first bytes are not durable yet");
+        ring.set_durable(PAGE + (2 << 20));
+        let before = ring.end();
+        assert_eq!(append(&ring, large), Ok((7, SEGMENT_BYTES + PAGE + (1 << 20))));
+        let mut bytes = vec![0; 4096];
+        ring.copy_out(before, &mut bytes);
+        assert_eq!(record::decode(&bytes, IDENTITY, before).expect("a jump").0.kind, Kind::Jump);
+    }
+
+    #[test]
+    fn without_a_segment_nothing_is_appended() {
+        let ring = ring(0);
+        assert_eq!(append(&ring, b"abc"), Err(Full::Segments));
+        assert_eq!(ring.end(), 0);
+    }
+
+    #[test]
+    fn the_header_tells_who_left_the_ring() {
+        let memory = Arc::new(PrivateRing::new());
+        assert_eq!(left_behind(&*memory), None);
+        let ring = Ring::new(memory.clone(), IDENTITY, SEGMENT_BYTES);
+        ring.set_durable(SEGMENT_BYTES + PAGE);
+        let expected = LeftBehind { identity: IDENTITY, durable: SEGMENT_BYTES + PAGE };
+        assert_eq!(left_behind(&*memory), Some(expected));
+    }
+}

@@ -1,0 +1,106 @@
+//! The log area: a row of places of 4 MiB, each free or holding one segment.
+//!
+//! A place is written full of zeros when it is made, so that later writes into it change no metadata of a
+//! file. When a checkpoint has made a segment's records superfluous, its place is used again.
+//!
+//! Must not know: records; the ring.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::ring::SEGMENT_BYTES;
+use crate::backend::{Area, Backend};
+
+/// See the head of this file.
+pub(crate) struct Segments {
+    backend: Arc<dyn Backend>,
+    /// The segment in each place of the area.
+    places: Mutex<Vec<Option<u64>>>,
+    places_max: usize,
+}
+
+impl Segments {
+    /// All places of the area are free.
+    pub(crate) fn new(backend: Arc<dyn Backend>, places_max: usize) -> io::Result<Self> {
+        let places = (backend.len(Area::Log)? / SEGMENT_BYTES) as usize;
+        Ok(Segments { backend, places: Mutex::new(vec![None; places]), places_max: places_max.max(2) })
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
+        self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Gives `segment` a place. False if there is none and the area may not grow.
+    pub(crate) fn prepare(&self, segment: u64) -> io::Result<bool> {
+        let mut places = self.places();
+        if places.contains(&Some(segment)) {
+            return Ok(true);
+        }
+        if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
+            *free = Some(segment);
+            return Ok(true);
+        }
+        if places.len() >= self.places_max {
+            return Ok(false);
+        }
+        // Without the area's last page: a place that is not whole is made again at the next try.
+        let offset_bytes = places.len() as u64 * SEGMENT_BYTES;
+        self.backend.set_len(Area::Log, offset_bytes + SEGMENT_BYTES)?;
+        self.backend.write_zeros(Area::Log, offset_bytes, SEGMENT_BYTES)?;
+        self.backend.sync(Area::Log)?;
+        places.push(Some(segment));
+        Ok(true)
+    }
+
+    /// Where the log position lies in the area.
+    ///
+    /// # Panics
+    ///
+    /// If its segment has no place: only positions that were declared ready are asked for.
+    pub(crate) fn offset_of(&self, position: u64) -> u64 {
+        let segment = position / SEGMENT_BYTES;
+        let place = self.places().iter().position(|&place| place == Some(segment));
+        let place = place.expect("a segment has a place before a record goes there");
+        place as u64 * SEGMENT_BYTES + position % SEGMENT_BYTES
+    }
+
+    /// Frees the places of all segments that end at or before `position`.
+    pub(crate) fn recycle_before(&self, position: u64) {
+        for place in self.places().iter_mut() {
+            if place.is_some_and(|segment| (segment + 1) * SEGMENT_BYTES <= position) {
+                *place = None;
+            }
+        }
+    }
+
+    /// Places that hold a segment, and the most there may be.
+    pub(crate) fn used(&self) -> (usize, usize) {
+        (self.places().iter().flatten().count(), self.places_max)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::MemoryBackend;
+
+    #[test]
+    fn places_are_made_up_to_the_limit_and_used_again() {
+        let backend = Arc::new(MemoryBackend::new());
+        let segments = Segments::new(backend.clone(), 2).expect("nothing to read");
+        assert!(segments.prepare(7).expect("memory"));
+        assert!(segments.prepare(8).expect("memory"));
+        assert!(segments.prepare(8).expect("memory"), "it has a place already");
+        assert!(!segments.prepare(9).expect("memory"));
+        assert_eq!(segments.offset_of(8 * SEGMENT_BYTES + 4096), SEGMENT_BYTES + 4096);
+        segments.recycle_before(8 * SEGMENT_BYTES - 1);
+        assert_eq!(segments.used(), (2, 2));
+        segments.recycle_before(8 * SEGMENT_BYTES);
+        assert_eq!(segments.used(), (1, 2));
+        assert!(segments.prepare(9).expect("memory"));
+        assert_eq!(segments.offset_of(9 * SEGMENT_BYTES), 0);
+        assert_eq!(backend.len(Area::Log).expect("memory"), 2 * SEGMENT_BYTES);
+    }
+}

@@ -1,0 +1,178 @@
+//! The log as a whole: what was appended comes back, whatever is torn.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::payload::Write;
+use super::record::Identity;
+use super::replay::{Reader, Replayed};
+use super::ring::SEGMENT_BYTES;
+use super::*;
+use crate::backend::{MemoryBackend, PAGE_BYTES, PrivateRing, RingMemory};
+
+const IDENTITY: Identity = Identity { log_id: 99, incarnation: 1 };
+
+struct Bench {
+    backend: Arc<MemoryBackend>,
+    ring: Arc<PrivateRing>,
+    log: Log,
+    seq: AtomicU64,
+}
+
+impl Bench {
+    fn new(segments_max: usize) -> Bench {
+        let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
+        let log = Log::new(backend.clone(), ring.clone(), IDENTITY, 0, segments_max).expect("memory");
+        Bench { backend, ring, log, seq: AtomicU64::new(0) }
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> Appended {
+        loop {
+            let next_seq = || self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+            match self.log.append(Write::Put { key, value }, next_seq) {
+                Ok(appended) => return appended,
+                Err(Refused::Full(full)) => {
+                    assert_eq!(self.log.make_space(full).expect("sound"), Space::Made);
+                }
+                Err(Refused::Poisoned) => panic!("nothing fails here"),
+            }
+        }
+    }
+
+    fn sync(&self) {
+        self.log.wait_durable(self.log.end()).expect("memory");
+    }
+
+    /// What replay finds, as values.
+    fn replay(&self, ring: bool) -> Result<(Replayed, Vec<Vec<u8>>)> {
+        let memory = ring.then_some(&*self.ring as &dyn RingMemory);
+        let mut values = Vec::new();
+        let reader = Reader::new(&*self.backend, memory, IDENTITY)?;
+        let replayed = reader.replay(0, 0, |seq, write| {
+            let Write::Put { key, value } = write else { panic!("only puts were appended") };
+            assert_eq!(key, seq.to_le_bytes());
+            values.push(value.to_vec());
+            Ok(())
+        })?;
+        Ok((replayed, values))
+    }
+
+    /// Puts `count` values of growing sizes.
+    fn put_many(&self, count: u64) -> Vec<Vec<u8>> {
+        let from = self.seq.load(Ordering::Relaxed);
+        let value = |seq: u64| vec![seq as u8; (seq * 37 % 5000) as usize];
+        for seq in from + 1..=from + count {
+            self.put(&seq.to_le_bytes(), &value(seq));
+        }
+        (1..=from + count).map(value).collect()
+    }
+
+    /// Flips one bit of the log area.
+    fn flip(&self, at: u64) {
+        let offset_bytes = at / PAGE_BYTES as u64 * PAGE_BYTES as u64;
+        let mut buffer = self.backend.buffers().lease_blocking();
+        let buf = &mut buffer[..PAGE_BYTES];
+        self.backend
+            .read(&mut [crate::backend::ReadOp { area: Area::Log, offset_bytes, buf }])
+            .expect("memory");
+        buf[(at - offset_bytes) as usize] ^= 4;
+        self.backend.write(&[WriteOp { area: Area::Log, offset_bytes, buf }]).expect("memory");
+    }
+}
+
+#[test]
+fn what_was_appended_comes_back_over_many_segments() {
+    let bench = Bench::new(8);
+    let values = bench.put_many(6000);
+    assert!(bench.log.end() > 3 * SEGMENT_BYTES);
+    let (replayed, found) = bench.replay(true).expect("sound");
+    assert_eq!((replayed.seq, replayed.end), (6000, bench.log.end()));
+    assert!(found == values);
+    let (replayed, found) = bench.replay(false).expect("sound");
+    assert!(replayed.seq < 6000, "the last records were in the ring only");
+    assert!(found[..] == values[..found.len()]);
+    bench.sync();
+    assert!(bench.replay(false).expect("sound").1 == values);
+}
+
+#[test]
+fn recycled_places_are_used_again_and_what_they_held_is_never_replayed() {
+    let bench = Bench::new(3);
+    let mut cut = (0, 0);
+    for _ in 0..20 {
+        cut = (bench.log.end(), bench.seq.load(Ordering::Relaxed));
+        bench.put_many(500);
+        bench.sync();
+        bench.log.recycle_before(cut.0);
+    }
+    assert!(bench.backend.len(Area::Log).expect("memory") <= 3 * SEGMENT_BYTES);
+    let reader = Reader::new(&*bench.backend, None, IDENTITY).expect("sound");
+    let replayed = reader.replay(cut.0, cut.1, |_, _| Ok(())).expect("sound");
+    assert_eq!((replayed.seq, replayed.writes), (10_000, 500));
+}
+
+#[test]
+fn a_full_log_wants_a_checkpoint_and_goes_on_after_it() {
+    let bench = Bench::new(2);
+    let value = vec![1; 60_000];
+    let wants_checkpoint = (1..1000u64).any(|seq| {
+        let next_seq = || bench.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let write = Write::Put { key: &seq.to_le_bytes(), value: &value };
+        match bench.log.append(write, next_seq) {
+            Err(Refused::Full(full)) => bench.log.make_space(full).expect("sound") == Space::WantsCheckpoint,
+            _ => false,
+        }
+    });
+    assert!(wants_checkpoint);
+    bench.sync();
+    bench.log.recycle_before(bench.log.end());
+    bench.put(b"goes", b"on");
+}
+
+#[test]
+fn the_last_group_torn_at_every_word_is_dropped_from_where_it_is_torn() {
+    let bench = Bench::new(2);
+    let values = bench.put_many(5);
+    bench.sync();
+    let before = bench.log.durable();
+    bench.put_many(6);
+    bench.sync();
+    let whole = bench.replay(false).expect("sound").1;
+    assert_eq!(whole.len(), 11);
+    for at in (before..bench.log.end()).step_by(8) {
+        bench.flip(at);
+        let (replayed, found) = bench.replay(false).expect("nothing durable is missing, as far as is known");
+        assert!(found.len() >= 5 && found[..] == whole[..found.len()], "flipped at {at}");
+        assert!(replayed.end <= bench.log.end());
+        bench.flip(at);
+    }
+    assert!(whole[..5] == values[..]);
+}
+
+#[test]
+fn damage_before_a_durable_position_is_an_error() {
+    let bench = Bench::new(2);
+    for _ in 0..4 {
+        bench.put_many(3);
+        bench.sync();
+    }
+    let (_, whole) = bench.replay(false).expect("sound");
+    let mut errors = 0;
+    // The group before the last is the last one that a later record knows to be durable.
+    let last_known = 3;
+    for at in (0..bench.log.end()).step_by(8) {
+        bench.flip(at);
+        match bench.replay(false) {
+            Ok((_, found)) => {
+                assert!(found[..] == whole[..found.len()]);
+                assert!(found.len() >= last_known * 3, "flipped at {at}: only {} were found", found.len());
+            }
+            Err(Error::LogCorrupt { .. }) => errors += 1,
+            Err(other) => panic!("flipped at {at}: {other}"),
+        }
+        bench.flip(at);
+    }
+    assert!(errors > 150, "only {errors} damages were noticed");
+}
