@@ -9,6 +9,7 @@ use super::payload::Write;
 use super::record::Identity;
 use super::replay::{Reader, Replayed};
 use super::ring::SEGMENT_BYTES;
+use super::segments::Segments;
 use super::*;
 use crate::backend::{MemoryBackend, PAGE_BYTES, PrivateRing, RingMemory};
 
@@ -175,4 +176,22 @@ fn damage_before_a_durable_position_is_an_error() {
         bench.flip(at);
     }
     assert!(errors > 150, "only {errors} damages were noticed");
+}
+
+#[test]
+fn places_are_made_up_to_the_limit_and_used_again() {
+    let backend = Arc::new(MemoryBackend::new());
+    let segments = Segments::new(backend.clone(), 2).expect("nothing to read");
+    assert!(segments.prepare(7).expect("memory"));
+    assert!(segments.prepare(8).expect("memory"));
+    assert!(segments.prepare(8).expect("memory"), "it has a place already");
+    assert!(!segments.prepare(9).expect("memory"));
+    assert_eq!(segments.offset_of(8 * SEGMENT_BYTES + 4096), SEGMENT_BYTES + 4096);
+    segments.recycle_before(8 * SEGMENT_BYTES - 1);
+    assert_eq!(segments.used(), (2, 2));
+    segments.recycle_before(8 * SEGMENT_BYTES);
+    assert_eq!(segments.used(), (1, 2));
+    assert!(segments.prepare(9).expect("memory"));
+    assert_eq!(segments.offset_of(9 * SEGMENT_BYTES), 0);
+    assert_eq!(backend.len(Area::Log).expect("memory"), 2 * SEGMENT_BYTES);
 }
