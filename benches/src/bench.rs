@@ -56,17 +56,11 @@ impl Options {
 }
 
 fn words(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.replace('_', "")
-        .parse()
-        .map_err(|_| format!("not a number: {text}"))
+    text.replace('_', "").parse().map_err(|_| format!("not a number: {text}"))
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options), String> {
@@ -87,18 +81,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options), St
             Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
             _ => (arg, None),
         };
-        let mut value = || {
-            inline
-                .clone()
-                .or_else(|| args.next())
-                .ok_or_else(|| format!("{name} needs a value"))
-        };
+        let mut value =
+            || inline.clone().or_else(|| args.next()).ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {
             "--keys" => {
-                options.keys = words(&value()?)
-                    .iter()
-                    .map(|word| number(word))
-                    .collect::<Result<_, _>>()?;
+                options.keys = words(&value()?).iter().map(|word| number(word)).collect::<Result<_, _>>()?;
             }
             "--filter" => options.filter = words(&value()?),
             "--families" => options.families = words(&value()?),

@@ -73,8 +73,7 @@ pub struct Keys {
 impl Keys {
     pub fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
-        self.ends
-            .push(u32::try_from(self.bytes.len()).expect("keys of one family stay below 4 GB"));
+        self.ends.push(u32::try_from(self.bytes.len()).expect("keys of one family stay below 4 GB"));
     }
 
     pub fn len(&self) -> usize {
@@ -99,11 +98,7 @@ impl Keys {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.get(middle) < key {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+            if self.get(middle) < key { low = middle + 1 } else { high = middle }
         }
         low
     }
@@ -165,17 +160,14 @@ impl Values {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x7661_6C75_6573);
         let words = (Self::POOL + VALUE_LEN).div_ceil(8);
-        Self {
-            pool: (0..words).flat_map(|_| rng.next().to_le_bytes()).collect(),
-        }
+        Self { pool: (0..words).flat_map(|_| rng.next().to_le_bytes()).collect() }
     }
 
     #[inline]
     pub fn make(&self, id: u32, generation: u32) -> [u8; VALUE_LEN] {
         let at = (id as usize).wrapping_mul(331) % Self::POOL;
-        let mut value: [u8; VALUE_LEN] = self.pool[at..at + VALUE_LEN]
-            .try_into()
-            .expect("the pool is long enough");
+        let mut value: [u8; VALUE_LEN] =
+            self.pool[at..at + VALUE_LEN].try_into().expect("the pool is long enough");
         value[..8].copy_from_slice(&u64::from(id).to_le_bytes());
         value[8..12].copy_from_slice(&generation.to_le_bytes());
         value[VALUE_LEN - 4..].copy_from_slice(&(!id).to_le_bytes());
@@ -193,9 +185,7 @@ impl Values {
     /// The number that a value carries.
     #[inline]
     pub fn id(value: &[u8]) -> u64 {
-        value
-            .first_chunk()
-            .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
+        value.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
     }
 }
 
@@ -232,11 +222,7 @@ impl Family {
         keys.dedup();
         let sorted: Keys = keys.iter().collect();
         drop(keys);
-        let mut directories = if name == "random32" {
-            Vec::new()
-        } else {
-            directories(&sorted)
-        };
+        let mut directories = if name == "random32" { Vec::new() } else { directories(&sorted) };
         let fifty = directories
             .iter()
             .enumerate()
@@ -259,24 +245,13 @@ impl Family {
         hundreds.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         Rng::new(seed ^ 0x6869).shuffle(&mut hundreds);
         hundreds.truncate(200);
-        Self {
-            name,
-            seed,
-            sorted,
-            hundreds,
-            fifty,
-            flat,
-        }
+        Self { name, seed, sorted, hundreds, fifty, flat }
     }
 
     /// Object paths of about 68 bytes: tenants, buckets, dates, services, packages, shards, in
     /// directories of one to some thousand files.
     pub fn objects(n: usize, seed: u64) -> Self {
-        let mut maker = Objects {
-            rng: Rng::new(seed),
-            seen: HashSet::with_capacity(n),
-            n,
-        };
+        let mut maker = Objects { rng: Rng::new(seed), seen: HashSet::with_capacity(n), n };
         maker.make();
         Self::new("objects", seed, maker.seen.into_iter().collect())
     }
@@ -284,9 +259,8 @@ impl Family {
     /// Keys of 32 random bytes: nothing to share.
     pub fn random32(n: usize, seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x3332);
-        let keys = (0..n)
-            .map(|_| (0..4).flat_map(|_| rng.next().to_le_bytes()).collect::<Vec<u8>>())
-            .collect();
+        let keys =
+            (0..n).map(|_| (0..4).flat_map(|_| rng.next().to_le_bytes()).collect::<Vec<u8>>()).collect();
         Self::new("random32", seed, keys)
     }
 
@@ -329,10 +303,8 @@ impl Family {
             let Some(rest) = key.strip_prefix(prefix) else {
                 break;
             };
-            let end = rest
-                .iter()
-                .position(|&byte| byte == b'/')
-                .map_or(key.len(), |at| prefix.len() + at + 1);
+            let end =
+                rest.iter().position(|&byte| byte == b'/').map_or(key.len(), |at| prefix.len() + at + 1);
             if children.last().is_none_or(|last| *last != key[..end]) {
                 children.push(key[..end].to_vec());
             }
@@ -375,10 +347,7 @@ impl Family {
         let mut queries = Queries::default();
         while queries.len() < m {
             let mut key = self.sorted.get(rng.below(self.len())).to_vec();
-            let start = key
-                .iter()
-                .rposition(|&byte| byte == b'/')
-                .map_or(0, |slash| slash + 1);
+            let start = key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
             if start == key.len() {
                 key.push(b'-');
             }
@@ -405,13 +374,7 @@ fn directories(sorted: &Keys) -> Vec<Directory> {
             let mut new = false;
             let directory = found.entry(prefix).or_insert_with(|| {
                 new = true;
-                Directory {
-                    prefix: prefix.to_vec(),
-                    children: 0,
-                    child_bytes: 0,
-                    keys: 0,
-                    beneath: 0,
-                }
+                Directory { prefix: prefix.to_vec(), children: 0, child_bytes: 0, keys: 0, beneath: 0 }
             });
             directory.beneath += 1;
             directory.keys += usize::from(deepest);
@@ -505,14 +468,7 @@ const SERVICES: [&str; 28] = [
     "orders",
     "support-desk",
 ];
-const ZONES: [&str; 6] = [
-    "eu-west-1",
-    "eu-central-1",
-    "us-east-1",
-    "us-west-2",
-    "ap-south-1",
-    "sa-east-1",
-];
+const ZONES: [&str; 6] = ["eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1", "sa-east-1"];
 const NOUNS: [&str; 40] = [
     "access",
     "report",
@@ -577,14 +533,7 @@ const PACKAGES: [&str; 16] = [
     "edge",
     "mesh",
 ];
-const PLATFORMS: [&str; 6] = [
-    "linux-amd64",
-    "linux-arm64",
-    "darwin-arm64",
-    "windows-amd64",
-    "src",
-    "wasm32",
-];
+const PLATFORMS: [&str; 6] = ["linux-amd64", "linux-arm64", "darwin-arm64", "windows-amd64", "src", "wasm32"];
 
 impl Objects {
     fn make(&mut self) {
@@ -628,11 +577,7 @@ impl Objects {
     }
 
     fn date(&mut self) -> (usize, usize, usize) {
-        (
-            2021 + self.rng.below(6),
-            1 + self.rng.below(12),
-            1 + self.rng.below(28),
-        )
+        (2021 + self.rng.below(6), 1 + self.rng.below(12), 1 + self.rng.below(28))
     }
 
     fn hex(&mut self, digits: usize) -> String {
@@ -653,11 +598,7 @@ impl Objects {
         let mut number = self.rng.below(5000);
         for _ in 0..files {
             number += self.rng.between(1, 3);
-            let tail = if counted {
-                format!("{number:05}")
-            } else {
-                self.hex(7)
-            };
+            let tail = if counted { format!("{number:05}") } else { self.hex(7) };
             self.add(format!("{folder}/{noun}-{tail}.{extension}"));
         }
     }
@@ -698,9 +639,7 @@ impl Objects {
         let extension = *self.rng.pick(&EXTENSIONS);
         for _ in 0..files {
             let (a, b, c) = (self.hex(8), self.hex(4), self.hex(12));
-            self.add(format!(
-                "{tenant}/{bucket}/inbox/{year}-{month:02}-{day:02}/{a}-{b}-{c}.{extension}"
-            ));
+            self.add(format!("{tenant}/{bucket}/inbox/{year}-{month:02}-{day:02}/{a}-{b}-{c}.{extension}"));
         }
     }
 
@@ -713,9 +652,7 @@ impl Objects {
                 let (year, month, day) = self.date();
                 for part in 0..self.rng.between(1, 40).min(left) {
                     let tag = self.hex(8);
-                    self.add(format!(
-                        "{folder}/{year}/{month:02}/{day:02}/part-{part:04}-{tag}.parquet"
-                    ));
+                    self.add(format!("{folder}/{year}/{month:02}/{day:02}/part-{part:04}-{tag}.parquet"));
                     left -= 1;
                 }
             }
@@ -729,9 +666,7 @@ impl Objects {
         for shard in 0..100 {
             for _ in 0..self.rng.between(1, 6) {
                 let tag = self.hex(16);
-                self.add(format!(
-                    "{tenant}/{bucket}/cache/{noun}-{k:03}/{shard:02}/{tag}.bin"
-                ));
+                self.add(format!("{tenant}/{bucket}/cache/{noun}-{k:03}/{shard:02}/{tag}.bin"));
             }
         }
     }

@@ -61,11 +61,7 @@ pub fn use_wall() {
 
 impl Clock {
     pub fn start(whose: Whose) -> Self {
-        Self {
-            whose,
-            processor: processor_time(whose),
-            wall: Instant::now(),
-        }
+        Self { whose, processor: processor_time(whose), wall: Instant::now() }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -87,10 +83,7 @@ fn processor_time(whose: Whose) -> Option<Duration> {
             Whose::Process => libc::CLOCK_PROCESS_CPUTIME_ID,
             Whose::Thread => libc::CLOCK_THREAD_CPUTIME_ID,
         };
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `time` is a valid place for the answer.
         let failed = unsafe { libc::clock_gettime(id, &raw mut time) } != 0;
         (!failed).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
@@ -129,10 +122,7 @@ impl std::ops::Add for Rate {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            wall: self.wall + other.wall,
-            busy: self.busy + other.busy,
-        }
+        Self { wall: self.wall + other.wall, busy: self.busy + other.busy }
     }
 }
 
@@ -193,23 +183,11 @@ impl Neighbours {
     #[cfg(target_os = "linux")]
     fn now() -> Option<(f64, f64, f64)> {
         let stat = std::fs::read_to_string("/proc/stat").ok()?;
-        let ticks: Vec<f64> = stat
-            .lines()
-            .next()?
-            .split_whitespace()
-            .skip(1)
-            .take(8)
-            .flat_map(str::parse)
-            .collect();
+        let ticks: Vec<f64> =
+            stat.lines().next()?.split_whitespace().skip(1).take(8).flat_map(str::parse).collect();
         let own = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let own: Vec<f64> = own
-            .rsplit_once(')')?
-            .1
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .flat_map(str::parse)
-            .collect();
+        let own: Vec<f64> =
+            own.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
         let all: f64 = ticks.iter().sum();
         let idle = ticks.get(3)? + ticks.get(4)?;
         Some((all - idle, all, own.iter().sum()))

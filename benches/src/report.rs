@@ -23,30 +23,15 @@ pub struct Metric {
 
 impl Metric {
     pub const fn less(name: &'static str, unit: &'static str, digits: usize) -> Self {
-        Self {
-            name,
-            unit,
-            better: Better::Less,
-            digits,
-        }
+        Self { name, unit, better: Better::Less, digits }
     }
 
     pub const fn more(name: &'static str, unit: &'static str, digits: usize) -> Self {
-        Self {
-            name,
-            unit,
-            better: Better::More,
-            digits,
-        }
+        Self { name, unit, better: Better::More, digits }
     }
 
     pub const fn fact(name: &'static str, unit: &'static str, digits: usize) -> Self {
-        Self {
-            name,
-            unit,
-            better: Better::Neither,
-            digits,
-        }
+        Self { name, unit, better: Better::Neither, digits }
     }
 }
 
@@ -71,14 +56,7 @@ impl Table {
         raw_bytes: usize,
         stores: Vec<&'static str>,
     ) -> Self {
-        Self {
-            case,
-            family,
-            keys,
-            raw_bytes,
-            stores,
-            rows: Vec::new(),
-        }
+        Self { case, family, keys, raw_bytes, stores, rows: Vec::new() }
     }
 
     pub fn add(&mut self, metric: Metric, store: &'static str, sample: f64) {
@@ -102,10 +80,7 @@ impl Table {
 
     fn samples(&self, metric: Metric, store: &str) -> Option<&Samples> {
         let (_, cells) = self.rows.iter().find(|(known, _)| *known == metric)?;
-        cells
-            .iter()
-            .find(|(name, _)| *name == store)
-            .map(|(_, samples)| samples)
+        cells.iter().find(|(name, _)| *name == store).map(|(_, samples)| samples)
     }
 
     pub fn median(&self, metric: Metric, store: &str) -> Option<f64> {
@@ -128,13 +103,7 @@ impl Table {
             "" => metric.name.to_owned(),
             unit => format!("{}, {unit}", metric.name),
         };
-        let wide = self
-            .rows
-            .iter()
-            .map(|(metric, _)| label(metric).len())
-            .max()
-            .unwrap_or(0)
-            .max(30);
+        let wide = self.rows.iter().map(|(metric, _)| label(metric).len()).max().unwrap_or(0).max(30);
         let mut out = String::new();
         let _ = write!(out, "{:wide$}", "");
         for store in &self.stores {
@@ -193,11 +162,7 @@ impl Table {
 }
 
 fn json_number(number: f64) -> String {
-    if number.is_finite() {
-        format!("{number:.4}")
-    } else {
-        "null".to_owned()
-    }
+    if number.is_finite() { format!("{number:.4}") } else { "null".to_owned() }
 }
 
 /// Something the run should have reached.
@@ -235,8 +200,7 @@ impl Goal {
             "{{\"case\":\"{case}\",\"goal\":\"{}\",\"measured\":\"{}\",\"pass\":{}}}\n",
             self.text,
             self.measured,
-            self.pass
-                .map_or("null", |pass| if pass { "true" } else { "false" })
+            self.pass.map_or("null", |pass| if pass { "true" } else { "false" })
         )
     }
 }

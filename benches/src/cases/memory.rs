@@ -144,12 +144,7 @@ impl<S: Store> Run<S> {
     where
         S: 'a,
     {
-        Box::new(Self {
-            random: None,
-            sorted: None,
-            allocated: [None; 2],
-            fresh_used: 0,
-        })
+        Box::new(Self { random: None, sorted: None, allocated: [None; 2], fresh_used: 0 })
     }
 
     fn store(&self, order: Order) -> Result<&S> {
@@ -166,11 +161,7 @@ impl<S: Store> Run<S> {
 }
 
 fn none_wrong(what: &str, wrong: usize) -> Result<()> {
-    if wrong == 0 {
-        Ok(())
-    } else {
-        Err(format!("{what}: {wrong} wrong answers").into())
-    }
+    if wrong == 0 { Ok(()) } else { Err(format!("{what}: {wrong} wrong answers").into()) }
 }
 
 fn hits<S: Store>(store: &S, queries: &Queries, n: usize) -> Result<usize> {
@@ -227,10 +218,7 @@ impl Sums {
             entries: keys.len(),
             key_bytes: keys.total_bytes(),
             ids: n * n.saturating_sub(1) / 2,
-            last_bytes: keys
-                .iter()
-                .map(|key| u64::from(key.last().copied().unwrap_or(0)))
-                .sum(),
+            last_bytes: keys.iter().map(|key| u64::from(key.last().copied().unwrap_or(0))).sum(),
         }
     }
 }
@@ -272,9 +260,7 @@ impl<S: Store> Contestant for Run<S> {
         *place = None;
         self.fresh_used = 0;
         let before = measure::allocated();
-        let mut store = S::open(Place::Memory {
-            raw_bytes: world.family.raw_bytes(),
-        })?;
+        let mut store = S::open(Place::Memory { raw_bytes: world.family.raw_bytes() })?;
         let nanos = nanos_per_op(|| {
             let queries = world.build_order(order);
             for (key, id) in queries.iter() {
@@ -283,27 +269,18 @@ impl<S: Store> Contestant for Run<S> {
             Ok::<_, stores::Error>(queries.len())
         })?;
         let after = measure::allocated();
-        self.allocated[order as usize] = before
-            .zip(after)
-            .map(|(before, after)| after.saturating_sub(before));
+        self.allocated[order as usize] =
+            before.zip(after).map(|(before, after)| after.saturating_sub(before));
         *place = Some(store);
         Ok(nanos)
     }
 
     fn verify(&self, world: &World, order: Order) -> Result<()> {
         let store = self.store(order)?;
-        let mut exact = Exact {
-            world,
-            next: 0,
-            wrong: 0,
-        };
+        let mut exact = Exact { world, next: 0, wrong: 0 };
         store.scan(|key, value| exact.see(key, value))?;
         exact.done("scan")?;
-        let mut exact = Exact {
-            world,
-            next: 0,
-            wrong: 0,
-        };
+        let mut exact = Exact { world, next: 0, wrong: 0 };
         store.scan_owned(|key, value| exact.see(&key, value))?;
         exact.done("owned scan")?;
         hits(store, &world.shuffled, usize::MAX)?;
@@ -325,7 +302,7 @@ impl<S: Store> Contestant for Run<S> {
                 if found != expected {
                     let prefix = String::from_utf8_lossy(&directory.prefix);
                     return Err(
-                        format!("list of {prefix}: {} children of {}", found.len(), expected.len()).into(),
+                        format!("list of {prefix}: {} children of {}", found.len(), expected.len()).into()
                     );
                 }
             }
@@ -491,10 +468,7 @@ impl<S: Store> Contestant for Run<S> {
         let queries = &world.readers[0];
         // Both ways on a thread of its own, so that only the writer differs.
         let alone = std::thread::scope(|scope| {
-            scope
-                .spawn(|| reader(queries, &never))
-                .join()
-                .map_err(|_| "a reader panicked")?
+            scope.spawn(|| reader(queries, &never)).join().map_err(|_| "a reader panicked")?
         })?;
         let (beside, puts) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| writer(&over));
@@ -603,36 +577,19 @@ pub fn run(options: &Options) -> Result<bool> {
             tables.push(one(family, options, &output, &mut wrong)?);
         }
     } else {
-        let sizes = if options.keys.is_empty() {
-            &[20_000, 1_000_000][..]
-        } else {
-            &options.keys
-        };
+        let sizes = if options.keys.is_empty() { &[20_000, 1_000_000][..] } else { &options.keys };
         for &size in sizes {
             if options.wants_family("objects") {
-                tables.push(one(
-                    Family::objects(size, options.seed),
-                    options,
-                    &output,
-                    &mut wrong,
-                )?);
+                tables.push(one(Family::objects(size, options.seed), options, &output, &mut wrong)?);
             }
         }
         for &size in sizes {
             if options.wants_family("random32") {
-                tables.push(one(
-                    Family::random32(size, options.seed),
-                    options,
-                    &output,
-                    &mut wrong,
-                )?);
+                tables.push(one(Family::random32(size, options.seed), options, &output, &mut wrong)?);
             }
         }
     }
-    if contestants(options)
-        .iter()
-        .any(|contestant| contestant.name() == HOME)
-    {
+    if contestants(options).iter().any(|contestant| contestant.name() == HOME) {
         output.say("goals");
         for goal in tables.iter().flat_map(goals) {
             output.say(&goal.to_string());
@@ -641,10 +598,7 @@ pub fn run(options: &Options) -> Result<bool> {
         output.say("");
     }
     if let Some(share) = neighbours.share() {
-        output.say(&format!(
-            "other processes took {:.0} % of the machine meanwhile",
-            share * 100.0
-        ));
+        output.say(&format!("other processes took {:.0} % of the machine meanwhile", share * 100.0));
     }
     for line in &wrong {
         output.say(&format!("WRONG  {line}"));
@@ -674,11 +628,7 @@ fn one(family: Family, options: &Options, output: &Output, wrong: &mut Vec<Strin
     let world = World::new(family);
     let n = contestants.len();
 
-    let builds = if world.family.len() <= 100_000 {
-        options.builds * 5
-    } else {
-        options.builds
-    };
+    let builds = if world.family.len() <= 100_000 { options.builds * 5 } else { options.builds };
     for (order, metric) in [(Order::Random, PUT_RANDOM), (Order::Sorted, PUT_SORTED)] {
         if order == Order::Sorted && !full {
             continue;
@@ -711,11 +661,8 @@ fn one(family: Family, options: &Options, output: &Output, wrong: &mut Vec<Strin
             let Some(shape) = notes.take(name, "shape", contestant.shape(order)) else {
                 continue;
             };
-            for (metric, value) in [
-                (bytes, shape.bytes.map(per_key)),
-                (fill, shape.fill),
-                (hops, shape.hops),
-            ] {
+            for (metric, value) in [(bytes, shape.bytes.map(per_key)), (fill, shape.fill), (hops, shape.hops)]
+            {
                 if let Some(value) = value {
                     notes.table.add(metric, name, value);
                 }
@@ -755,10 +702,7 @@ fn read_round(
         (MISS, Box::new(|c| c.miss(world))),
         (OVERWRITE, Box::new(move |c| c.overwrite(world, round as u32 + 1))),
         (SCAN, Box::new(|c| c.scan(world, Order::Random, Form::Lending))),
-        (
-            SCAN_OWNED,
-            Box::new(|c| c.scan(world, Order::Random, Form::Owned)),
-        ),
+        (SCAN_OWNED, Box::new(|c| c.scan(world, Order::Random, Form::Owned))),
     ];
     if full {
         phases.extend([
@@ -785,10 +729,7 @@ fn read_round(
         let flat: Vec<&Directory> = world.family.flat.iter().collect();
         if !flat.is_empty() {
             let keys = flat.iter().map(|d| d.keys).sum::<usize>() as f64 / flat.len() as f64;
-            phases.push((
-                LIST_FLAT,
-                Box::new(move |c| Ok(c.list(&flat, Form::Lending)? * 1e3 / keys)),
-            ));
+            phases.push((LIST_FLAT, Box::new(move |c| Ok(c.list(&flat, Form::Lending)? * 1e3 / keys))));
         }
     }
     for (metric, phase) in &phases {
@@ -843,10 +784,7 @@ fn goals(table: &Table) -> Vec<Goal> {
     };
     let times = |metric: Metric, peer: &str, least: f64| {
         Goal::new(
-            format!(
-                "{label} {}: {} at least {least}x faster than {peer}",
-                table.family, metric.name
-            ),
+            format!("{label} {}: {} at least {least}x faster than {peer}", table.family, metric.name),
             table.ratio(metric, peer),
             "x",
             move |ratio| ratio >= least,
@@ -893,10 +831,7 @@ fn goals(table: &Table) -> Vec<Goal> {
         for metric in [SCAN, SCAN_SORTED] {
             let btreemap = table.median(metric, "btreemap").unwrap_or(0.0);
             goals.push(Goal::new(
-                format!(
-                    "{label} {}: {} under 25 ns or the btreemap's",
-                    table.family, metric.name
-                ),
+                format!("{label} {}: {} under 25 ns or the btreemap's", table.family, metric.name),
                 home(metric),
                 " ns",
                 move |nanos| nanos < 25.0 || nanos < btreemap,

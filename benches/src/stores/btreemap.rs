@@ -71,10 +71,7 @@ impl Store for Btree {
         let mut from = prefix.to_vec();
         // A directory is passed over by seeking behind it; keys are walked.
         'seek: loop {
-            for (key, _) in self
-                .0
-                .range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded))
-            {
+            for (key, _) in self.0.range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded)) {
                 let Some(rest) = key.strip_prefix(prefix) else {
                     return Ok(());
                 };

@@ -72,17 +72,14 @@ impl Store for Holt {
     }
 
     fn list_cached(&self, prefix: &[u8], limit: usize, mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        self.0
-            .scan_keys(prefix)
-            .delimiter(DELIMITER)
-            .visit(limit, |entry| {
-                match entry {
-                    KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
-                    KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
-                    _ => {}
-                }
-                Ok(())
-            })?;
+        self.0.scan_keys(prefix).delimiter(DELIMITER).visit(limit, |entry| {
+            match entry {
+                KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
+                KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
+                _ => {}
+            }
+            Ok(())
+        })?;
         Ok(())
     }
 

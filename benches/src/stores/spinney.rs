@@ -85,11 +85,7 @@ impl Store for Spinney {
         if image.abs_diff(blobs) > 2 * BLOB {
             return Err(format!("an image of {image} bytes, but {blobs} bytes of blobs").into());
         }
-        Ok(Shape {
-            bytes: Some(image),
-            fill: Some(stats.fill()),
-            hops: Some(f64::from(stats.hops)),
-        })
+        Ok(Shape { bytes: Some(image), fill: Some(stats.fill()), hops: Some(f64::from(stats.hops)) })
     }
 }
 
