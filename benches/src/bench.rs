@@ -5,6 +5,7 @@
 mod cases;
 mod keys;
 mod measure;
+mod random;
 mod report;
 mod stores;
 

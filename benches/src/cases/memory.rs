@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Options;
-use crate::keys::{Directory, Family, Keys, Queries, VALUE_LEN, Values};
+use crate::keys::{Directory, Family, Keys, OBJECTS, Queries, RANDOM32, VALUE_LEN, Values};
 use crate::measure::{self, Clock, Neighbours, Rate, Whose, nanos_per_op};
 use crate::report::{Goal, HOME, Metric, Output, Table};
 use crate::stores::{self, Child, Place, Result, Shape, Shared, Store};
@@ -288,7 +288,7 @@ impl<S: Store> Contestant for Run<S> {
         misses(store, &world.misses, usize::MAX)?;
         misses(store, &world.fresh, usize::MAX)?;
         let family = &world.family;
-        for directory in family.hundreds.iter().chain(&family.fifty).chain(&family.flat) {
+        for directory in family.directories.iter() {
             let expected = family.children(&directory.prefix);
             for form in [Form::Lending, Form::Owned, Form::Cached, Form::Cached] {
                 if matches!(form, Form::Cached) && expected.len() > CACHED_LIMIT {
@@ -579,12 +579,12 @@ pub fn run(options: &Options) -> Result<bool> {
     } else {
         let sizes = if options.keys.is_empty() { &[20_000, 1_000_000][..] } else { &options.keys };
         for &size in sizes {
-            if options.wants_family("objects") {
+            if options.wants_family(OBJECTS) {
                 tables.push(one(Family::objects(size, options.seed), options, &output, &mut wrong)?);
             }
         }
         for &size in sizes {
-            if options.wants_family("random32") {
+            if options.wants_family(RANDOM32) {
                 tables.push(one(Family::random32(size, options.seed), options, &output, &mut wrong)?);
             }
         }
@@ -618,13 +618,13 @@ fn one(family: Family, options: &Options, output: &Output, wrong: &mut Vec<Strin
         family.len(),
         family.sorted.total_bytes() as f64 / family.len() as f64,
         family.raw_bytes() as f64 / 1e6,
-        family.hundreds.len(),
-        family.flat.first().map_or(0, |d| d.keys),
+        family.directories.hundreds.len(),
+        family.directories.flat.first().map_or(0, |d| d.keys),
     ));
     let table = Table::new("memory", family.name, family.len(), family.raw_bytes(), names);
     let mut notes = Notes { table, wrong };
     // Random bytes have nothing to list; the second family is about space.
-    let full = family.name != "random32";
+    let full = family.is_paths;
     let world = World::new(family);
     let n = contestants.len();
 
@@ -716,17 +716,17 @@ fn read_round(
             ),
         ]);
         // One directory again and again, or all of them by turns, whose nodes then lie in no cache.
-        let hundreds: Vec<&Directory> = world.family.hundreds.iter().collect();
+        let hundreds: Vec<&Directory> = world.family.directories.hundreds.iter().collect();
         if let Some(&one) = hundreds.first() {
             phases.push((LIST, Box::new(move |c| c.list(&[one], Form::Lending))));
             phases.push((LIST_SPREAD, Box::new(move |c| c.list(&hundreds, Form::Lending))));
             phases.push((LIST_OWNED, Box::new(move |c| c.list(&[one], Form::Owned))));
             phases.push((LIST_CACHED, Box::new(move |c| c.list(&[one], Form::Cached))));
         }
-        if let Some(fifty) = &world.family.fifty {
+        if let Some(fifty) = &world.family.directories.fifty {
             phases.push((LIST_FIFTY, Box::new(move |c| c.list(&[fifty], Form::Lending))));
         }
-        let flat: Vec<&Directory> = world.family.flat.iter().collect();
+        let flat: Vec<&Directory> = world.family.directories.flat.iter().collect();
         if !flat.is_empty() {
             let keys = flat.iter().map(|d| d.keys).sum::<usize>() as f64 / flat.len() as f64;
             phases.push((LIST_FLAT, Box::new(move |c| Ok(c.list(&flat, Form::Lending)? * 1e3 / keys))));
@@ -810,7 +810,7 @@ fn goals(table: &Table) -> Vec<Goal> {
     };
     let large = table.keys >= 500_000;
     let mut goals = Vec::new();
-    if table.family == "random32" {
+    if table.family == RANDOM32 {
         if large {
             goals.push(space(BYTES_RANDOM, 1.6));
         }
