@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::Options;
 use crate::keys::{Directory, Family, Keys, OBJECTS, Queries, RANDOM32, VALUE_LEN, Values};
 use crate::measure::{self, Clock, Neighbours, Rate, Whose, nanos_per_op};
-use crate::report::{Goal, HOME, Metric, Output, Table};
+use crate::report::{Goal, HOME, Metric, Notes, Output, Table};
 use crate::stores::{self, Child, Place, Result, Shape, Shared, Store};
 
 const PUT_RANDOM: Metric = Metric::less("put, random order", "ns", 0);
@@ -527,34 +527,6 @@ fn contestants(options: &Options) -> Vec<Box<dyn Contestant>> {
     all
 }
 
-/// Results on their way into the table; an error of a store is noted, and the others go on.
-struct Notes<'a> {
-    table: Table,
-    wrong: &'a mut Vec<String>,
-}
-
-impl Notes<'_> {
-    fn take<T>(&mut self, store: &'static str, what: &str, result: Result<T>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let place = format!("{} keys of {}", self.table.keys, self.table.family);
-                let line = format!("{store}, {place}, {what}: {error}");
-                if !self.wrong.contains(&line) {
-                    self.wrong.push(line);
-                }
-                None
-            }
-        }
-    }
-
-    fn add(&mut self, metric: Metric, store: &'static str, result: Result<f64>) {
-        if let Some(sample) = self.take(store, metric.name, result) {
-            self.table.add(metric, store, sample);
-        }
-    }
-}
-
 /// Runs the case; whether every store answered rightly.
 pub fn run(options: &Options) -> Result<bool> {
     let output = Output::new(options.json);
@@ -622,7 +594,7 @@ fn one(family: Family, options: &Options, output: &Output, wrong: &mut Vec<Strin
         family.directories.flat.first().map_or(0, |d| d.keys),
     ));
     let table = Table::new("memory", family.name, family.len(), family.raw_bytes(), names);
-    let mut notes = Notes { table, wrong };
+    let mut notes = Notes::new(table, wrong);
     // Random bytes have nothing to list; the second family is about space.
     let full = family.is_paths;
     let world = World::new(family);
