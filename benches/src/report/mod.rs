@@ -1,7 +1,7 @@
 //! Tables, ratios, goals and JSON lines.
 //!
-//! A case names its metrics, adds samples to a table for each data set, and states its goals; what is printed,
-//! and how, is decided here alone. Must know nothing of the stores and the cases.
+//! A case names its metrics, adds samples to a table for each data set, and states its goals; how they are
+//! printed is decided here alone. Must know nothing of the stores and the cases.
 
 #![forbid(unsafe_code)]
 

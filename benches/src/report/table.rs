@@ -179,8 +179,9 @@ mod tests {
     #[test]
     fn json_has_a_line_for_each_metric_and_store() {
         let json = table().json();
-        let first = "{\"case\":\"memory\",\"family\":\"objects\",\"keys\":3,\"metric\":\"get\",\"unit\":\"ns\",\
-                     \"store\":\"spinney\",\"median\":15.0000,\"min\":10.0000,\"max\":20.0000,\"rounds\":2}";
+        let first = "{\"case\":\"memory\",\"family\":\"objects\",\"keys\":3,\"metric\":\"get\",\
+                     \"unit\":\"ns\",\"store\":\"spinney\",\"median\":15.0000,\"min\":10.0000,\
+                     \"max\":20.0000,\"rounds\":2}";
         assert_eq!(json.lines().next(), Some(first));
         assert_eq!(json.lines().count(), 3);
     }

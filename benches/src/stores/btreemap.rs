@@ -2,6 +2,8 @@
 //!
 //! Its get lends the value without a copy. Several threads share it under an `RwLock`.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::RwLock;

@@ -5,6 +5,8 @@
 //! Its listing has a cache of whole answers, used when a limit of at most 256 is given and nothing
 //! was written since. `list` asks without such a limit, so it walks; `list_cached` gives the limit.
 
+#![forbid(unsafe_code)]
+
 use holt::{KeyRangeEntryRef, RangeEntry, Tree, TreeConfig};
 
 use super::{Child, DELIMITER, Place, Result, Shape, Shared, Store};

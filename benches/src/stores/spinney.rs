@@ -1,5 +1,7 @@
 //! Spinney itself.
 
+#![forbid(unsafe_code)]
+
 use spinney::{Db, Entry, ListRef, Tree};
 
 use super::{Child, Place, Result, Shape, Shared, Store};
