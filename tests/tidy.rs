@@ -16,7 +16,7 @@ use modules::module_path;
 use source::{Kind, Source, read_all};
 use std::{fs, path::Path};
 
-const FOLDERS: &[&str] = &["src", "tests", "examples", "fuzz"];
+const FOLDERS: &[&str] = &["src", "tests", "examples", "benches", "fuzz"];
 
 const LINE_CHARS_MAX: usize = 110;
 const FUNCTION_LINES_MAX: usize = 70;

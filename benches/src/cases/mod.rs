@@ -1,3 +1,26 @@
-//! What is measured: one module a case.
+//! What is measured: one module a case, and what the cases share.
+//!
+//! A new case is a module here with a `CASE`, and one more line in `CASES`. It asks `families` for its data,
+//! `stores::visit_all` for its contestants, and a `Session` for everything that is printed around its tables.
 
-pub mod memory;
+#![forbid(unsafe_code)]
+
+mod families;
+mod keys;
+mod memory;
+mod session;
+
+use crate::options::Options;
+use crate::stores::Result;
+
+pub struct Case {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// One line of the usage.
+    pub about: &'static str,
+    /// Whether all went well.
+    pub run: fn(&Options) -> Result<bool>,
+}
+
+/// In the order of the usage.
+pub const CASES: &[Case] = &[memory::CASE, keys::CASE];

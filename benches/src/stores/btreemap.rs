@@ -2,6 +2,8 @@
 //!
 //! Its get lends the value without a copy. Several threads share it under an `RwLock`.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::RwLock;
@@ -71,10 +73,7 @@ impl Store for Btree {
         let mut from = prefix.to_vec();
         // A directory is passed over by seeking behind it; keys are walked.
         'seek: loop {
-            for (key, _) in self
-                .0
-                .range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded))
-            {
+            for (key, _) in self.0.range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded)) {
                 let Some(rest) = key.strip_prefix(prefix) else {
                     return Ok(());
                 };

@@ -5,6 +5,8 @@
 //! Its listing has a cache of whole answers, used when a limit of at most 256 is given and nothing
 //! was written since. `list` asks without such a limit, so it walks; `list_cached` gives the limit.
 
+#![forbid(unsafe_code)]
+
 use holt::{KeyRangeEntryRef, RangeEntry, Tree, TreeConfig};
 
 use super::{Child, DELIMITER, Place, Result, Shape, Shared, Store};
@@ -72,17 +74,14 @@ impl Store for Holt {
     }
 
     fn list_cached(&self, prefix: &[u8], limit: usize, mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        self.0
-            .scan_keys(prefix)
-            .delimiter(DELIMITER)
-            .visit(limit, |entry| {
-                match entry {
-                    KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
-                    KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
-                    _ => {}
-                }
-                Ok(())
-            })?;
+        self.0.scan_keys(prefix).delimiter(DELIMITER).visit(limit, |entry| {
+            match entry {
+                KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
+                KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
+                _ => {}
+            }
+            Ok(())
+        })?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Spinney itself.
 
+#![forbid(unsafe_code)]
+
 use spinney::{Db, Entry, ListRef, Tree};
 
 use super::{Child, Place, Result, Shape, Shared, Store};
@@ -85,11 +87,7 @@ impl Store for Spinney {
         if image.abs_diff(blobs) > 2 * BLOB {
             return Err(format!("an image of {image} bytes, but {blobs} bytes of blobs").into());
         }
-        Ok(Shape {
-            bytes: Some(image),
-            fill: Some(stats.fill()),
-            hops: Some(f64::from(stats.hops)),
-        })
+        Ok(Shape { bytes: Some(image), fill: Some(stats.fill()), hops: Some(f64::from(stats.hops)) })
     }
 }
 

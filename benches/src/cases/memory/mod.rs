@@ -1,0 +1,92 @@
+//! Everything in memory: puts, gets, scans, lists, threads, space.
+//!
+//! Every store is built anew in each build round, random and sorted order; then the read phases run in rounds
+//! over all stores (`rounds`, `phases`). What is measured is in `metrics`, what it should come to in `goals`,
+//! and each operation is timed in a file of its own. Reads come from a list of queries that was laid out
+//! before (`world`). Phases of one thread are timed by the process's processor time (`--wall` for the other
+//! clock), those of several by both. The store's answers are verified: each get within the timed loop,
+//! everything once outside (`verify`).
+
+#![forbid(unsafe_code)]
+
+mod beside;
+mod contestant;
+mod gets;
+mod goals;
+mod lists;
+mod metrics;
+mod overwrites;
+mod phases;
+mod puts;
+mod readers;
+mod rounds;
+mod scans;
+mod verify;
+mod world;
+
+use super::session::Session;
+use super::{Case, families};
+use crate::keys::{Family, VALUE_LEN};
+use crate::options::Options;
+use crate::report::{Notes, Table};
+use crate::stores::{self, Result};
+use contestant::contestants;
+use world::World;
+
+pub const CASE: Case =
+    Case { name: "memory", about: "everything in memory: puts, gets, scans, lists, threads, space", run };
+
+/// Keys of a family, where the command line names no sizes.
+const SIZES: &[usize] = &[20_000, 1_000_000];
+/// Of fewer keys the caches hold everything, and the clock tells little.
+const KEYS_MIN: usize = 100;
+
+fn run(options: &Options) -> Result<bool> {
+    let mut session = Session::start(CASE.name, options);
+    let names = stores::names(options);
+    if names.is_empty() {
+        return Err("no such store".into());
+    }
+    families::each(options, SIZES, |family| {
+        if family.len() < KEYS_MIN {
+            return Err(format!("too few keys: {KEYS_MIN} at least").into());
+        }
+        session.say(&heading(&family));
+        let table = Table::new(CASE.name, family.name, family.len(), family.raw_bytes(), names.clone());
+        session.table(table, |notes| measure_all(family, options, notes));
+        Ok(())
+    })?;
+    Ok(session.finish(goals::goals))
+}
+
+fn heading(family: &Family) -> String {
+    let directories = &family.directories;
+    format!(
+        "{}: {} keys of {:.1} bytes, values of {VALUE_LEN}, {:.1} MB raw; \
+         {} directories of 100, flat ones of {} keys",
+        family.name,
+        family.len(),
+        family.sorted.total_bytes() as f64 / family.len() as f64,
+        family.raw_bytes() as f64 / 1e6,
+        directories.hundreds.len(),
+        directories.flat.first().map_or(0, |directory| directory.keys),
+    )
+}
+
+fn measure_all(family: Family, options: &Options, notes: &mut Notes<'_>) {
+    let world = World::new(family);
+    let mut contestants = contestants(options);
+    rounds::build(&mut contestants, &world, options, notes);
+    rounds::shapes(&contestants, &world, notes);
+    for round in 0..options.rounds {
+        rounds::read(&mut contestants, &world, round, notes);
+    }
+    // Bytes that are no paths are there for the sake of space.
+    if world.family.is_paths {
+        for round in 0..options.rounds {
+            let share = (round + 1) as f64 / options.rounds as f64;
+            rounds::threads(&mut contestants, &world, round, share, notes);
+        }
+        rounds::verify_after_writers(&contestants, &world, notes);
+    }
+}

@@ -1,0 +1,71 @@
+//! One run of a case from its first table to its last word: what is printed around the tables, and the
+//! verdict.
+
+#![forbid(unsafe_code)]
+
+use crate::measure::{self, Neighbours};
+use crate::options::Options;
+use crate::report::{Goal, HOME, Notes, Output, Table};
+use crate::stores;
+
+pub struct Session {
+    case: &'static str,
+    output: Output,
+    neighbours: Neighbours,
+    /// Is spinney among the stores? Without it, no goal means anything.
+    has_home: bool,
+    tables: Vec<Table>,
+    wrong: Vec<String>,
+}
+
+impl Session {
+    pub fn start(case: &'static str, options: &Options) -> Self {
+        if options.wall {
+            measure::use_wall();
+        }
+        Self {
+            case,
+            output: Output::new(options.json),
+            neighbours: Neighbours::watch(),
+            has_home: stores::names(options).contains(&HOME),
+            tables: Vec::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// Words for people.
+    pub fn say(&self, text: &str) {
+        self.output.say(text);
+    }
+
+    /// Has `fill` fill a table, prints it and keeps it for the goals.
+    pub fn table(&mut self, table: Table, fill: impl FnOnce(&mut Notes<'_>)) {
+        let mut notes = Notes::new(table, &mut self.wrong);
+        fill(&mut notes);
+        let table = notes.table;
+        self.output.say(&table.render());
+        self.output.lines(&table.json());
+        self.tables.push(table);
+    }
+
+    /// Says which goals were reached and what went wrong; whether every store answered rightly. A goal that
+    /// was missed is no error: on a busy machine it means little.
+    pub fn finish(self, goals: impl Fn(&Table) -> Vec<Goal>) -> bool {
+        if self.has_home {
+            self.output.say("goals");
+            for goal in self.tables.iter().flat_map(goals) {
+                self.output.say(&goal.to_string());
+                self.output.lines(&goal.json(self.case));
+            }
+            self.output.say("");
+        }
+        if let Some(share) = self.neighbours.share() {
+            let percent = share * 100.0;
+            self.output.say(&format!("other processes took {percent:.0} % of the machine meanwhile"));
+        }
+        for line in &self.wrong {
+            self.output.say(&format!("WRONG  {line}"));
+        }
+        self.wrong.is_empty()
+    }
+}
