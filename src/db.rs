@@ -11,8 +11,10 @@ use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
 use crate::image;
 use crate::limits::TREE_NAME_BYTES_MAX;
+use crate::options::Options;
 use crate::stats::Stats;
 use crate::store;
+use crate::store::durable::Durability;
 use crate::tree::Tree;
 
 /// The tree whose keys are the names of all others, and whose values are their ids.
@@ -32,6 +34,7 @@ const NAMES: u32 = 0;
 #[derive(Clone)]
 pub struct Db {
     forest: Arc<Forest>,
+    durability: Durability,
 }
 
 impl Db {
@@ -45,9 +48,17 @@ impl Db {
         Self::with_shape(Shape::default())
     }
 
+    pub(crate) fn new(forest: Arc<Forest>, durability: Durability) -> Self {
+        Db { forest, durability }
+    }
+
+    fn tree_of(&self, id: u32) -> Tree {
+        Tree::new(self.forest.clone(), id, self.durability)
+    }
+
     pub(crate) fn with_shape(shape: Shape) -> Self {
         let forest = Forest::new(0, shape).expect("the frame of the root blob can be had");
-        Db { forest: Arc::new(forest) }
+        Db::new(Arc::new(forest), Durability::Sync)
     }
 
     /// Opens a copy of an image: what [`Db::image`] returned.
@@ -69,7 +80,7 @@ impl Db {
         image::check_length(bytes)?;
         let backend = MemoryBackend::from_bytes(bytes)?;
         let store = store::image::read(&backend)?;
-        Ok(Db { forest: Arc::new(Forest::from_store(store)) })
+        Ok(Db::new(Arc::new(Forest::from_store(store)), Durability::Sync))
     }
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
@@ -104,16 +115,16 @@ impl Db {
         if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
             return Err(Error::TreeName { length_bytes, limit_bytes: TREE_NAME_BYTES_MAX });
         }
-        let names = Tree::new(self.forest.clone(), NAMES);
+        let names = self.tree_of(NAMES);
         if let Some(value) = names.get(name)? {
-            return Ok(Tree::new(self.forest.clone(), decode_id(&value)?));
+            return Ok(self.tree_of(decode_id(&value)?));
         }
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = taken.map_err(|_| Error::TooManyTrees)?;
         if names.put_if_absent(name, id.to_le_bytes())?.is_some() {
-            return Ok(Tree::new(self.forest.clone(), id));
+            return Ok(self.tree_of(id));
         }
         // Another thread was faster with the same name.
         self.tree(name)
@@ -121,7 +132,7 @@ impl Db {
 
     /// The names of all trees, in order.
     pub fn trees(&self) -> Result<Vec<String>> {
-        let names = Tree::new(self.forest.clone(), NAMES);
+        let names = self.tree_of(NAMES);
         names.scan("").keys().map(|key| Ok(String::from_utf8_lossy(&key?).into_owned())).collect()
     }
 
@@ -140,18 +151,76 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let names = Tree::new(self.forest.clone(), NAMES);
+        let names = self.tree_of(NAMES);
         let Some(value) = names.get(name)? else {
             return Ok(false);
         };
-        let tree = Tree::new(self.forest.clone(), decode_id(&value)?);
+        let tree = self.tree_of(decode_id(&value)?);
         if names.remove_if(name, value.version())?.is_none() {
             return Ok(false);
         }
+        // One wait for all removals, in place of one for each.
+        let tree = tree.with_durability(Durability::Buffered);
         for key in tree.scan("").keys() {
             tree.remove(key?)?;
         }
+        if self.durability == Durability::Sync {
+            self.sync()?;
+        }
         Ok(true)
+    }
+
+    /// Opens the database in this file, or makes one: with all [`Options`] at their defaults.
+    ///
+    /// Beside the file lie three others while the database is open, with `-log`, `-journal` and `-ring` at
+    /// the end of their names; after [`close`](Db::close), or when the last handle was dropped, all is in
+    /// the one file again.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// let db = spinney::Db::open(&path)?;
+    /// db.tree("files")?.put("photos/2026/a.jpg", "...")?;
+    /// db.close()?;
+    /// let db = spinney::Db::open(&path)?;
+    /// assert!(db.tree("files")?.contains("photos/2026/a.jpg")?);
+    /// # drop(db);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(unix)]
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        Options::default().open(path)
+    }
+
+    /// How to open a database otherwise: see [`Options`].
+    pub fn builder() -> Options {
+        Options::default()
+    }
+
+    /// Returns when everything that was written before is on stable storage.
+    pub fn sync(&self) -> Result<()> {
+        match self.forest.store.durable.get() {
+            Some(durable) => durable.log.wait_durable(durable.log.end()),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings all changes into the data file, so that the log starts anew. It happens by itself when the
+    /// log is half full; writers go on meanwhile.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.forest.store.checkpoint()
+    }
+
+    /// Closes the database: all is in its one file then, and the others are gone. Other handles can still
+    /// read what is in memory, and write nothing more.
+    ///
+    /// Dropping the last handle does the same, but has nobody to tell about a failure.
+    pub fn close(self) -> Result<()> {
+        self.forest.store.close()
     }
 
     /// How large the database is, and what it did so far.

@@ -81,6 +81,9 @@ pub enum Error {
     /// Another process, or another handle of this one, has the database open.
     #[error("the database is open elsewhere: close it there, or open it read-only beside other readers")]
     Locked,
+    /// The database was closed through another handle.
+    #[error("the database is closed: open it again")]
+    Closed,
     /// A write to the log or the file failed, so nobody knows what is on the disk. Reads go on.
     #[error("writing failed before, nothing more is written: close and open the database again ({reason})")]
     Poisoned {
@@ -125,6 +128,7 @@ impl Error {
             Error::Corrupt { .. } => "Corrupt",
             Error::OutOfSpace { .. } => "OutOfSpace",
             Error::Locked => "Locked",
+            Error::Closed => "Closed",
             Error::Poisoned { .. } => "Poisoned",
             Error::LogCorrupt { .. } => "LogCorrupt",
             Error::SideFile { .. } => "SideFile",

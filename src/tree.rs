@@ -12,7 +12,9 @@ use crate::forest::scan::successor;
 use crate::forest::write::Condition;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::list::List;
+use crate::log::Appended;
 use crate::scan::Scan;
+use crate::store::durable::Durability;
 use crate::value::{Value, Version};
 
 /// Bytes of the tree id in front of every stored key.
@@ -27,11 +29,40 @@ pub struct Tree {
     forest: Arc<Forest>,
     /// The tree id, most significant byte first, so that trees lie one behind the other.
     id: [u8; TREE_ID_BYTES],
+    durability: Durability,
 }
 
 impl Tree {
-    pub(crate) fn new(forest: Arc<Forest>, id: u32) -> Self {
-        Tree { forest, id: id.to_be_bytes() }
+    pub(crate) fn new(forest: Arc<Forest>, id: u32, durability: Durability) -> Self {
+        Tree { forest, id: id.to_be_bytes(), durability }
+    }
+
+    /// Another handle to the same tree, whose writes are acknowledged as `durability` says. It makes no
+    /// difference to a database in memory.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// let fast = db.tree("files")?.with_durability(spinney::Durability::Buffered);
+    /// for number in 0..100 {
+    ///     fast.put(format!("part-{number}"), "...")?;
+    /// }
+    /// db.sync()?; // one wait for all of them
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_durability(&self, durability: Durability) -> Tree {
+        Tree { durability, ..self.clone() }
+    }
+
+    /// Waits until a write is as safe as this handle promises.
+    #[inline]
+    fn acknowledge(&self, appended: Option<Appended>) -> Result<Option<Version>> {
+        let Some(appended) = appended else {
+            return Ok(None);
+        };
+        self.forest.store.acknowledge(appended, self.durability)?;
+        Ok(Some(Version::from_number(appended.seq)))
     }
 
     /// The value of a key.
@@ -92,8 +123,7 @@ impl Tree {
         }
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill(self.id, checked(key)?);
-        let version = self.forest.put(&key, value, condition)?;
-        Ok(version.map(Version::from_number))
+        self.acknowledge(self.forest.put(&key, value, condition)?)
     }
 
     /// Sets the value of a key; returns the version it got.
@@ -163,8 +193,7 @@ impl Tree {
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill(self.id, checked(key.as_ref())?);
-        let removed = self.forest.remove(&key, Condition::Always)?;
-        Ok(removed.map(Version::from_number))
+        self.acknowledge(self.forest.remove(&key, Condition::Always)?)
     }
 
     /// Removes a key that is there in version `expected`. None if it is not.
@@ -172,8 +201,7 @@ impl Tree {
         let condition = Condition::Version(expected.number());
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill(self.id, checked(key.as_ref())?);
-        let removed = self.forest.remove(&key, condition)?;
-        Ok(removed.map(Version::from_number))
+        self.acknowledge(self.forest.remove(&key, condition)?)
     }
 
     /// Moves a value to another key, in one step. None if there is nothing at `from`; an error if
@@ -194,7 +222,7 @@ impl Tree {
         let (mut from_buffer, mut to_buffer) = (KeyBuf::empty(), KeyBuf::empty());
         let from = from_buffer.fill(self.id, checked(from.as_ref())?);
         let to = to_buffer.fill(self.id, checked(to.as_ref())?);
-        Ok(self.forest.rename(&from, &to)?.map(Version::from_number))
+        self.acknowledge(self.forest.rename(&from, &to)?)
     }
 
     /// All keys that begin with `prefix`, in order.

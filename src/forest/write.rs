@@ -1,4 +1,5 @@
-//! Writing single keys: descend, latch the one blob that changes, look at the path again, apply.
+//! Writing single keys: descend, latch the one blob that changes, look at the path again, append to the
+//! log, apply. Whatever may be lacking is noticed before the append; nothing fails after it.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,9 @@ use crate::art::{find, remove};
 use crate::blob::header;
 use crate::blob::{Key, Words};
 use crate::error::{Error, Result};
+use crate::log::payload::Write;
+use crate::log::ring::Full;
+use crate::log::{Appended, Refused as LogRefused};
 use crate::store::frames::Held;
 
 /// What must hold of a key for a write to take place.
@@ -35,6 +39,8 @@ impl Condition {
 enum Try<T> {
     Done(T),
     Restart,
+    /// The log has no space at the moment.
+    LogFull(Full),
 }
 
 impl Forest {
@@ -59,10 +65,21 @@ impl Forest {
         std::thread::yield_now();
     }
 
-    /// Writes a value if the condition holds; returns the version it got, or none if it does not hold.
-    pub(crate) fn put(&self, key: &Key<'_>, value: &[u8], condition: Condition) -> Result<Option<u64>> {
+    /// Appends to the log, under the latch of what is about to change.
+    fn append<T>(&self, write: Write<'_>) -> Result<std::result::Result<Appended, Try<T>>> {
+        match self.store.append(write) {
+            Ok(appended) => Ok(Ok(appended)),
+            Err(LogRefused::Full(full)) => Ok(Err(Try::LogFull(full))),
+            Err(LogRefused::Closed) => Err(Error::Closed),
+            Err(LogRefused::Poisoned) => Err(self.store.poisoned()),
+        }
+    }
+
+    /// Writes a value if the condition holds; returns what was appended, or none if it does not hold.
+    pub(crate) fn put(&self, key: &Key<'_>, value: &[u8], condition: Condition) -> Result<Option<Appended>> {
         let mut times_full = 0;
         loop {
+            self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
                 match self.hold(key)? {
@@ -71,13 +88,14 @@ impl Forest {
                 }
             };
             match outcome {
-                Try::Done(Put::Written(version)) => return Ok(Some(version)),
+                Try::Done(Put::Written(appended)) => return Ok(Some(appended)),
                 Try::Done(Put::Refused) => return Ok(None),
                 Try::Done(Put::Full(shortage)) => {
                     self.make_room(key.bytes(), shortage, times_full)?;
                     times_full += 1;
                 }
                 Try::Restart => self.restart(),
+                Try::LogFull(full) => self.store.make_log_space(full)?,
             }
         }
     }
@@ -102,12 +120,13 @@ impl Forest {
             held.change();
         });
         match prepared {
-            Ok(spot) => {
-                // Nothing may fail from here on.
-                let seq = self.store.next_seq();
-                insert::apply(held.change(), spot, key, base, value, seq);
-                Ok(Try::Done(Put::Written(seq)))
-            }
+            Ok(spot) => match self.append(Write::Put { key: key.bytes(), value })? {
+                Ok(appended) => {
+                    insert::apply(held.change(), spot, key, base, value, appended.seq);
+                    Ok(Try::Done(Put::Written(appended)))
+                }
+                Err(not_now) => Ok(not_now),
+            },
             Err(Refused::Full(shortage)) => Ok(Try::Done(Put::Full(shortage))),
             Err(Refused::Torn) => Err(Self::corrupt(id)),
         }
@@ -118,9 +137,10 @@ impl Forest {
         found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
     }
 
-    /// Removes a key if it is there and the condition holds; returns the number of the removal.
-    pub(crate) fn remove(&self, key: &Key<'_>, condition: Condition) -> Result<Option<u64>> {
+    /// Removes a key if it is there and the condition holds; returns what was appended.
+    pub(crate) fn remove(&self, key: &Key<'_>, condition: Condition) -> Result<Option<Appended>> {
         loop {
+            self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
                 match self.hold(key)? {
@@ -136,6 +156,7 @@ impl Forest {
                     return Ok(removed);
                 }
                 Try::Restart => self.restart(),
+                Try::LogFull(full) => self.store.make_log_space(full)?,
             }
         }
     }
@@ -146,33 +167,37 @@ impl Forest {
         base: usize,
         key: &Key<'_>,
         condition: Condition,
-    ) -> Result<Try<(Option<u64>, bool)>> {
+    ) -> Result<Try<(Option<Appended>, bool)>> {
         let id = held.frame.id;
         let found = self.version_in(held.words(), id, key, base)?;
         if found.is_none() || !condition.holds(found) {
             return Ok(Try::Done((None, false)));
         }
-        let seq = self.store.next_seq();
+        let appended = match self.append(Write::Remove { key: key.bytes() })? {
+            Ok(appended) => appended,
+            Err(not_now) => return Ok(not_now),
+        };
         let words = held.change();
         remove::remove(words, key, base).map_err(|_| Self::corrupt(id))?;
-        header::raise_seq(words, seq);
-        Ok(Try::Done((Some(seq), self.wants_join(words))))
+        header::raise_seq(words, appended.seq);
+        Ok(Try::Done((Some(appended), self.wants_join(words))))
     }
 
     /// Moves a value to another key in one step. None if `from` is not there.
-    pub(crate) fn rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Option<u64>> {
+    pub(crate) fn rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Option<Appended>> {
         let mut times_full = 0;
         loop {
+            self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
                 self.try_rename(from, to)?
             };
             match outcome {
-                Try::Done(Renamed::Done(version, wants_join)) => {
+                Try::Done(Renamed::Done(appended, wants_join)) => {
                     if wants_join {
                         self.join(from.bytes())?;
                     }
-                    return Ok(Some(version));
+                    return Ok(Some(appended));
                 }
                 Try::Done(Renamed::Missing) => return Ok(None),
                 Try::Done(Renamed::Full(shortage)) => {
@@ -180,6 +205,7 @@ impl Forest {
                     times_full += 1;
                 }
                 Try::Restart => self.restart(),
+                Try::LogFull(full) => self.store.make_log_space(full)?,
             }
         }
     }
@@ -208,7 +234,8 @@ impl Forest {
             return Ok(Try::Done(Renamed::Missing));
         };
         if from.bytes() == to.bytes() {
-            return Ok(Try::Done(Renamed::Done(leaf.seq(from_words), false)));
+            let unchanged = Appended { seq: leaf.seq(from_words), end: 0, bytes: 0 };
+            return Ok(Try::Done(Renamed::Done(unchanged, false)));
         }
         let mut value = Vec::new();
         leaf.append_value(from_words, &mut value);
@@ -221,12 +248,15 @@ impl Forest {
         match prepared {
             Ok(Spot::Found { .. }) => Err(Error::TargetExists),
             Ok(spot) => {
-                let seq = self.store.next_seq();
-                insert::apply(to_held.change(), spot, to, target.base, &value, seq);
+                let appended = match self.append(Write::Rename { from: from.bytes(), to: to.bytes() })? {
+                    Ok(appended) => appended,
+                    Err(not_now) => return Ok(not_now),
+                };
+                insert::apply(to_held.change(), spot, to, target.base, &value, appended.seq);
                 let words = source_held.change();
                 remove::remove(words, from, source.base).map_err(|_| Self::corrupt(from_id))?;
-                header::raise_seq(words, seq);
-                Ok(Try::Done(Renamed::Done(seq, self.wants_join(words))))
+                header::raise_seq(words, appended.seq);
+                Ok(Try::Done(Renamed::Done(appended, self.wants_join(words))))
             }
             Err(Refused::Full(shortage)) => Ok(Try::Done(Renamed::Full(shortage))),
             Err(Refused::Torn) => Err(Self::corrupt(to_id)),
@@ -235,13 +265,13 @@ impl Forest {
 }
 
 enum Put {
-    Written(u64),
+    Written(Appended),
     Refused,
     Full(Shortage),
 }
 
 enum Renamed {
-    Done(u64, bool),
+    Done(Appended, bool),
     Missing,
     Full(Shortage),
 }

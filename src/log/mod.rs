@@ -35,8 +35,10 @@ use segments::Segments;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appended {
     pub(crate) seq: u64,
-    /// The log position behind the record.
+    /// The log position behind the record; 0 where there is no log.
     pub(crate) end: u64,
+    /// How much longer the log has become, padding aside.
+    pub(crate) bytes: u64,
 }
 
 /// Why nothing was appended.
@@ -46,6 +48,8 @@ pub(crate) enum Refused {
     Full(Full),
     /// The log has failed before.
     Poisoned,
+    /// The database was closed.
+    Closed,
 }
 
 /// What `make_space` has come to.
@@ -106,7 +110,8 @@ impl Log {
             write.encode(payload);
             let hash = record::payload_hash(payload);
             let appended = self.ring.append(write.kind(), payload, hash, next_seq);
-            appended.map(|(seq, end)| Appended { seq, end }).map_err(Refused::Full)
+            let bytes = record::record_bytes(payload.len()) as u64;
+            appended.map(|(seq, end)| Appended { seq, end, bytes }).map_err(Refused::Full)
         })
     }
 

@@ -37,7 +37,7 @@ impl Bench {
                 Err(Refused::Full(full)) => {
                     assert_eq!(self.log.make_space(full).expect("sound"), Space::Made);
                 }
-                Err(Refused::Poisoned) => panic!("nothing fails here"),
+                Err(Refused::Poisoned | Refused::Closed) => panic!("nothing fails here"),
             }
         }
     }

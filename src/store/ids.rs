@@ -13,6 +13,8 @@ struct State {
     end: u32,
     /// Unused ids below `end`.
     free: BTreeSet<u32>,
+    /// The highest `end` there was.
+    highest_end: u32,
 }
 
 /// The ids of one database.
@@ -20,7 +22,7 @@ pub(crate) struct Ids(Mutex<State>);
 
 impl Ids {
     pub(crate) fn new() -> Self {
-        Ids(Mutex::new(State { end: 1, free: BTreeSet::new() }))
+        Ids(Mutex::new(State { end: 1, free: BTreeSet::new(), highest_end: 1 }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -36,6 +38,7 @@ impl Ids {
             state.end += 1;
         }
         state.end += 1;
+        state.highest_end = state.highest_end.max(state.end);
         state.end - 1
     }
 
@@ -52,7 +55,12 @@ impl Ids {
 
     /// Sets the state that a directory describes.
     pub(crate) fn restore(&self, end: u32, free: BTreeSet<u32>) {
-        *self.state() = State { end, free };
+        *self.state() = State { end, free, highest_end: end };
+    }
+
+    /// One past the highest id that was ever in use since the database was opened.
+    pub(crate) fn highest_end(&self) -> u32 {
+        self.state().highest_end
     }
 
     /// One past the highest id in use, and whether each id below it is in use.

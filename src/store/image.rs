@@ -57,6 +57,7 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
         next_seq: store.last_seq() + 1,
         incarnation: 0,
         unused_is_zero: true,
+        has_ring: false,
         log_id: 0,
         blobs: end,
         next_tree: store.next_tree.load(std::sync::atomic::Ordering::Relaxed),

@@ -5,21 +5,33 @@
 // Not `forbid`, which would reach down into `frames::reserved`, the one file here that needs unsafe code.
 #![deny(unsafe_code)]
 
+pub(crate) mod background;
+pub(crate) mod capture;
+pub(crate) mod checkpoint;
+pub(crate) mod committed;
 pub(crate) mod counters;
 pub(crate) mod directory;
+pub(crate) mod durable;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod ids;
 pub(crate) mod image;
+pub(crate) mod journal;
 pub(crate) mod latch;
+pub(crate) mod page_writer;
 pub(crate) mod scratch;
 pub(crate) mod superblock;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::log::payload::Write;
+use crate::log::ring::Full;
+use crate::log::{Appended, Refused, Space};
 use counters::Counters;
+use directory::Directory;
+use durable::{Durability, Durable};
 use frames::{Frame, Frames};
 use gate::Gate;
 use ids::Ids;
@@ -42,6 +54,9 @@ pub(crate) struct Store {
     /// The id that the next new tree gets.
     pub(crate) next_tree: AtomicU32,
     pub(crate) database_id: u128,
+    pub(crate) directory: Directory,
+    /// Set once a database with a backend is open for writing.
+    pub(crate) durable: OnceLock<Durable>,
 }
 
 impl Store {
@@ -57,6 +72,8 @@ impl Store {
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             database_id,
+            directory: Directory::new(),
+            durable: OnceLock::new(),
         }
     }
 
@@ -72,10 +89,67 @@ impl Store {
         }
     }
 
-    /// The number of the write that is about to be applied. The caller holds the latch of what it changes,
-    /// so numbers and conflicting changes come in the same order.
+    /// Numbers the write that is about to be applied, and appends it to the log if there is one. The caller
+    /// holds the latch of what it changes, so numbers, log and conflicting changes have one order.
     #[inline]
-    pub(crate) fn next_seq(&self) -> u64 {
+    pub(crate) fn append(&self, write: Write<'_>) -> std::result::Result<Appended, Refused> {
+        let Some(durable) = self.durable.get() else {
+            return Ok(Appended { seq: self.next_seq(), end: 0, bytes: 0 });
+        };
+        if durable.is_closed() {
+            return Err(Refused::Closed);
+        }
+        durable.log.append(write, || self.next_seq())
+    }
+
+    /// Before a write enters the gate: waits if more has changed than a checkpoint should have to write.
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<()> {
+        match self.durable.get() {
+            Some(durable) => self.admit_durable(durable),
+            None => Ok(()),
+        }
+    }
+
+    fn admit_durable(&self, durable: &Durable) -> Result<()> {
+        let changed_pages = self.frames.captures.changed_pages();
+        if changed_pages >= durable.limits.changed_pages_wanted {
+            durable.signals.checkpoint();
+        }
+        if changed_pages >= durable.limits.changed_pages_max {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// After the log was full: waits for space in it. The caller holds neither gate nor latch.
+    pub(crate) fn make_log_space(&self, full: Full) -> Result<()> {
+        match self.durable.get() {
+            Some(durable) if durable.log.make_space(full)? == Space::WantsCheckpoint => self.checkpoint(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns when a write is as safe as it was asked to be.
+    #[inline]
+    pub(crate) fn acknowledge(&self, appended: Appended, durability: Durability) -> Result<()> {
+        let Some(durable) = self.durable.get() else {
+            return Ok(());
+        };
+        durable.appended(appended, durability);
+        match durability {
+            Durability::Sync => durable.log.wait_durable(appended.end),
+            Durability::Buffered => Ok(()),
+        }
+    }
+
+    /// Why nothing can be written any more.
+    pub(crate) fn poisoned(&self) -> Error {
+        self.durable.get().map_or(Error::Closed, |durable| durable.log.poisoned())
+    }
+
+    #[inline]
+    fn next_seq(&self) -> u64 {
         self.seq.fetch_add(1, Ordering::Relaxed) + 1
     }
 

@@ -8,7 +8,7 @@
 //!   word 3, 4     database id
 //!   word 5        log position up to which all is in the blobs
 //!   word 6        seq of the next write
-//!   word 7        incarnation u32 | flags u32 (bit 0: unused blobs are all zero)
+//!   word 7        incarnation u32 | flags u32 (bit 0: unused blobs are all zero; bit 1: there is a ring file)
 //!   word 8        log id, 0 = closed cleanly
 //!   word 9        blobs in the data area u32 | id of the next tree u32
 //!   word 10       no key is longer than this
@@ -42,6 +42,8 @@ const OWN_CHECKSUM_AT: usize = 511;
 
 /// The flag of images: unused blobs were written as zeros, and are checked to be.
 const FLAG_UNUSED_IS_ZERO: u32 = 1;
+/// The ring of the log is a file that must be there unless the database was closed.
+const FLAG_HAS_RING: u32 = 2;
 
 const _: () = assert!(DIRECTORY_SLOTS == 64_512 && FURTHER_SLOTS == 65_024);
 
@@ -69,6 +71,7 @@ pub(crate) struct Superblock {
     pub(crate) next_seq: u64,
     pub(crate) incarnation: u32,
     pub(crate) unused_is_zero: bool,
+    pub(crate) has_ring: bool,
     pub(crate) log_id: u64,
     pub(crate) blobs: u32,
     pub(crate) next_tree: u32,
@@ -94,7 +97,8 @@ impl Superblock {
         set_word(&mut page, 4, (self.database_id >> 64) as u64);
         set_word(&mut page, 5, self.log_position);
         set_word(&mut page, 6, self.next_seq);
-        let flags = if self.unused_is_zero { FLAG_UNUSED_IS_ZERO } else { 0 };
+        let flags = [(self.unused_is_zero, FLAG_UNUSED_IS_ZERO), (self.has_ring, FLAG_HAS_RING)];
+        let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |all, (_, flag)| all | flag);
         set_word(&mut page, 7, u64::from(self.incarnation) | (u64::from(flags) << 32));
         set_word(&mut page, 8, self.log_id);
         set_word(&mut page, 9, u64::from(self.blobs) | (u64::from(self.next_tree) << 32));
@@ -131,6 +135,11 @@ impl Superblock {
         Ok(Superblock::decode(first))
     }
 
+    /// Reads one of the two superblock pages; none if it is damaged, or not one.
+    pub(crate) fn open_page(page: &[u8]) -> Option<Superblock> {
+        is_sound(page).then(|| Superblock::decode(page))
+    }
+
     fn decode(page: &[u8]) -> Superblock {
         Superblock {
             generation: word(page, 2),
@@ -139,6 +148,7 @@ impl Superblock {
             next_seq: word(page, 6),
             incarnation: word(page, 7) as u32,
             unused_is_zero: (word(page, 7) >> 32) as u32 & FLAG_UNUSED_IS_ZERO != 0,
+            has_ring: (word(page, 7) >> 32) as u32 & FLAG_HAS_RING != 0,
             log_id: word(page, 8),
             blobs: word(page, 9) as u32,
             next_tree: (word(page, 9) >> 32) as u32,
@@ -182,6 +192,7 @@ mod tests {
             next_seq: 99,
             incarnation: 2,
             unused_is_zero: true,
+            has_ring: true,
             log_id: 5,
             blobs: 17,
             next_tree: 4,

@@ -11,7 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::{Ref, Words};
 
+use super::capture::Captures;
 use super::latch::{Latch, Version};
+
+mod owing;
+
+use owing::Owing;
 
 cfg_if::cfg_if! {
     if #[cfg(all(unix, target_pointer_width = "64", not(miri), not(loom)))] {
@@ -31,6 +36,8 @@ pub(crate) struct Side {
     latch: Latch,
     /// Root ref, and the kind of blob from bit 16 on.
     root: AtomicU64,
+    /// What the frame owes to a checkpoint.
+    owing: Owing,
 }
 
 const _: () = assert!(size_of::<Side>() == 128);
@@ -38,7 +45,7 @@ const _: () = assert!(size_of::<Side>() == 128);
 impl Side {
     #[cfg(any(not(unix), not(target_pointer_width = "64"), miri, loom))]
     fn new() -> Self {
-        Side { latch: Latch::new(), root: AtomicU64::new(0) }
+        Side { latch: Latch::new(), root: AtomicU64::new(0), owing: Owing::default() }
     }
 }
 
@@ -48,6 +55,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) id: u32,
     pub(crate) words: Words<'a>,
     side: &'a Side,
+    captures: &'a Captures,
 }
 
 impl<'a> Frame<'a> {
@@ -97,6 +105,7 @@ impl<'a> Held<'a> {
     pub(crate) fn change(&mut self) -> Words<'a> {
         if !self.changed {
             self.changed = true;
+            self.pay_what_is_owed();
             self.frame.latch().begin();
         }
         self.frame.words
@@ -119,6 +128,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.changed {
             self.frame.refresh_root();
+            self.frame.count_changed();
         }
         self.frame.latch().unlock(self.version, self.changed);
     }

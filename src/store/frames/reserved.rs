@@ -11,6 +11,7 @@ use super::{Frame, Side};
 use crate::blob::Words;
 use crate::blob::words::{BLOB_BYTES, BlobWords};
 use crate::error::{Error, Result};
+use crate::store::capture::Captures;
 
 /// Blobs for which addresses are reserved, if the system lets us: 1 TiB.
 const LIMIT_FRAMES_MAX: u32 = 1 << 21;
@@ -32,6 +33,7 @@ pub(crate) struct Frames {
     /// Frames with a lower id may be touched.
     usable: AtomicU32,
     growing: Mutex<()>,
+    pub(crate) captures: Captures,
 }
 
 /// A reserved range of addresses, given back on drop.
@@ -110,7 +112,8 @@ impl Frames {
             let sides = Range::reserve(limit as usize * size_of::<Side>());
             if let (Ok(frames), Ok(sides)) = (frames, sides) {
                 frames.prefer_huge_pages();
-                return Frames { frames, sides, limit, usable: AtomicU32::new(0), growing: Mutex::new(()) };
+                let (usable, growing) = (AtomicU32::new(0), Mutex::new(()));
+                return Frames { frames, sides, limit, usable, growing, captures: Captures::default() };
             }
             assert!(limit > LIMIT_FRAMES_MIN, "the system refuses to reserve 2 GiB of addresses");
             limit /= 2;
@@ -135,7 +138,7 @@ impl Frames {
             let side = self.sides.start.as_ptr().add(id as usize * size_of::<Side>()).cast::<Side>();
             (&*words, &*side)
         };
-        Frame { id, words: Words::new(words), side }
+        Frame { id, words: Words::new(words), side, captures: &self.captures }
     }
 
     /// The frame of a blob, made usable if need be.

@@ -8,6 +8,7 @@ use super::{Frame, Side};
 use crate::blob::Words;
 use crate::blob::words::BlobWords;
 use crate::error::{Error, Result};
+use crate::store::capture::Captures;
 use crate::store::scratch::zeroed_words;
 
 const SEGMENT_FRAMES: usize = 256;
@@ -24,11 +25,13 @@ type Segment = Box<[OnceLock<Slot>]>;
 /// See the head of this file.
 pub(crate) struct Frames {
     segments: Box<[OnceLock<Segment>]>,
+    pub(crate) captures: Captures,
 }
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Frames { segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect() }
+        let segments = (0..SEGMENTS).map(|_| OnceLock::new()).collect();
+        Frames { segments, captures: Captures::default() }
     }
 
     /// The frame of a blob, if there is one.
@@ -36,7 +39,7 @@ impl Frames {
     pub(crate) fn get(&self, id: u32) -> Option<Frame<'_>> {
         let segment = self.segments.get(id as usize / SEGMENT_FRAMES)?.get()?;
         let slot = segment[id as usize % SEGMENT_FRAMES].get()?;
-        Some(Frame { id, words: Words::new(&slot.words), side: &slot.side })
+        Some(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
     }
 
     /// The frame of a blob, made if need be.
@@ -47,6 +50,6 @@ impl Frames {
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
         let slot = segment[id as usize % SEGMENT_FRAMES]
             .get_or_init(|| Slot { words: zeroed_words(), side: Side::new() });
-        Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side })
+        Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
     }
 }

@@ -1,0 +1,147 @@
+//! The two threads of a database that is open for writing: one makes buffered writes durable and readies
+//! segments of the log, one makes checkpoints. Both sleep until they are told.
+//!
+//! They know the database through a weak reference: nobody has to stop them before dropping the last handle.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use super::Store;
+
+/// What was asked for.
+const FLUSH: u32 = 1;
+const FLUSH_NOW: u32 = 2;
+const LOOK_AHEAD: u32 = 4;
+const CHECKPOINT: u32 = 8;
+const STOP: u32 = 16;
+
+/// Buffered writes are durable 10 ms after they were acknowledged; the rest is for the disk.
+const FLUSH_DELAY: Duration = Duration::from_millis(6);
+/// With so much in the ring, waiting longer would make writers wait.
+const FLUSH_NOW_BYTES: u64 = 1 << 20;
+
+/// What the threads are to do, and where they sleep.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// What was asked for and is not yet done; `asked` is the same, to be looked at without the lock.
+    todo: Mutex<u32>,
+    asked: AtomicU32,
+    flusher: Condvar,
+    checkpointer: Condvar,
+}
+
+/// Whatever holds a store.
+pub(crate) trait HasStore: Send + Sync + 'static {
+    fn store(&self) -> &Store;
+}
+
+impl Signals {
+    fn todo(&self) -> MutexGuard<'_, u32> {
+        self.todo.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    #[cold]
+    fn ask(&self, what: u32) {
+        let mut todo = self.todo();
+        *todo |= what;
+        self.asked.store(*todo, Ordering::Relaxed);
+        if what & (FLUSH | FLUSH_NOW | LOOK_AHEAD | STOP) != 0 {
+            self.flusher.notify_one();
+        }
+        if what & (CHECKPOINT | STOP) != 0 {
+            self.checkpointer.notify_one();
+        }
+    }
+
+    fn ask_once(&self, what: u32) {
+        if self.asked.load(Ordering::Relaxed) & what != what {
+            self.ask(what);
+        }
+    }
+
+    /// So much of the log waits to be made durable.
+    #[inline]
+    pub(crate) fn flush_soon(&self, waiting_bytes: u64) {
+        self.ask_once(if waiting_bytes >= FLUSH_NOW_BYTES { FLUSH | FLUSH_NOW } else { FLUSH });
+    }
+
+    pub(crate) fn look_ahead(&self) {
+        self.ask_once(LOOK_AHEAD);
+    }
+
+    pub(crate) fn checkpoint(&self) {
+        self.ask_once(CHECKPOINT);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.ask(STOP);
+    }
+
+    /// Sleeps until one of `mask` was asked for, and takes it; none when it is time to stop.
+    fn wait(&self, condvar: &Condvar, mask: u32) -> Option<u32> {
+        let mut todo = self.todo();
+        while *todo & (mask | STOP) == 0 {
+            todo = condvar.wait(todo).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        self.take(&mut todo, mask)
+    }
+
+    fn take(&self, todo: &mut u32, mask: u32) -> Option<u32> {
+        let taken = *todo & mask;
+        *todo &= !mask;
+        self.asked.store(*todo, Ordering::Relaxed);
+        (*todo & STOP == 0).then_some(taken)
+    }
+
+    /// Waits a little, so that more writes come together, unless it is urgent.
+    fn linger(&self) -> Option<u32> {
+        let todo = self.todo();
+        let urgent = |todo: &mut u32| *todo & (FLUSH_NOW | STOP) == 0;
+        let waited = self.flusher.wait_timeout_while(todo, FLUSH_DELAY, urgent);
+        let (mut todo, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.take(&mut todo, FLUSH | FLUSH_NOW)
+    }
+}
+
+/// Starts both threads.
+pub(crate) fn start<T: HasStore>(owner: &Arc<T>, signals: &Arc<Signals>) -> std::io::Result<()> {
+    let builder = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(256 << 10);
+    let (weak, own) = (Arc::downgrade(owner), signals.clone());
+    builder("spinney-log").spawn(move || flush(&weak, &own))?;
+    let (weak, own) = (Arc::downgrade(owner), signals.clone());
+    builder("spinney-checkpoint").spawn(move || checkpoint(&weak, &own))?;
+    Ok(())
+}
+
+/// A failure is remembered by the log, and met by the next writer.
+fn flush<T: HasStore>(weak: &Weak<T>, signals: &Signals) {
+    while let Some(asked) = signals.wait(&signals.flusher, FLUSH | FLUSH_NOW | LOOK_AHEAD) {
+        if asked & LOOK_AHEAD != 0 {
+            let Some(owner) = weak.upgrade() else { return };
+            if let Some(durable) = owner.store().durable.get() {
+                let _ = durable.log.look_ahead();
+            }
+        }
+        if asked & (FLUSH | FLUSH_NOW) == 0 {
+            continue;
+        }
+        if asked & FLUSH_NOW == 0 && signals.linger().is_none() {
+            return;
+        }
+        let Some(owner) = weak.upgrade() else { return };
+        if let Some(durable) = owner.store().durable.get() {
+            let _ = durable.log.wait_durable(durable.log.end());
+        }
+    }
+}
+
+/// A failure is met by those who need the space that the checkpoint would have made.
+fn checkpoint<T: HasStore>(weak: &Weak<T>, signals: &Signals) {
+    while signals.wait(&signals.checkpointer, CHECKPOINT).is_some() {
+        let Some(owner) = weak.upgrade() else { return };
+        let _ = owner.store().checkpoint();
+    }
+}

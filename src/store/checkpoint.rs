@@ -1,0 +1,269 @@
+//! The atomic checkpoint: from one complete state in storage to another, while writers go on.
+//!
+//! 1. The cut: for an instant the gate is held alone. Every write before log position L is in the frames,
+//!    none after it; the changed frames are marked.
+//! 2. Blobs that storage does not have yet are written to their place, and the data area is synced.
+//! 3. All other changed pages, those of the directory and the superblocks go to the journal, which is
+//!    synced: this is the commit.
+//! 4. The same pages are written in place and synced.
+//! 5. Only now may the journal be overwritten, and the log before L be used again.
+//!
+//! A failure before the commit leaves everything as it was, changed pages included: the next checkpoint
+//! tries again. A failure after it, or of any sync, poisons the log, because nobody knows what is stored.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use super::Store;
+use super::capture::{Captured, Owed, page_numbers};
+use super::committed::Committed;
+use super::durable::Durable;
+use super::journal;
+use super::page_writer::PageWriter;
+use super::superblock::{is_directory_blob, set_word};
+use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES};
+use crate::blob::checksum;
+use crate::blob::header::{BLOB_PAGES, CHECKSUMS_AT};
+use crate::blob::words::{DIRTY_AT, PAGE_WORDS, Ref};
+use crate::error::{Error, Result};
+
+const GENERATION_AT: usize = 2;
+
+/// The state that a checkpoint writes.
+struct Cut {
+    log_position: u64,
+    next_seq: u64,
+    next_tree: u32,
+    /// All blob ids in use are below.
+    end: u32,
+    free: BTreeSet<u32>,
+    /// Frames that were changed since the last cut.
+    marked: Vec<u32>,
+}
+
+impl Cut {
+    fn is_free(&self, id: u32) -> bool {
+        id >= self.end || self.free.contains(&id)
+    }
+}
+
+/// A blob of the cut, ready to be written.
+struct Ready {
+    id: u32,
+    pages: u128,
+    bytes: Vec<u8>,
+    is_new: bool,
+}
+
+impl Ready {
+    /// The pages and their numbers in the data area.
+    fn pages(&self) -> impl Iterator<Item = journal::Page<'_>> {
+        let first = u64::from(self.id) * BLOB_PAGES as u64;
+        page_numbers(self.pages).map(move |page| first + page as u64).zip(self.bytes.chunks_exact(PAGE_BYTES))
+    }
+}
+
+impl Store {
+    /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let Some(durable) = self.durable.get() else {
+            return Ok(());
+        };
+        let mut committed = durable.committed();
+        if durable.log.is_poisoned() {
+            return Err(durable.log.poisoned());
+        }
+        let cut = self.cut(durable);
+        if cut.marked.is_empty() && cut.log_position == committed.superblock.log_position {
+            return Ok(());
+        }
+        let mut ready = Vec::new();
+        let mut next = committed.clone();
+        match self.write(durable, &cut, &mut next, &mut ready) {
+            Ok(()) => {
+                self.publish(&committed, &next, &ready);
+                durable.log.recycle_before(cut.log_position);
+                durable.counters.checkpoints.add_one();
+                *committed = next;
+                Ok(())
+            }
+            Err(error) => {
+                self.take_back(&cut, ready);
+                Err(error)
+            }
+        }
+    }
+
+    fn cut(&self, durable: &Durable) -> Cut {
+        let _alone = self.gate.enter_alone();
+        let (end, free) = self.ids.in_use();
+        let log_position = durable.log.end();
+        let mut marked = Vec::new();
+        for frame in (1..self.ids.highest_end()).filter_map(|id| self.frames.get(id)) {
+            if frame.changed_pages() > 0 {
+                let owed = if self.directory.get(frame.id) == 0 { Owed::Whole } else { Owed::Changed };
+                frame.set_owed(owed);
+                marked.push(frame.id);
+            }
+        }
+        let next_tree = self.next_tree.load(Ordering::Relaxed);
+        Cut { log_position, next_seq: self.last_seq() + 1, next_tree, end, free, marked }
+    }
+
+    /// Steps 2 to 4.
+    fn write(
+        &self,
+        durable: &Durable,
+        cut: &Cut,
+        next: &mut Committed,
+        ready: &mut Vec<Ready>,
+    ) -> Result<()> {
+        let backend = &*durable.backend;
+        let poison = |error: Error| {
+            durable.log.set_poison(format!("a checkpoint failed: {error}"));
+            error
+        };
+        let superblock = &mut next.superblock;
+        superblock.generation += 1;
+        superblock.log_position = cut.log_position;
+        superblock.next_seq = cut.next_seq;
+        superblock.next_tree = cut.next_tree;
+        superblock.unused_is_zero = false;
+        superblock.incarnation = durable.log.identity().incarnation;
+        superblock.log_id = durable.log.identity().log_id;
+        let old_end = superblock.blobs;
+        superblock.blobs = cut.end;
+        next.cover(cut.end.max(old_end));
+
+        if backend.len(Area::Data)? < u64::from(cut.end) * BLOB_BYTES as u64 {
+            backend.set_len(Area::Data, u64::from(cut.end) * BLOB_BYTES as u64)?;
+        }
+        let mut written_bytes = self.write_new(backend, cut, next, ready)?;
+        if written_bytes > 0 {
+            backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
+        }
+        for id in (1..old_end).filter(|&id| cut.is_free(id) && !is_directory_blob(id)) {
+            next.enter(id, 0);
+        }
+        let (generation, database_id) = (next.superblock.generation, next.superblock.database_id);
+        let identity = journal::Identity { generation, database_id, log_id: next.superblock.log_id };
+        let mut pages: Vec<journal::Page<'_>> =
+            ready.iter().filter(|blob| !blob.is_new).flat_map(Ready::pages).collect();
+        pages.extend(next.seal());
+        written_bytes += journal::write(backend, identity, &pages)?;
+        backend.sync(Area::Journal).map_err(|error| poison(error.into()))?;
+        // The checkpoint has committed: from here on there is no way back.
+        let mut writer = PageWriter::new(backend);
+        let put = pages.iter().try_for_each(|(number, bytes)| {
+            writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)
+        });
+        written_bytes += put.and_then(|()| writer.flush()).map_err(|error| poison(error.into()))?;
+        backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
+        durable.counters.pages.fetch_add(pages.len() as u64, Ordering::Relaxed);
+        durable.counters.bytes.fetch_add(written_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Captures every marked frame, and writes those that storage does not have to their place.
+    fn write_new(
+        &self,
+        backend: &dyn Backend,
+        cut: &Cut,
+        next: &mut Committed,
+        ready: &mut Vec<Ready>,
+    ) -> Result<u64> {
+        let mut writer = PageWriter::new(backend);
+        for &id in &cut.marked {
+            let Some(captured) = self.captured(id) else { continue };
+            let is_new = next.entry(id) == 0;
+            let mut blob = Ready { id, pages: captured.pages, bytes: captured.bytes, is_new };
+            if cut.is_free(id) {
+                // What it holds is nobody's; only the marks must go.
+                blob.bytes = Vec::new();
+                ready.push(blob);
+                continue;
+            }
+            let checksum = seal(&mut blob, next.superblock.generation);
+            next.enter(id, checksum);
+            // Here already: whatever fails, it is known what was captured.
+            ready.push(blob);
+            if let Some(blob) = ready.last_mut().filter(|blob| blob.is_new) {
+                writer.put(Area::Data, u64::from(id) * BLOB_BYTES as u64, &blob.bytes)?;
+                // Only page 0 is needed any more.
+                blob.bytes.truncate(PAGE_BYTES);
+                blob.bytes.shrink_to_fit();
+            }
+        }
+        Ok(writer.flush()?)
+    }
+
+    /// What a marked frame had at the cut.
+    fn captured(&self, id: u32) -> Option<Captured> {
+        let frame = self.frames.get(id)?;
+        frame.hold().pay_what_is_owed();
+        self.frames.captures.take(id)
+    }
+
+    /// Lets faults know what storage has now, and pages leave memory again.
+    fn publish(&self, before: &Committed, after: &Committed, ready: &[Ready]) {
+        for blob in ready {
+            let Some(frame) = self.frames.get(blob.id) else { continue };
+            let held = frame.hold();
+            if let Some(page) = blob.bytes.get(..PAGE_BYTES) {
+                let word = |at: usize| u64::from_le_bytes(*page[at * 8..].first_chunk().unwrap_or(&[0; 8]));
+                frame.words.store_unnoted(GENERATION_AT as Ref, word(GENERATION_AT));
+                for at in usize::from(CHECKSUMS_AT)..usize::from(CHECKSUMS_AT) + BLOB_PAGES {
+                    frame.words.store_unnoted(at as Ref, word(at));
+                }
+            }
+            self.directory.set(blob.id, after.entry(blob.id));
+            frame.clear_writing(blob.pages);
+            drop(held);
+        }
+        for id in 1..before.superblock.blobs.max(after.superblock.blobs) {
+            if !is_directory_blob(id) && before.entry(id) != after.entry(id) {
+                self.directory.set(id, after.entry(id));
+            }
+        }
+    }
+
+    /// A checkpoint has failed: what it wanted to write is to be written by the next.
+    fn take_back(&self, cut: &Cut, ready: Vec<Ready>) {
+        let captured = |id: u32| self.captured(id).map(|captured| (id, captured.pages));
+        let done: Vec<(u32, u128)> = ready.into_iter().map(|blob| (blob.id, blob.pages)).collect();
+        let others = cut.marked.iter().filter(|id| done.iter().all(|(other, _)| other != *id));
+        let others: Vec<_> = others.filter_map(|&id| captured(id)).collect();
+        for (id, pages) in done.into_iter().chain(others) {
+            let Some(frame) = self.frames.get(id) else { continue };
+            let held = frame.hold();
+            for page in page_numbers(pages) {
+                frame.words.note_run((page * PAGE_WORDS) as Ref, 1);
+            }
+            frame.clear_writing(pages);
+            frame.count_changed();
+            drop(held);
+        }
+    }
+}
+
+/// Fills in what belongs to the place of the pages, not to their content; returns the checksum of page 0.
+fn seal(blob: &mut Ready, generation: u64) -> u64 {
+    let checksums: Vec<(usize, u64)> = page_numbers(blob.pages)
+        .zip(blob.bytes.chunks_exact(PAGE_BYTES))
+        .skip(1)
+        .map(|(page, bytes)| (page, checksum::of_page(bytes)))
+        .collect();
+    let first = &mut blob.bytes[..PAGE_BYTES];
+    set_word(first, GENERATION_AT, generation);
+    for at in 0..2 {
+        set_word(first, usize::from(DIRTY_AT) + at, 0);
+    }
+    for (page, checksum) in checksums {
+        set_word(first, usize::from(CHECKSUMS_AT) + page, checksum);
+    }
+    let own = checksum::of_first_page(first);
+    set_word(first, usize::from(CHECKSUMS_AT), own);
+    own
+}

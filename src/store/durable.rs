@@ -1,0 +1,100 @@
+//! What a database with a backend has beside its frames: the log, and the state of the last checkpoint.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::background::Signals;
+use super::committed::Committed;
+use super::counters::Counter;
+use crate::backend::Backend;
+use crate::log::ring::SEGMENT_BYTES;
+use crate::log::{Appended, Log};
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When it is on stable storage: it survives a power cut.
+    #[default]
+    Sync,
+    /// When it is in the ring of the log: it survives the death of the process. A power cut costs the writes
+    /// of the last 10 milliseconds, never others.
+    Buffered,
+}
+
+/// Changed pages at which a checkpoint starts, and at which writers wait for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) changed_pages_wanted: u64,
+    pub(crate) changed_pages_max: u64,
+}
+
+/// Counts of checkpoints.
+#[derive(Default)]
+pub(crate) struct CheckpointCounters {
+    pub(crate) checkpoints: Counter,
+    pub(crate) pages: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+/// See the head of this file.
+pub(crate) struct Durable {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) log: Log,
+    pub(crate) limits: Limits,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) counters: CheckpointCounters,
+    /// Locked while a checkpoint runs.
+    committed: Mutex<Committed>,
+    is_closed: AtomicBool,
+}
+
+impl Durable {
+    pub(crate) fn new(backend: Arc<dyn Backend>, log: Log, limits: Limits, committed: Committed) -> Self {
+        Durable {
+            backend,
+            log,
+            limits,
+            signals: Arc::default(),
+            counters: CheckpointCounters::default(),
+            committed: Mutex::new(committed),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn committed(&self) -> MutexGuard<'_, Committed> {
+        self.committed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// True for the first caller.
+    pub(crate) fn begin_close(&self) -> bool {
+        !self.is_closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// After an append: lets the background know what it may have to do.
+    #[inline]
+    pub(crate) fn appended(&self, appended: Appended, durability: Durability) {
+        if durability == Durability::Buffered {
+            self.signals.flush_soon(appended.end.saturating_sub(self.log.durable()));
+        }
+        if appended.end % SEGMENT_BYTES < appended.bytes {
+            self.log_has_grown();
+        }
+    }
+
+    /// The log has gone on to another segment.
+    #[cold]
+    fn log_has_grown(&self) {
+        self.signals.look_ahead();
+        let (used, max) = self.log.fill();
+        if used * 2 >= max {
+            self.signals.checkpoint();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a frame owes to a checkpoint, and paying it before the frame is changed.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{Frame, Held};
+use crate::store::capture::Owed;
+
+/// A part of a frame's side. Changed under the latch, or by whoever holds the gate alone.
+#[derive(Default)]
+pub(super) struct Owing {
+    /// How many pages were changed since they were last captured, as counted when the latch was last given
+    /// back.
+    changed_pages: AtomicU32,
+    /// An [`Owed`].
+    owed: AtomicU32,
+}
+
+impl Frame<'_> {
+    /// How many pages were changed since they were last captured.
+    pub(crate) fn changed_pages(self) -> u32 {
+        self.side.owing.changed_pages.load(Ordering::Relaxed)
+    }
+
+    /// Counts the changed pages again.
+    #[inline]
+    pub(crate) fn count_changed(self) {
+        let changed_pages = self.words.dirty_pages().count_ones();
+        let before = self.changed_pages();
+        if changed_pages != before {
+            self.side.owing.changed_pages.store(changed_pages, Ordering::Relaxed);
+            self.captures.count_changed(before, changed_pages);
+        }
+    }
+
+    /// From now on nobody changes the frame before it has paid. Only for who holds the gate alone.
+    pub(crate) fn set_owed(self, owed: Owed) {
+        self.side.owing.owed.store(owed as u32, Ordering::Relaxed);
+    }
+}
+
+impl Held<'_> {
+    /// Copies what a checkpoint wants of the frame as it is.
+    #[inline]
+    pub(crate) fn pay_what_is_owed(&mut self) {
+        let owed = Owed::from_number(self.frame.side.owing.owed.load(Ordering::Relaxed));
+        if owed != Owed::Nothing {
+            self.pay(owed);
+        }
+    }
+
+    #[cold]
+    fn pay(&mut self, owed: Owed) {
+        let frame = self.frame;
+        let pages = frame.captures.copy(frame.id, frame.words, owed);
+        frame.set_writing(pages);
+        frame.words.forget_dirty_pages();
+        frame.count_changed();
+        frame.set_owed(Owed::Nothing);
+    }
+}
+
+impl Frame<'_> {
+    pub(crate) fn set_writing(self, _pages: u128) {}
+    pub(crate) fn clear_writing(self, _pages: u128) {}
+}

@@ -1,0 +1,212 @@
+//! The journal: the pages that a checkpoint is about to write in place, as one record.
+//!
+//! ```text
+//! page 0        header
+//!   word 0      magic "SPINJRN" + format version
+//!   word 1      generation of the checkpoint
+//!   word 2, 3   database id
+//!   word 4      log id
+//!   word 5      number of pages
+//!   word 6      xxh3-64 of the index
+//!   word 511    xxh3-64 of this page's first 511 words
+//! from page 1   the index: for each page its number in the data area, and its xxh3-64
+//! behind it     the pages, in the order of the index
+//! ```
+//!
+//! A journal is complete if every checksum holds; then the checkpoint has committed, whatever of it has
+//! reached its place. An incomplete one counts for nothing.
+
+#![forbid(unsafe_code)]
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::page_writer::PageWriter;
+use super::superblock::{set_word, word};
+use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp};
+use crate::error::Result;
+
+/// "SPINJRN", and 1 for this format.
+const MAGIC: u64 = u64::from_le_bytes(*b"SPINJRN\x01");
+const OWN_CHECKSUM_AT: usize = 511;
+const ENTRY_BYTES: usize = 16;
+/// Nothing that a file claims decides an allocation: 64 GiB of pages.
+const PAGES_MAX: u64 = 1 << 24;
+
+/// Whose checkpoint a journal holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) generation: u64,
+    pub(crate) database_id: u128,
+    pub(crate) log_id: u64,
+}
+
+/// One page and its number in the data area.
+pub(crate) type Page<'a> = (u64, &'a [u8]);
+
+/// A complete journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) identity: Identity,
+    numbers: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Journal {
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Page<'_>> {
+        self.numbers.iter().copied().zip(self.bytes.chunks_exact(PAGE_BYTES))
+    }
+}
+
+/// Writes a journal; it is complete once the area has been synced. Returns the bytes written.
+pub(crate) fn write(backend: &dyn Backend, identity: Identity, pages: &[Page<'_>]) -> Result<u64> {
+    let mut index = Vec::with_capacity((pages.len() * ENTRY_BYTES).next_multiple_of(PAGE_BYTES));
+    for (number, bytes) in pages {
+        index.extend_from_slice(&number.to_le_bytes());
+        index.extend_from_slice(&xxh3_64(bytes).to_le_bytes());
+    }
+    index.resize(index.len().next_multiple_of(PAGE_BYTES), 0);
+    let mut header = [0; PAGE_BYTES];
+    let words = [
+        MAGIC,
+        identity.generation,
+        identity.database_id as u64,
+        (identity.database_id >> 64) as u64,
+        identity.log_id,
+        pages.len() as u64,
+        xxh3_64(&index),
+    ];
+    for (at, value) in words.into_iter().enumerate() {
+        set_word(&mut header, at, value);
+    }
+    let own = xxh3_64(&header[..OWN_CHECKSUM_AT * 8]);
+    set_word(&mut header, OWN_CHECKSUM_AT, own);
+
+    let total_bytes = (PAGE_BYTES + index.len() + pages.len() * PAGE_BYTES) as u64;
+    if backend.len(Area::Journal)? < total_bytes {
+        backend.set_len(Area::Journal, total_bytes.next_multiple_of(BLOB_BYTES as u64))?;
+    }
+    let mut writer = PageWriter::new(backend);
+    let parts = [&header[..]].into_iter().chain(index.chunks(PAGE_BYTES)).chain(pages.iter().map(|page| page.1));
+    for (offset_bytes, bytes) in (0..).step_by(PAGE_BYTES).zip(parts) {
+        writer.put(Area::Journal, offset_bytes, bytes)?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// Reads the journal, if it is complete.
+pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
+    let len_bytes = backend.len(Area::Journal)?;
+    if len_bytes < PAGE_BYTES as u64 {
+        return Ok(None);
+    }
+    let header = read_run(backend, 0, PAGE_BYTES)?;
+    let sound = word(&header, 0) == MAGIC
+        && word(&header, OWN_CHECKSUM_AT) == xxh3_64(&header[..OWN_CHECKSUM_AT * 8])
+        && word(&header, 5) <= PAGES_MAX;
+    let count = word(&header, 5) as usize;
+    let index_bytes = (count.min(PAGES_MAX as usize) * ENTRY_BYTES).next_multiple_of(PAGE_BYTES);
+    let pages_at = PAGE_BYTES + index_bytes;
+    if !sound || (pages_at + count * PAGE_BYTES) as u64 > len_bytes {
+        return Ok(None);
+    }
+    let index = read_run(backend, PAGE_BYTES as u64, index_bytes)?;
+    if xxh3_64(&index) != word(&header, 6) {
+        return Ok(None);
+    }
+    let bytes = read_run(backend, pages_at as u64, count * PAGE_BYTES)?;
+    let pages = bytes.chunks_exact(PAGE_BYTES).enumerate();
+    if pages.into_iter().any(|(nth, page)| xxh3_64(page) != word(&index, nth * 2 + 1)) {
+        return Ok(None);
+    }
+    let identity = Identity {
+        generation: word(&header, 1),
+        database_id: u128::from(word(&header, 2)) | u128::from(word(&header, 3)) << 64,
+        log_id: word(&header, 4),
+    };
+    let numbers = (0..count).map(|nth| word(&index, nth * 2)).collect();
+    Ok(Some(Journal { identity, numbers, bytes }))
+}
+
+fn read_run(backend: &dyn Backend, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>> {
+    let mut buffer = backend.buffers().lease_blocking();
+    let mut bytes = Vec::with_capacity(len_bytes);
+    while bytes.len() < len_bytes {
+        let part = (len_bytes - bytes.len()).min(BLOB_BYTES);
+        let offset_bytes = offset_bytes + bytes.len() as u64;
+        let buf = &mut buffer[..part];
+        backend.read(&mut [ReadOp { area: Area::Journal, offset_bytes, buf }])?;
+        bytes.extend_from_slice(&buffer[..part]);
+    }
+    Ok(bytes)
+}
+
+/// Writes the pages of a journal to their places. Doing it twice is the same as doing it once.
+pub(crate) fn apply(backend: &dyn Backend, journal: &Journal) -> Result<()> {
+    let end = journal.numbers.iter().max().map_or(0, |&last| (last + 1) * PAGE_BYTES as u64);
+    if backend.len(Area::Data)? < end {
+        backend.set_len(Area::Data, end.next_multiple_of(BLOB_BYTES as u64))?;
+    }
+    let mut writer = PageWriter::new(backend);
+    for (number, bytes) in journal.pages() {
+        writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)?;
+    }
+    writer.flush()?;
+    Ok(backend.sync(Area::Data)?)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::{MemoryBackend, WriteOp};
+
+    const IDENTITY: Identity = Identity { generation: 7, database_id: 1 << 100 | 5, log_id: 9 };
+
+    fn written(count: u64) -> (MemoryBackend, Vec<(u64, Vec<u8>)>) {
+        let backend = MemoryBackend::new();
+        let pages: Vec<_> = (0..count).map(|nth| (nth * 3, vec![nth as u8 + 1; PAGE_BYTES])).collect();
+        let list: Vec<Page<'_>> = pages.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
+        write(&backend, IDENTITY, &list).expect("memory");
+        (backend, pages)
+    }
+
+    #[test]
+    fn a_journal_comes_back_and_goes_to_its_place() {
+        for count in [0, 1, 300] {
+            let (backend, pages) = written(count);
+            let journal = read(&backend).expect("memory").expect("complete");
+            assert_eq!(journal.identity, IDENTITY);
+            assert!(journal.pages().eq(pages.iter().map(|(number, bytes)| (*number, &bytes[..]))));
+            apply(&backend, &journal).expect("memory");
+            apply(&backend, &journal).expect("memory");
+            let data = backend.to_bytes(Area::Data);
+            for (number, bytes) in &pages {
+                assert!(data[*number as usize * PAGE_BYTES..].starts_with(bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_with_any_flipped_bit_counts_for_nothing() {
+        let (backend, pages) = written(20);
+        let used = (2 + pages.len()) * PAGE_BYTES;
+        let mut buffer = backend.buffers().lease_blocking();
+        for at in (0..used).step_by(257) {
+            let offset_bytes = (at / PAGE_BYTES * PAGE_BYTES) as u64;
+            for expected in [false, true] {
+                let buf = &mut buffer[..PAGE_BYTES];
+                backend.read(&mut [ReadOp { area: Area::Journal, offset_bytes, buf }]).expect("memory");
+                buf[at % PAGE_BYTES] ^= 0x10;
+                backend.write(&[WriteOp { area: Area::Journal, offset_bytes, buf }]).expect("memory");
+                assert_eq!(read(&backend).expect("memory").is_some(), expected, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_or_hostile_area_holds_no_journal() {
+        let backend = MemoryBackend::new();
+        assert!(read(&backend).expect("memory").is_none());
+        backend.set_len(Area::Journal, 3 * PAGE_BYTES as u64).expect("memory");
+        assert!(read(&backend).expect("memory").is_none());
+    }
+}
