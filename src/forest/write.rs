@@ -8,9 +8,11 @@ use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
 use crate::art::{find, remove};
 use crate::blob::header;
+use crate::blob::presence::Everything;
 use crate::blob::{Key, Words};
 use crate::error::{Error, Result};
 use crate::store::frames::Held;
+use crate::store::residency::{Fault, Faults};
 
 /// What must hold of a key for a write to take place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +37,33 @@ impl Condition {
 enum Try<T> {
     Done(T),
     Restart,
+    /// This has to be loaded first, when gate and latches have been left.
+    Fault(Fault),
 }
 
 impl Forest {
-    fn route_for_writing(&self, key: &Key<'_>) -> Result<Option<Route<'_>>> {
+    fn route_for_writing(&self, key: &Key<'_>) -> Result<Try<Route<'_>>> {
         match self.route(key) {
-            Ok(route) => Ok(Some(route)),
-            Err(Lost::Restart) => Ok(None),
+            Ok(route) => Ok(Try::Done(route)),
+            Err(Lost::Restart | Lost::Partial) => Ok(Try::Restart),
+            Err(Lost::Absent(blob)) => Ok(Try::Fault(Fault::whole(blob))),
             Err(Lost::Corrupt(id)) => Err(Self::corrupt(id)),
         }
     }
 
-    /// Latches the range blob of `key`; none if the path was changing.
-    fn hold(&self, key: &Key<'_>) -> Result<Option<(Held<'_>, usize)>> {
-        let Some(route) = self.route_for_writing(key)? else {
-            return Ok(None);
-        };
-        Ok(route.hold().map(|held| (held, route.base)))
+    /// Latches the range blob of `key`, all of which is in memory: the route saw that, and what leaves memory
+    /// changes the version.
+    fn hold(&self, key: &Key<'_>) -> Result<Try<(Held<'_>, usize)>> {
+        Ok(match self.route_for_writing(key)? {
+            Try::Done(route) => route.hold().map_or(Try::Restart, |held| Try::Done((held, route.base))),
+            Try::Restart => Try::Restart,
+            Try::Fault(fault) => Try::Fault(fault),
+        })
+    }
+
+    /// The beginning of every write.
+    fn may_write(&self) -> Result<Faults<'_>> {
+        if self.store.read_only { Err(Error::ReadOnly) } else { Ok(Faults::new(&self.store)) }
     }
 
     fn restart(&self) {
@@ -61,13 +73,15 @@ impl Forest {
 
     /// Writes a value if the condition holds; returns the version it got, or none if it does not hold.
     pub(crate) fn put(&self, key: &Key<'_>, value: &[u8], condition: Condition) -> Result<Option<u64>> {
+        let mut faults = self.may_write()?;
         let mut times_full = 0;
         loop {
             let outcome = {
                 let _gate = self.store.gate.enter();
                 match self.hold(key)? {
-                    Some((held, base)) => self.put_held(held, base, key, value, condition)?,
-                    None => Try::Restart,
+                    Try::Done((held, base)) => self.put_held(held, base, key, value, condition)?,
+                    Try::Restart => Try::Restart,
+                    Try::Fault(fault) => Try::Fault(fault),
                 }
             };
             match outcome {
@@ -78,6 +92,7 @@ impl Forest {
                     times_full += 1;
                 }
                 Try::Restart => self.restart(),
+                Try::Fault(fault) => faults.resolve(fault)?,
             }
         }
     }
@@ -114,18 +129,20 @@ impl Forest {
     }
 
     fn version_in(&self, words: Words<'_>, id: u32, key: &Key<'_>, base: usize) -> Result<Option<u64>> {
-        let found = find::find(words, header::root(words), key, base);
+        let found = find::find(words, header::root(words), key, base, &Everything);
         found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
     }
 
     /// Removes a key if it is there and the condition holds; returns the number of the removal.
     pub(crate) fn remove(&self, key: &Key<'_>, condition: Condition) -> Result<Option<u64>> {
+        let mut faults = self.may_write()?;
         loop {
             let outcome = {
                 let _gate = self.store.gate.enter();
                 match self.hold(key)? {
-                    Some((held, base)) => self.remove_held(held, base, key, condition)?,
-                    None => Try::Restart,
+                    Try::Done((held, base)) => self.remove_held(held, base, key, condition)?,
+                    Try::Restart => Try::Restart,
+                    Try::Fault(fault) => Try::Fault(fault),
                 }
             };
             match outcome {
@@ -136,6 +153,7 @@ impl Forest {
                     return Ok(removed);
                 }
                 Try::Restart => self.restart(),
+                Try::Fault(fault) => faults.resolve(fault)?,
             }
         }
     }
@@ -161,6 +179,7 @@ impl Forest {
 
     /// Moves a value to another key in one step. None if `from` is not there.
     pub(crate) fn rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Option<u64>> {
+        let mut faults = self.may_write()?;
         let mut times_full = 0;
         loop {
             let outcome = {
@@ -180,14 +199,16 @@ impl Forest {
                     times_full += 1;
                 }
                 Try::Restart => self.restart(),
+                Try::Fault(fault) => faults.resolve(fault)?,
             }
         }
     }
 
     fn try_rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Try<Renamed>> {
-        let (Some(source), Some(target)) = (self.route_for_writing(from)?, self.route_for_writing(to)?)
-        else {
-            return Ok(Try::Restart);
+        let (source, target) = match (self.route_for_writing(from)?, self.route_for_writing(to)?) {
+            (Try::Done(source), Try::Done(target)) => (source, target),
+            (Try::Fault(fault), _) | (_, Try::Fault(fault)) => return Ok(Try::Fault(fault)),
+            _ => return Ok(Try::Restart),
         };
         let Some(mut source_held) = source.hold() else {
             return Ok(Try::Restart);
@@ -203,7 +224,7 @@ impl Forest {
             return Ok(Try::Restart);
         }
         let (from_words, from_id) = (source.frame.words, source.frame.id);
-        let found = find::find(from_words, header::root(from_words), from, source.base);
+        let found = find::find(from_words, header::root(from_words), from, source.base, &Everything);
         let Some(leaf) = found.map_err(|_| Self::corrupt(from_id))? else {
             return Ok(Try::Done(Renamed::Missing));
         };

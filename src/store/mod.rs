@@ -12,6 +12,8 @@ pub(crate) mod gate;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod latch;
+pub(crate) mod open;
+pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod superblock;
 
@@ -23,6 +25,7 @@ use counters::Counters;
 use frames::{Frame, Frames};
 use gate::Gate;
 use ids::Ids;
+use residency::Residency;
 use scratch::Scratches;
 
 /// The blob that is always the root of the forest.
@@ -42,6 +45,10 @@ pub(crate) struct Store {
     /// The id that the next new tree gets.
     pub(crate) next_tree: AtomicU32,
     pub(crate) database_id: u128,
+    /// Where blobs come from that are not in memory; none if all are always there.
+    pub(crate) residency: Option<Residency>,
+    /// Whether writes are refused.
+    pub(crate) read_only: bool,
 }
 
 impl Store {
@@ -57,6 +64,8 @@ impl Store {
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             database_id,
+            residency: None,
+            read_only: false,
         }
     }
 
@@ -64,7 +73,12 @@ impl Store {
     pub(crate) fn allocate_blob(&self) -> Result<Frame<'_>> {
         let id = self.ids.allocate();
         match self.frames.commit(id) {
-            Ok(frame) => Ok(frame),
+            Ok(frame) => {
+                if let Some(residency) = &self.residency {
+                    residency.count_fresh(frame);
+                }
+                Ok(frame)
+            }
             Err(error) => {
                 self.ids.free(id);
                 Err(error)
