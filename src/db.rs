@@ -15,10 +15,8 @@ use crate::options::Options;
 use crate::stats::Stats;
 use crate::store;
 use crate::store::durable::Durability;
-use crate::tree::Tree;
+use crate::tree::{NAMES, Tree};
 
-/// The tree whose keys are the names of all others, and whose values are their ids.
-const NAMES: u32 = 0;
 
 /// A database: a handle to share and to clone freely, from any thread.
 ///
@@ -83,9 +81,52 @@ impl Db {
         Ok(Db::new(Arc::new(Forest::from_store(store)), Durability::Sync))
     }
 
+    /// Opens what a backend holds, for reading only: writes are refused with [`Error::ReadOnly`].
+    ///
+    /// Nothing but superblock and directory is read now. Pages are read when they are touched, verified, and
+    /// dropped again when more than `cache_bytes` of them are in memory. What the operations of this moment
+    /// ask for stays beyond that: up to a blob of 512 KiB each, and the blobs that lead to it. A lookup reads
+    /// the header and the inner nodes of a blob at first, then single pages of 4 KiB; scans and listings read
+    /// whole blobs.
+    ///
+    /// A damaged page is an error that names it, as soon as it is touched.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::backend::MemoryBackend;
+    /// use std::sync::Arc;
+    ///
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    ///
+    /// let backend = Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
+    /// let cold = spinney::Db::open_backend_read_only(backend, 1 << 20)?;
+    /// let files = cold.tree("files")?;
+    /// assert_eq!(files.get("a/b")?.as_deref(), Some(&b"c"[..]));
+    /// assert!(matches!(files.put("a/b", "d"), Err(spinney::Error::ReadOnly)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_backend_read_only(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<Self> {
+        let mut store = store::open::open_cold(backend, cache_bytes)?;
+        store.read_only = true;
+        Ok(Db::new(Arc::new(Forest::from_store(store)), Durability::Sync))
+    }
+
+    /// A cold database that can be written, of blobs of another shape; nothing is ever written back.
+    #[cfg(test)]
+    pub(crate) fn open_cold_for_tests(
+        backend: Arc<dyn Backend>,
+        cache_bytes: u64,
+        shape: Shape,
+    ) -> Result<Self> {
+        let store = store::open::open_cold(backend, cache_bytes)?;
+        Ok(Db::new(Arc::new(Forest { shape, ..Forest::from_store(store) }), Durability::Sync))
+    }
+
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
     ///
-    /// Writers wait while it is made.
+    /// Writers wait while it is made. What is not in memory is read for it, blob by blob.
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
         self.write_image(&backend)?;
@@ -224,11 +265,35 @@ impl Db {
     }
 
     /// How large the database is, and what it did so far.
+    ///
+    /// It reads nothing from the backend. So where blobs are not in memory, their keys and bytes are not
+    /// counted: [`Stats::unread_blobs`] says how many these are. [`Db::survey`] reads what is missing.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.forest)
     }
 
-    /// Looks at every blob: order, counts, space, bounds, reachability. Writers wait meanwhile.
+    /// The same with every blob counted: the first page of each that is not in memory is read for that, and
+    /// not kept.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # use std::sync::Arc;
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let backend = Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
+    /// let cold = spinney::Db::open_backend_read_only(backend, 1 << 20)?;
+    /// assert_eq!((cold.stats().keys, cold.stats().unread_blobs), (0, 1));
+    /// assert_eq!((cold.survey()?.keys, cold.survey()?.unread_blobs), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn survey(&self) -> Result<Stats> {
+        Stats::of_all(&self.forest)
+    }
+
+    /// Looks at every blob: order, counts, space, bounds, reachability. Writers wait meanwhile. What is not
+    /// in memory is read for it, and a damaged page is one of the problems found.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

@@ -72,6 +72,9 @@ pub enum Error {
         /// What was seen.
         reason: &'static str,
     },
+    /// A write into a database that was opened for reading.
+    #[error("the database is open for reading only: open it for writing")]
+    ReadOnly,
     /// No more blobs can be had.
     #[error("the database cannot grow beyond {limit_blobs} blobs of 512 KiB on this machine")]
     OutOfSpace {
@@ -126,6 +129,7 @@ impl Error {
             Error::NewerFormat { .. } => "NewerFormat",
             Error::Truncated { .. } => "Truncated",
             Error::Corrupt { .. } => "Corrupt",
+            Error::ReadOnly => "ReadOnly",
             Error::OutOfSpace { .. } => "OutOfSpace",
             Error::Locked => "Locked",
             Error::Closed => "Closed",

@@ -42,6 +42,7 @@ mod image;
 mod limits;
 mod list;
 mod log;
+mod options;
 mod scan;
 mod stats;
 mod store;
@@ -59,8 +60,10 @@ pub use db::Db;
 pub use error::{Error, Result};
 pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 pub use list::{Entry, List, ListRef};
+pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};
 pub use stats::Stats;
+pub use store::durable::Durability;
 pub use tree::{Pair, Tree};
 pub use value::{Value, Version};
 

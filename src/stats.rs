@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::blob::header::{self, BlobKind, CAPACITY_WORDS};
+use crate::backend::{BLOB_BYTES, PAGE_BYTES};
+use crate::blob::header::CAPACITY_WORDS;
 use crate::blob::key::KeyBuf;
-use crate::blob::words::BLOB_BYTES;
+use crate::error::Result;
 use crate::forest::Forest;
-use crate::store::ROOT_BLOB;
+use crate::store::residency::HeaderCounts;
+use crate::store::superblock::is_directory_blob;
 
 /// A picture of the database at about one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,10 +44,45 @@ pub struct Stats {
     pub router_splits: u64,
     /// Reads and writes that met a change and started again.
     pub restarts: u64,
+    /// Blobs that are not in memory, and of which nothing else here tells. While there are some, the names of
+    /// trees count as keys, and `hops` counts the routers in memory.
+    pub unread_blobs: u32,
+    /// Pages in memory of a database with a backend. 0 where everything is always in memory.
+    pub resident_pages: u64,
+    /// Steps of operations that met something that was not in memory.
+    pub faults: u64,
+    /// Reads from the backend: runs of pages.
+    pub reads: u64,
+    /// Pages that were read from the backend.
+    pub pages_read: u64,
+    /// Pages that were dropped from memory.
+    pub evictions: u64,
 }
 
 impl Stats {
+    /// What can be told without reading anything.
     pub(crate) fn of(forest: &Forest) -> Self {
+        let (mut stats, unread) = Stats::of_resident(forest);
+        stats.unread_blobs = unread.len() as u32;
+        if unread.is_empty() {
+            stats.keys = stats.keys.saturating_sub(crate::tree::names(forest));
+        }
+        stats
+    }
+
+    /// The same, with the headers of the other blobs read.
+    pub(crate) fn of_all(forest: &Forest) -> Result<Self> {
+        let names = crate::tree::names(forest);
+        let (mut stats, unread) = Stats::of_resident(forest);
+        if let Some(residency) = &forest.store.residency {
+            residency.survey(&unread, |counts| stats.count(counts))?;
+        }
+        stats.keys = stats.keys.saturating_sub(names);
+        Ok(stats)
+    }
+
+    /// Counts what is in memory; the blobs that are not.
+    fn of_resident(forest: &Forest) -> (Self, Vec<u32>) {
         let counters = &forest.store.counters;
         let mut stats = Stats {
             last_version: forest.store.last_seq(),
@@ -59,30 +96,50 @@ impl Stats {
             hops: hops(forest),
             ..Stats::default()
         };
+        if let Some(residency) = &forest.store.residency {
+            stats.resident_pages = residency.resident_pages();
+            stats.faults = residency.counts.faults.get();
+            stats.reads = residency.counts.reads.get();
+            stats.pages_read = residency.counts.pages_read.get();
+            stats.evictions = residency.counts.evictions.get();
+        }
         let (end, unused) = forest.store.ids.in_use();
         stats.total_blobs = end;
-        for id in (1..end).filter(|id| !unused.contains(id)) {
-            let Some(frame) = forest.store.frames.get(id) else {
-                continue;
-            };
-            match frame.root().1 {
-                Some(BlobKind::Range) => {
-                    stats.range_blobs += 1;
-                    stats.keys += u64::from(header::key_count(frame.words));
-                    stats.live_bytes += u64::from(header::live_words(frame.words)) * 8;
-                    stats.garbage_bytes += u64::from(header::garbage_words(frame.words)) * 8;
-                }
-                Some(BlobKind::Router) => stats.router_blobs += 1,
-                _ => {}
+        let mut unread = Vec::new();
+        for id in (1..end).filter(|id| !unused.contains(id) && !is_directory_blob(*id)) {
+            match forest.store.frames.get(id).and_then(HeaderCounts::of_frame) {
+                Some(counts) => stats.count(counts),
+                None if forest.store.is_stored(id) => unread.push(id),
+                None => {}
             }
         }
-        stats.keys = stats.keys.saturating_sub(crate::tree::names(forest));
-        stats
+        (stats, unread)
+    }
+
+    fn count(&mut self, counts: HeaderCounts) {
+        if counts.is_router {
+            self.router_blobs += 1;
+            return;
+        }
+        self.range_blobs += 1;
+        self.keys += u64::from(counts.keys);
+        self.live_bytes += u64::from(counts.live_words) * 8;
+        self.garbage_bytes += u64::from(counts.garbage_words) * 8;
     }
 
     /// Blobs in use, the superblock's included.
     pub fn blobs(&self) -> u32 {
         1 + self.range_blobs + self.router_blobs
+    }
+
+    /// Bytes that were read from the backend.
+    pub fn bytes_read(&self) -> u64 {
+        self.pages_read * PAGE_BYTES as u64
+    }
+
+    /// Bytes of the pages in memory, of a database with a backend.
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident_pages * PAGE_BYTES as u64
     }
 
     /// Bytes that the database takes as an image or a file.
@@ -103,9 +160,5 @@ impl Stats {
 
 fn hops(forest: &Forest) -> u32 {
     let mut buffer = KeyBuf::empty();
-    let key = buffer.fill_whole(b"");
-    match forest.store.frames.get(ROOT_BLOB).map(|_| forest.route(&key)) {
-        Some(Ok(route)) => route.height() as u32,
-        _ => 0,
-    }
+    forest.routers_in_memory(&buffer.fill_whole(b""))
 }

@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod cold;
+
 use std::collections::BTreeMap;
 
 use crate::db::Db;
@@ -84,37 +86,42 @@ fn assert_listing(tree: &Tree, model: &Model, path: &[u8]) {
     }
 }
 
+/// One write, on both: a removal in so many of ten cases.
+fn step(tree: &Tree, model: &mut Model, random: &mut Random, number: usize, removing: usize) {
+    let key = random_key(random);
+    let known = model.range(key.clone()..).next().map(|(key, _)| key.clone());
+    if random.below(10) < removing {
+        let key = known.unwrap_or(key);
+        assert_eq!(tree.remove(&key).expect("sound").is_some(), model.remove(&key).is_some());
+    } else if random.below(10) == 0
+        && let Some(from) = known
+    {
+        if model.contains_key(&key) {
+            assert!(tree.rename(&from, &key).is_err() || from == key);
+        } else {
+            tree.rename(&from, &key).expect("sound").expect("is there");
+            let value = model.remove(&from).expect("is there");
+            model.insert(key, value);
+        }
+    } else {
+        let value = vec![number as u8; random.below(60)];
+        tree.put(&key, &value).expect("sound");
+        model.insert(key, value);
+    }
+}
+
 fn run(seed: u64, operations: usize) {
     let db = Db::with_shape(TINY);
     let tree = db.tree("t").expect("made");
     let mut model = Model::new();
     let mut random = Random(seed);
-    for step in 1..=operations {
+    for step_number in 1..=operations {
         // Seasons of growth and of decay, so that everything is joined again.
-        let removing = (step / (operations / 4).max(1)) % 2 == 1;
-        let key = random_key(&mut random);
-        let known = model.range(key.clone()..).next().map(|(key, _)| key.clone());
-        if random.below(10) < if removing { 8 } else { 2 } {
-            let key = known.unwrap_or(key);
-            assert_eq!(tree.remove(&key).expect("sound").is_some(), model.remove(&key).is_some());
-        } else if random.below(10) == 0
-            && let Some(from) = known
-        {
-            if model.contains_key(&key) {
-                assert!(tree.rename(&from, &key).is_err() || from == key);
-            } else {
-                tree.rename(&from, &key).expect("sound").expect("is there");
-                let value = model.remove(&from).expect("is there");
-                model.insert(key, value);
-            }
-        } else {
-            let value = vec![step as u8; random.below(60)];
-            tree.put(&key, &value).expect("sound");
-            model.insert(key, value);
-        }
+        let removing = (step_number / (operations / 4).max(1)) % 2 == 1;
+        step(&tree, &mut model, &mut random, step_number, if removing { 8 } else { 2 });
         let probe = random_key(&mut random);
         assert_eq!(tree.get(&probe).expect("sound").as_deref(), model.get(&probe).map(|v| &v[..]));
-        if step % (operations / 20).max(1) == 0 {
+        if step_number % (operations / 20).max(1) == 0 {
             assert_same(&db, &tree, &model, &mut random);
         }
     }

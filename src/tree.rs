@@ -20,6 +20,9 @@ use crate::value::{Value, Version};
 /// Bytes of the tree id in front of every stored key.
 pub(crate) const TREE_ID_BYTES: usize = 4;
 
+/// The tree whose keys are the names of all others, and whose values are their ids.
+pub(crate) const NAMES: u32 = 0;
+
 /// A key and its value.
 pub type Pair = (Vec<u8>, Value);
 

@@ -343,6 +343,7 @@ fn every_error_has_its_stable_code_and_says_what_to_do() {
         (Error::NewerFormat { found: 2, supported: 1 }, "NewerFormat"),
         (Error::Truncated { found_bytes: 1, expected_bytes: 2 }, "Truncated"),
         (Error::Corrupt { blob: 3, page: 4, reason: "r" }, "Corrupt"),
+        (Error::ReadOnly, "ReadOnly"),
         (Error::OutOfSpace { limit_blobs: 5 }, "OutOfSpace"),
         (Error::from(std::io::Error::other("broken")), "Io"),
     ];

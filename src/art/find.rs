@@ -2,22 +2,34 @@
 //!
 //! Every step below an inner node spells at least one byte of the key, so a descent ends after at most
 //! as many steps as the key has bytes, whatever the words say.
+//!
+//! Where some leaves may not be in memory, an answer counts only if no page was missed on the way to it.
 
 #![forbid(unsafe_code)]
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
+use crate::blob::presence::Presence;
 use crate::blob::{Key, Ref, Torn, Words, bucket, inner, simd};
 
 /// The leaf of `key` in the tree at `root`, whose keys all begin with the key's first `base` bytes.
 #[inline(always)]
-pub(crate) fn find(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> Result<Option<Leaf>, Torn> {
+pub(crate) fn find(
+    words: Words<'_>,
+    root: Ref,
+    key: &Key<'_>,
+    base: usize,
+    presence: &impl Presence,
+) -> Result<Option<Leaf>, Torn> {
     let mut at = root;
     let mut depth = base;
     if at == 0 {
         return Ok(None);
     }
     loop {
+        if !presence.holds_node(at) {
+            return Err(Torn);
+        }
         let header = NodeHeader::load(words, at);
         match header.kind() {
             node::BUCKET => {
@@ -25,22 +37,28 @@ pub(crate) fn find(words: Words<'_>, root: Ref, key: &Key<'_>, base: usize) -> R
                     return Ok(None);
                 }
                 depth += header.prefix_len();
-                return Ok(bucket::find(words, at, header, key, depth).map(|(_, leaf)| leaf));
+                return Ok(bucket::find(words, at, header, key, depth, presence).map(|(_, leaf)| leaf));
             }
-            node::INNER4 => match step::<{ node::INNER4 }>(words, at, header, key, &mut depth) {
+            node::INNER4 => match step::<{ node::INNER4 }, _>(words, at, header, key, &mut depth, presence) {
                 Step::Down(child) => at = child,
                 Step::Stop(leaf) => return Ok(leaf),
             },
-            node::INNER16 => match step::<{ node::INNER16 }>(words, at, header, key, &mut depth) {
+            node::INNER16 => match step::<{ node::INNER16 }, _>(words, at, header, key, &mut depth, presence)
+            {
                 Step::Down(child) => at = child,
                 Step::Stop(leaf) => return Ok(leaf),
             },
-            node::INNER_MAP => match step::<{ node::INNER_MAP }>(words, at, header, key, &mut depth) {
-                Step::Down(child) => at = child,
-                Step::Stop(leaf) => return Ok(leaf),
-            },
+            node::INNER_MAP => {
+                match step::<{ node::INNER_MAP }, _>(words, at, header, key, &mut depth, presence) {
+                    Step::Down(child) => at = child,
+                    Step::Stop(leaf) => return Ok(leaf),
+                }
+            }
             node::LEAF => {
                 let leaf = Leaf { at, header };
+                if !presence.holds_leaf(words, at) {
+                    return Err(Torn);
+                }
                 return Ok(leaf.is(words, key, depth).then_some(leaf));
             }
             _ => return Err(Torn),
@@ -56,12 +74,13 @@ enum Step {
 
 /// One inner node. The kind is a constant, so that each has straight code of its own.
 #[inline(always)]
-fn step<const KIND: u8>(
+fn step<const KIND: u8, P: Presence>(
     words: Words<'_>,
     at: Ref,
     header: NodeHeader,
     key: &Key<'_>,
     depth: &mut usize,
+    presence: &P,
 ) -> Step {
     let header = header.with_kind(KIND);
     if !spells(words, inner::prefix_at(at, header), header, key, *depth) {
@@ -70,7 +89,8 @@ fn step<const KIND: u8>(
     *depth += header.prefix_len();
     if *depth == key.len() {
         let end = header.extra();
-        return Step::Stop((end != 0).then(|| Leaf::load(words, end)));
+        let is_there = end != 0 && presence.holds_leaf(words, end);
+        return Step::Stop(is_there.then(|| Leaf::load(words, end)));
     }
     let child = inner::child(words, at, header, key.byte(*depth));
     *depth += 1;
@@ -99,17 +119,21 @@ pub(crate) fn longest_prefix(
     key: &Key<'_>,
     base: usize,
     shortest: usize,
+    presence: &impl Presence,
 ) -> Result<Option<(Leaf, usize)>, Torn> {
     let mut at = root;
     let mut depth = base;
     let mut best = None;
     while at != 0 {
+        if !presence.holds_node(at) {
+            return Err(Torn);
+        }
         let header = NodeHeader::load(words, at);
         match header.kind() {
             node::BUCKET => {
                 if spells(words, bucket::prefix_at(at, header), header, key, depth) {
                     depth += header.prefix_len();
-                    best = longest_in_bucket(words, at, header, key, depth, shortest).or(best);
+                    best = longest_in_bucket(words, at, header, key, depth, shortest, presence).or(best);
                 }
                 break;
             }
@@ -118,7 +142,7 @@ pub(crate) fn longest_prefix(
                     break;
                 }
                 depth += header.prefix_len();
-                if header.extra() != 0 && depth >= shortest {
+                if header.extra() != 0 && depth >= shortest && presence.holds_leaf(words, header.extra()) {
                     best = Some((Leaf::load(words, header.extra()), depth));
                 }
                 if depth == key.len() {
@@ -130,7 +154,7 @@ pub(crate) fn longest_prefix(
             node::LEAF => {
                 let leaf = Leaf { at, header };
                 let end = depth + leaf.suffix_len();
-                if end >= shortest && is_prefix(words, leaf, key, depth) {
+                if end >= shortest && presence.holds_leaf(words, at) && is_prefix(words, leaf, key, depth) {
                     best = Some((leaf, end));
                 }
                 break;
@@ -153,8 +177,10 @@ fn longest_in_bucket(
     key: &Key<'_>,
     depth: usize,
     shortest: usize,
+    presence: &impl Presence,
 ) -> Option<(Leaf, usize)> {
     (0..bucket::count(header))
+        .filter(|&index| presence.holds_leaf(words, words.load_ref(bucket::slot(at, header, index))))
         .map(|index| bucket::leaf(words, at, header, index))
         .filter(|&leaf| depth + leaf.suffix_len() >= shortest && is_prefix(words, leaf, key, depth))
         .map(|leaf| (leaf, depth + leaf.suffix_len()))

@@ -8,6 +8,7 @@
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
+use crate::blob::presence::Everything;
 use crate::blob::space::Need;
 use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 
@@ -59,7 +60,7 @@ pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spo
         }
         depth += common;
         if header.kind() == node::BUCKET {
-            return Ok(match bucket::find(words, at, header, key, depth) {
+            return Ok(match bucket::find(words, at, header, key, depth, &Everything) {
                 Some((index, leaf)) => Spot::Found { leaf, slot: bucket::slot(at, header, index) },
                 None => Spot::InBucket { slot, at, depth },
             });

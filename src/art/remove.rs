@@ -8,6 +8,7 @@
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
+use crate::blob::presence::Everything;
 use crate::blob::{Key, Ref, Torn, Words, bucket, inner, space};
 
 use super::find::spells;
@@ -44,7 +45,7 @@ pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<boo
                     return Ok(false);
                 }
                 depth += header.prefix_len();
-                let Some((index, leaf)) = bucket::find(words, at, header, key, depth) else {
+                let Some((index, leaf)) = bucket::find(words, at, header, key, depth, &Everything) else {
                     return Ok(false);
                 };
                 if bucket::count(header) > 1 {

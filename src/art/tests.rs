@@ -10,6 +10,7 @@ use super::insert::Refused;
 use super::{build, check, find, insert, remove};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::KeyBuf;
+use crate::blob::presence::Everything;
 use crate::blob::words::boxed_words;
 use crate::blob::{BLOB_WORDS, Words};
 
@@ -122,7 +123,7 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
         let probe = random_key(&mut random, base);
         let mut buffer = KeyBuf::empty();
         let padded = buffer.fill_whole(&probe);
-        let found = find::find(words, header::root(words), &padded, base.len()).expect("sound");
+        let found = find::find(words, header::root(words), &padded, base.len(), &Everything).expect("sound");
         let found = found.map(|leaf| {
             let mut value = Vec::new();
             leaf.append_value(words, &mut value);

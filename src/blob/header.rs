@@ -115,6 +115,11 @@ pub(crate) fn set_generation(words: Words<'_>, generation: u64) {
     words.store(GENERATION_AT, generation);
 }
 
+/// The checksum of a page as it is stored, which page 0 keeps while the blob is in memory.
+pub(crate) fn stored_checksum(words: Words<'_>, page: usize) -> u64 {
+    words.load(CHECKSUMS_AT + (page % BLOB_PAGES) as Ref)
+}
+
 pub(crate) fn key_count(words: Words<'_>) -> u32 {
     words.load(COUNTS_AT) as u32
 }

@@ -18,6 +18,7 @@ pub(crate) mod inner;
 pub(crate) mod key;
 pub(crate) mod leaf;
 pub(crate) mod node;
+pub(crate) mod presence;
 pub(crate) mod replace;
 pub(crate) mod run;
 #[allow(unsafe_code)]

@@ -41,11 +41,15 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     }
 }
 
-/// Sets every word that the blob uses to zero, so that the frame can hold another.
+/// Sets every word that the blob uses to zero, so that the frame can hold another. Generation and checksums
+/// stay: they say what is stored at the place.
 pub(crate) fn clear(words: Words<'_>) {
-    let inner_end = header::inner_end(words) as usize;
-    let leaf_start = header::leaf_start(words) as usize;
-    for at in (0..inner_end.min(BLOB_WORDS)).chain(leaf_start.min(BLOB_WORDS)..BLOB_WORDS) {
+    let inner_end = (header::inner_end(words) as usize).min(BLOB_WORDS);
+    let leaf_start = (header::leaf_start(words) as usize).min(BLOB_WORDS);
+    for at in CARRIED {
+        words.store(at, 0);
+    }
+    for at in (usize::from(NODES_AT)..inner_end).chain(leaf_start..BLOB_WORDS) {
         words.store(at as Ref, 0);
     }
 }
@@ -105,6 +109,7 @@ mod tests {
         }
         assert_eq!(target.load(2), 42);
         clear(target);
-        assert!((0..BLOB_WORDS).all(|at| NOTES.contains(&at) || target.load(at as Ref) == 0));
+        assert_eq!(target.load(2), 42);
+        assert!((0..BLOB_WORDS).all(|at| at == 2 || NOTES.contains(&at) || target.load(at as Ref) == 0));
     }
 }

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use super::route::{Lost, Route};
 use super::router::{self, Child, common_of_range};
 use super::{Forest, HEIGHT_MAX};
 use crate::art;
+use crate::blob::Key;
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::{KeyBuf, common_prefix};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::ROOT_BLOB;
 
 /// Problems kept at most; the first ones tell the story.
@@ -42,8 +44,19 @@ impl Forest {
         let mut seen = BTreeSet::new();
         let root = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
         let mut jobs = vec![Job { child: root, hi: None, height: 0 }];
+        // Routers stay in memory to the end: the way to a separator leads through several of them.
+        let mut routers = Vec::new();
         while let Some(job) = jobs.pop() {
             let id = job.child.id;
+            let pinned = match self.store.pin_whole(id) {
+                Ok(pinned) => pinned,
+                Err(Error::Corrupt { blob, page, reason }) => {
+                    seen.insert(id);
+                    findings.problem(blob, format!("page {page} is damaged ({reason})"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let Some(frame) = self.store.frames.get(id).filter(|_| seen.insert(id)) else {
                 findings.problem(id, "is named twice, or is not there".into());
                 continue;
@@ -65,6 +78,7 @@ impl Forest {
                 }
                 Some(BlobKind::Router) if job.height < HEIGHT_MAX => {
                     self.check_router(&job, words, &mut findings, &mut jobs);
+                    routers.push(pinned);
                 }
                 _ => findings.problem(id, "is of unknown kind, or too deep".into()),
             }
@@ -136,14 +150,28 @@ impl Forest {
         }
     }
 
+    /// The way to a key. Whether all of the blob at its end is in memory does not matter here.
+    fn way_to(&self, key: &Key<'_>) -> Option<Route<'_>> {
+        loop {
+            let mut route = self.start().ok()?;
+            match route.find(self, key) {
+                Ok(()) | Err(Lost::Partial | Lost::Absent(_)) => return Some(route),
+                // Nobody writes, but pages come and go.
+                Err(Lost::Restart) => std::thread::yield_now(),
+                Err(Lost::Corrupt(_)) => return None,
+            }
+        }
+    }
+
     /// The separators themselves must lead to the children they bound.
     fn check_route(&self, child: &Child, hi: Option<&[u8]>, job: &Job, findings: &mut Findings) {
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill_whole(&child.lo);
-        let Ok(route) = self.route(&key) else {
+        let Some(route) = self.way_to(&key) else {
             return findings.problem(job.child.id, format!("no way to separator {:?}", child.lo));
         };
-        if route.frame.root().1 == Some(BlobKind::Range) && route.height() == job.height + 1 {
+        // A way that ends at a cold blob ends at the child itself.
+        if route.height() == job.height + 1 {
             if route.frame.id != child.id || route.base != child.base {
                 findings.problem(job.child.id, format!("separator {:?} leads elsewhere", child.lo));
             }

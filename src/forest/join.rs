@@ -38,18 +38,28 @@ impl Forest {
     pub(crate) fn join(&self, key: &[u8]) -> Result<()> {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _gate = self.store.gate.enter();
+        // Each step enters the gate anew: what it needs must be in memory before.
         // Thin routers come first: the only child of a router has no neighbour to join with.
         self.join_routers(key)?;
-        let lineage = self.lineage(key)?;
-        if let Some(left) = self.left_of_pair(&lineage)
-            // A writer that interferes here wants the room, or the next removal will look again.
-            && self.join_pair(&lineage, left)?
-        {
+        // A writer that interferes here wants the room, or the next removal will look again.
+        if self.join_ranges(key)? {
             self.store.counters.joins.add_one();
             self.join_routers(key)?;
         }
-        self.lower_root()
+        while self.lower_root()? {}
+        Ok(())
+    }
+
+    /// Joins the range blob of `key` with a neighbour. False if there is nothing to join, or a writer
+    /// interfered.
+    fn join_ranges(&self, key: &[u8]) -> Result<bool> {
+        let _pinned = self.pin_around(key)?;
+        let _gate = self.store.gate.enter();
+        let lineage = self.lineage(key)?;
+        match self.left_of_pair(&lineage) {
+            Some(left) => self.join_pair(&lineage, left),
+            None => Ok(false),
+        }
     }
 
     /// The left one of two neighbours that should become one, the blob of the lineage among them.
@@ -89,26 +99,30 @@ impl Forest {
 
     /// Joins thin routers on the way to `key` with a neighbour, from the bottom up.
     fn join_routers(&self, key: &[u8]) -> Result<()> {
+        while self.join_two_routers(key)? {}
+        Ok(())
+    }
+
+    /// One step of it. False when there is nothing left to join.
+    fn join_two_routers(&self, key: &[u8]) -> Result<bool> {
         let usual = self.shape.router_children.min(ROUTER_CHILDREN_USUAL);
-        loop {
-            let lineage = self.lineage(key)?;
-            let thin = (1..lineage.routers.len()).rev().find_map(|level| {
-                let view = &lineage.routers[level];
-                if view.children.len() * THIN_ROUTER_PARTS > usual {
-                    return None;
-                }
-                self.router_pair(&lineage, level, usual)
-            });
-            let Some((level, left, children)) = thin else {
-                return Ok(());
-            };
-            let above = &lineage.routers[level - 1];
-            let pair = [&above.children[left], &above.children[left + 1]];
-            let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, above.hi_of(left + 1));
-            if !self.replace_router_pair(&lineage, level, left, base, &children)? {
-                return Ok(());
+        let _pinned = self.pin_around(key)?;
+        let _gate = self.store.gate.enter();
+        let lineage = self.lineage(key)?;
+        let thin = (1..lineage.routers.len()).rev().find_map(|level| {
+            let view = &lineage.routers[level];
+            if view.children.len() * THIN_ROUTER_PARTS > usual {
+                return None;
             }
-        }
+            self.router_pair(&lineage, level, usual)
+        });
+        let Some((level, left, children)) = thin else {
+            return Ok(false);
+        };
+        let above = &lineage.routers[level - 1];
+        let pair = [&above.children[left], &above.children[left + 1]];
+        let base = fit_base(pair[0].base.min(pair[1].base), &pair[0].lo, above.hi_of(left + 1));
+        self.replace_router_pair(&lineage, level, left, base, &children)
     }
 
     /// A neighbour of the router at `level` that can take its children: the left one's index in the router
@@ -151,27 +165,24 @@ impl Forest {
         Ok(outcome == Outcome::Done)
     }
 
-    /// A root router with a single child takes that child's place.
-    fn lower_root(&self) -> Result<()> {
-        loop {
-            let lineage = self.lineage(b"")?;
-            let Some(root) = lineage.routers.first().filter(|root| root.children.len() == 1) else {
-                return Ok(());
-            };
-            let child = &root.children[0];
-            let Some(frame) = self.store.frames.get(child.id) else {
-                return Err(Self::corrupt(child.id));
-            };
-            let done = if frame.root().1 == Some(BlobKind::Router) {
-                let children = &lineage.routers[1].children;
-                self.rewrite_routers(&lineage, 0, children, None, child.id)? == Outcome::Done
-            } else {
-                self.pull_up_range(&lineage)?
-            };
-            if !done {
-                return Ok(());
-            }
+    /// A root router with a single child takes that child's place. False if it has more, or a writer
+    /// interfered.
+    fn lower_root(&self) -> Result<bool> {
+        let _pinned = self.pin_around(b"")?;
+        let _gate = self.store.gate.enter();
+        let lineage = self.lineage(b"")?;
+        let Some(root) = lineage.routers.first().filter(|root| root.children.len() == 1) else {
+            return Ok(false);
+        };
+        let child = &root.children[0];
+        let Some(frame) = self.store.frames.get(child.id) else {
+            return Err(Self::corrupt(child.id));
+        };
+        if frame.root().1 == Some(BlobKind::Router) {
+            let children = &lineage.routers[1].children;
+            return Ok(self.rewrite_routers(&lineage, 0, children, None, child.id)? == Outcome::Done);
         }
+        self.pull_up_range(&lineage)
     }
 
     /// The only range blob below the root router becomes the root.

@@ -12,8 +12,10 @@ pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod join;
 pub(crate) mod lineage;
+pub(crate) mod pins;
 pub(crate) mod read;
 pub(crate) mod rearrange;
+pub(crate) mod replay;
 pub(crate) mod room;
 pub(crate) mod route;
 pub(crate) mod router;
@@ -23,6 +25,7 @@ pub(crate) mod write;
 
 use crate::blob::header::{self, BlobKind};
 use crate::error::{Error, Result};
+use crate::store::background::HasStore;
 use crate::store::frames::Frames;
 use crate::store::{ROOT_BLOB, Store};
 
@@ -54,7 +57,11 @@ pub(crate) struct Forest {
 impl Forest {
     /// A forest of one empty blob.
     pub(crate) fn new(database_id: u128, shape: Shape) -> Result<Self> {
-        let store = Store::new(Frames::new(), database_id);
+        Self::with_root(Store::new(Frames::new(), database_id), shape)
+    }
+
+    /// A forest of one empty blob in a store that has none.
+    pub(crate) fn with_root(store: Store, shape: Shape) -> Result<Self> {
         let root = store.allocate_blob()?;
         debug_assert_eq!(root.id, ROOT_BLOB);
         header::format(root.hold().change(), ROOT_BLOB, BlobKind::Range);
@@ -68,5 +75,11 @@ impl Forest {
 
     fn corrupt(id: u32) -> Error {
         Error::corrupt(id, "the structure makes no sense")
+    }
+}
+
+impl HasStore for Forest {
+    fn store(&self) -> &Store {
+        &self.store
     }
 }

@@ -7,8 +7,10 @@ use super::route::{Lost, Route};
 use crate::art::find;
 use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::leaf::Leaf;
+use crate::blob::presence::{Everything, Presence, SomePages};
 use crate::blob::{Key, Torn, Words};
 use crate::error::Result;
+use crate::store::residency::{Fault, Faults, Want};
 
 /// What a reading yields before it is validated.
 type Sound<T> = std::result::Result<T, Torn>;
@@ -19,82 +21,167 @@ pub(crate) type Prefix = (usize, Vec<u8>, u64);
 /// Tries without a latch before a reader asks for quiet.
 const FREE_TRIES: u32 = 16;
 
+/// Something that is read from the range blob of a key.
+pub(crate) trait Reading {
+    type Answer;
+
+    /// The answer, as it is read. It counts only if nothing on the path has changed and no page was missed.
+    fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Self::Answer>;
+}
+
+/// What became of a try that may have met an absent page.
+enum Tried<T> {
+    Done(T),
+    Restart,
+    Fault(Fault),
+}
+
 impl Forest {
-    /// Runs `read` on the range blob of `key` until its answer is true of one moment.
+    /// Runs a reading on the range blob of `key` until its answer is true of one moment.
     #[inline(always)]
-    pub(crate) fn read<'a, T>(
-        &'a self,
-        key: &Key<'_>,
-        mut read: impl FnMut(&Route<'a>) -> Sound<T>,
-    ) -> Result<T> {
+    pub(crate) fn read<R: Reading>(&self, key: &Key<'_>, reading: &mut R) -> Result<R::Answer> {
         let mut route = match self.start() {
             Ok(route) => route,
-            Err(_) => return Err(Self::corrupt(crate::store::ROOT_BLOB)),
+            Err(lost) => return self.read_without_root(key, reading, lost),
         };
         for _ in 0..FREE_TRIES {
             match route.find(self, key) {
                 Ok(()) => {
-                    let answer = read(&route);
+                    let answer = reading.read(&route, &Everything);
                     if route.is_unchanged() {
                         return answer.map_err(|_| Self::corrupt(route.frame.id));
                     }
                 }
                 Err(Lost::Corrupt(id)) => return Err(Self::corrupt(id)),
                 Err(Lost::Restart) => {}
+                Err(lost) => return self.read_with_faults(key, reading, route, lost),
             }
             self.store.counters.restarts.add_one();
             std::hint::spin_loop();
         }
-        self.read_in_quiet(key, read)
+        self.read_in_quiet(key, reading)
+    }
+
+    #[cold]
+    fn read_without_root<R: Reading>(&self, key: &Key<'_>, reading: &mut R, lost: Lost) -> Result<R::Answer> {
+        let Lost::Absent(blob) = lost else {
+            return Err(Self::corrupt(crate::store::ROOT_BLOB));
+        };
+        self.store.load(&[Fault { blob, want: Want::Inner }])?;
+        self.read_in_quiet(key, reading)
+    }
+
+    /// The same where something is not in memory: a route that has met it, and how.
+    #[inline(never)]
+    fn read_with_faults<'a, R: Reading>(
+        &'a self,
+        key: &Key<'_>,
+        reading: &mut R,
+        mut route: Route<'a>,
+        lost: Lost,
+    ) -> Result<R::Answer> {
+        let mut faults = Faults::new(&self.store);
+        let mut found = Err(lost);
+        let mut tries = 0;
+        while tries < FREE_TRIES {
+            match self.try_reading(reading, &route, found)? {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Fault(fault) => faults.resolve(fault)?,
+                Tried::Restart => {
+                    self.store.counters.restarts.add_one();
+                    tries += 1;
+                }
+            }
+            found = route.find(self, key);
+        }
+        self.read_in_quiet(key, reading)
+    }
+
+    /// Reads where a route has ended, whatever of the blob is in memory.
+    fn try_reading<R: Reading>(
+        &self,
+        reading: &mut R,
+        route: &Route<'_>,
+        found: std::result::Result<(), Lost>,
+    ) -> Result<Tried<R::Answer>> {
+        let blob = route.frame.id;
+        match found {
+            Ok(()) => {
+                let answer = reading.read(route, &Everything);
+                match route.is_unchanged() {
+                    true => answer.map(Tried::Done).map_err(|_| Self::corrupt(blob)),
+                    false => Ok(Tried::Restart),
+                }
+            }
+            Err(Lost::Partial) => {
+                let presence = SomePages::new(route.frame.present());
+                let answer = reading.read(route, &presence);
+                if !route.is_unchanged() {
+                    return Ok(Tried::Restart);
+                }
+                if presence.missed() != 0 {
+                    return Ok(Tried::Fault(Fault { blob, want: Want::Leaves(presence.missed()) }));
+                }
+                // Page 0 stands for the inner nodes.
+                route.frame.touch(presence.read() | 1);
+                answer.map(Tried::Done).map_err(|_| Self::corrupt(blob))
+            }
+            Err(Lost::Absent(blob)) => Ok(Tried::Fault(Fault { blob, want: Want::Inner })),
+            Err(Lost::Corrupt(id)) => Err(Self::corrupt(id)),
+            Err(Lost::Restart) => Ok(Tried::Restart),
+        }
     }
 
     /// Latches the range blob for the reading and leaves its version as it was, so that readers who began
-    /// before and end after do not restart. The structure mutex keeps the path still, which no latch then
-    /// has to do.
+    /// before and end after do not restart. The structure mutex keeps the routers from being written, which
+    /// no latch then has to do. What is missing is loaded without the two.
     #[cold]
-    fn read_in_quiet<'a, T>(
-        &'a self,
-        key: &Key<'_>,
-        mut read: impl FnMut(&Route<'a>) -> Sound<T>,
-    ) -> Result<T> {
+    fn read_in_quiet<R: Reading>(&self, key: &Key<'_>, reading: &mut R) -> Result<R::Answer> {
+        let mut faults = Faults::new(&self.store);
+        loop {
+            match self.try_in_quiet(key, reading)? {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Fault(fault) => faults.resolve(fault)?,
+                Tried::Restart => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn try_in_quiet<R: Reading>(&self, key: &Key<'_>, reading: &mut R) -> Result<Tried<R::Answer>> {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        loop {
-            match self.route(key) {
-                Ok(mut route) => {
-                    let held = route.frame.hold();
-                    // The root of the tree may have changed until the latch was taken.
-                    route.root = route.frame.root().0;
-                    route.version = held.version();
-                    return read(&route).map_err(|_| Self::corrupt(route.frame.id));
+        match self.route(key) {
+            Ok(mut route) => {
+                let held = route.frame.hold();
+                // Pages of it, or a router, may have left until the latch was taken.
+                if !held.frame.is_whole() || !route.routers_unchanged() {
+                    return Ok(Tried::Restart);
                 }
-                Err(Lost::Corrupt(id)) => return Err(Self::corrupt(id)),
-                Err(Lost::Restart) => std::thread::yield_now(),
+                // The root of the tree may have changed.
+                route.root = route.frame.root().0;
+                route.version = held.version();
+                let answer = reading.read(&route, &Everything);
+                match route.routers_unchanged() {
+                    true => answer.map(Tried::Done).map_err(|_| Self::corrupt(route.frame.id)),
+                    false => Ok(Tried::Restart),
+                }
             }
+            Err(Lost::Corrupt(id)) => Err(Self::corrupt(id)),
+            Err(Lost::Absent(blob)) => Ok(Tried::Fault(Fault::whole(blob))),
+            Err(Lost::Restart | Lost::Partial) => Ok(Tried::Restart),
         }
     }
 
     /// Copies the value of `key` into `out` and returns its version.
     #[inline]
     pub(crate) fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<u64>> {
-        self.read(key, |route| {
-            out.clear();
-            let words = route.frame.words;
-            let leaf = find::find(words, route.root, key, route.base)?;
-            Ok(leaf.map(|leaf| {
-                leaf.append_value(words, out);
-                leaf.seq(words)
-            }))
-        })
+        self.read(key, &mut Get { key, out })
     }
 
     /// The version of `key`, without its value.
     #[inline]
     pub(crate) fn version_of(&self, key: &Key<'_>) -> Result<Option<u64>> {
-        self.read(key, |route| {
-            let leaf = find::find(route.frame.words, route.root, key, route.base)?;
-            Ok(leaf.map(|leaf| leaf.seq(route.frame.words)))
-        })
+        self.read(key, &mut VersionOf { key })
     }
 
     /// The longest stored key of at least `shortest` bytes that `key` begins with: its length, value and
@@ -104,7 +191,8 @@ impl Forest {
         loop {
             let mut buffer = KeyBuf::empty();
             let probe = buffer.fill_whole(&key.bytes()[..len]);
-            let (found, lo) = self.longest_prefix_in_range(&probe, shortest)?;
+            let mut reading = LongestPrefix { forest: self, key: &probe, shortest };
+            let (found, lo) = self.read(&probe, &mut reading)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -117,14 +205,58 @@ impl Forest {
             len = next;
         }
     }
+}
 
-    fn longest_prefix_in_range(&self, key: &Key<'_>, shortest: usize) -> Result<(Option<Prefix>, Vec<u8>)> {
-        self.read(key, |route| {
-            let words = route.frame.words;
-            let bounds = self.bounds(route, key).map_err(|_| Torn)?;
-            let found = find::longest_prefix(words, route.root, key, route.base, shortest)?;
-            Ok((found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))), bounds.lo))
-        })
+struct Get<'r> {
+    key: &'r Key<'r>,
+    out: &'r mut Vec<u8>,
+}
+
+impl Reading for Get<'_> {
+    type Answer = Option<u64>;
+
+    #[inline(always)]
+    fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Option<u64>> {
+        self.out.clear();
+        let words = route.frame.words;
+        let leaf = find::find(words, route.root, self.key, route.base, presence)?;
+        Ok(leaf.map(|leaf| {
+            leaf.append_value(words, self.out);
+            leaf.seq(words)
+        }))
+    }
+}
+
+struct VersionOf<'r> {
+    key: &'r Key<'r>,
+}
+
+impl Reading for VersionOf<'_> {
+    type Answer = Option<u64>;
+
+    #[inline(always)]
+    fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Option<u64>> {
+        let words = route.frame.words;
+        let leaf = find::find(words, route.root, self.key, route.base, presence)?;
+        Ok(leaf.map(|leaf| leaf.seq(words)))
+    }
+}
+
+/// The longest prefix that lies in the range of the key, and the lower bound of that range.
+struct LongestPrefix<'r> {
+    forest: &'r Forest,
+    key: &'r Key<'r>,
+    shortest: usize,
+}
+
+impl Reading for LongestPrefix<'_> {
+    type Answer = (Option<Prefix>, Vec<u8>);
+
+    fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Self::Answer> {
+        let words = route.frame.words;
+        let bounds = self.forest.bounds(route, self.key).map_err(|_| Torn)?;
+        let found = find::longest_prefix(words, route.root, self.key, route.base, self.shortest, presence)?;
+        Ok((found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))), bounds.lo))
     }
 }
 

@@ -52,6 +52,7 @@ impl Forest {
     pub(crate) fn make_room(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
         for attempt in 0.. {
             let lineage = self.lineage(key)?;

@@ -8,7 +8,7 @@ use super::{Forest, HEIGHT_MAX};
 use crate::blob::header::BlobKind;
 use crate::blob::{Key, Ref, Torn, Words};
 use crate::store::ROOT_BLOB;
-use crate::store::frames::{Frame, Held};
+use crate::store::frames::{Extent, Frame, Held};
 use crate::store::latch::Version;
 
 /// One router on the path.
@@ -105,6 +105,10 @@ pub(crate) enum Lost {
     Restart,
     /// The path did not change, and makes no sense.
     Corrupt(u32),
+    /// The path did not change, and goes on in a blob that is not in memory.
+    Absent(u32),
+    /// The route has arrived, but some leaves of the range blob are not in memory.
+    Partial,
 }
 
 impl<'a> Route<'a> {
@@ -119,7 +123,7 @@ impl<'a> Route<'a> {
         let (mut id, mut base) = (ROOT_BLOB, 0);
         loop {
             let Some(frame) = forest.store.frames.get(id) else {
-                return Err(lost(&self.steps, id));
+                return Err(no_frame(forest, &self.steps, id));
             };
             let version = frame.latch().read();
             let (root, kind) = frame.root();
@@ -135,8 +139,33 @@ impl<'a> Route<'a> {
                         Err(Torn) => return Err(lost(&self.steps, id)),
                     }
                 }
+                None => return Err(self.stop(frame, version, base)),
                 _ => return Err(lost(&self.steps, id)),
             }
+        }
+    }
+
+    /// Says why the way ends at a frame without a kind. The route ends there, too.
+    #[cold]
+    fn stop(&mut self, frame: Frame<'a>, version: Version, base: usize) -> Lost {
+        (self.frame, self.version, self.root, self.base) = (frame, version, frame.root().0, base);
+        match frame.extent() {
+            // It counts only after validation, like every arrival.
+            Extent::Partial => Lost::Partial,
+            _ if !self.is_unchanged() => Lost::Restart,
+            Extent::Cold => Lost::Absent(frame.id),
+            // Pages may have arrived since the kind was looked at: the version says nothing of that.
+            Extent::Whole if frame.root().1.is_some() => Lost::Restart,
+            Extent::Whole => Lost::Corrupt(frame.id),
+        }
+    }
+
+    /// An arrival at a blob of which something is missing, for who needs all of it.
+    fn need_whole(&self, lost: Lost) -> Lost {
+        match lost {
+            Lost::Partial if self.is_unchanged() => Lost::Absent(self.frame.id),
+            Lost::Partial => Lost::Restart,
+            lost => lost,
         }
     }
 
@@ -158,23 +187,37 @@ impl Forest {
         let steps = Steps { first: None, second: None, further: Vec::new() };
         match self.store.frames.get(ROOT_BLOB) {
             Some(frame) => Ok(Route { steps, frame, version: 0, root: 0, base: 0 }),
-            None => Err(Lost::Corrupt(ROOT_BLOB)),
+            None => Err(no_frame(self, &steps, ROOT_BLOB)),
         }
     }
 
-    /// Finds the range blob of `key`.
+    /// Finds the range blob of `key`, all of which is in memory.
     #[inline]
     pub(crate) fn route(&self, key: &Key<'_>) -> Result<Route<'_>, Lost> {
         let mut route = self.start()?;
-        route.find(self, key)?;
-        Ok(route)
+        match route.find(self, key) {
+            Ok(()) => Ok(route),
+            Err(lost) => Err(route.need_whole(lost)),
+        }
+    }
+
+    /// How many routers there are above the range of `key`, as far as they are in memory.
+    pub(crate) fn routers_in_memory(&self, key: &Key<'_>) -> u32 {
+        match self.start() {
+            Ok(mut route) => {
+                // Wherever the way ends: a reader that wants to know the height can do without the rest.
+                let _ = route.find(self, key);
+                route.height() as u32
+            }
+            Err(_) => 0,
+        }
     }
 
     /// Finds the range blob of the keys just below `key`; the flag says that `key` is its upper bound.
     pub(crate) fn route_before(&self, key: &Key<'_>) -> Result<(Route<'_>, bool), Lost> {
         let mut exact = false;
         let mut route = self.start()?;
-        route.descend(self, |words, root, base| {
+        let descended = route.descend(self, |words, root, base| {
             if exact {
                 // Everything below lies before the key: the last child of every router holds the last.
                 return last_bound(words, root, base).follow(words);
@@ -183,8 +226,11 @@ impl Forest {
             exact = is_upper;
             let (id, base) = bound.follow(words)?;
             if exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
-        })?;
-        Ok((route, exact))
+        });
+        match descended {
+            Ok(()) => Ok((route, exact)),
+            Err(lost) => Err(route.need_whole(lost)),
+        }
     }
 }
 
@@ -192,4 +238,13 @@ impl Forest {
 fn lost(steps: &Steps<'_>, id: u32) -> Lost {
     let unchanged = steps.are_unchanged();
     if unchanged { Lost::Corrupt(id) } else { Lost::Restart }
+}
+
+/// There is no frame of that id: it may be that of a blob that was never loaded.
+#[cold]
+fn no_frame(forest: &Forest, steps: &Steps<'_>, id: u32) -> Lost {
+    match lost(steps, id) {
+        Lost::Corrupt(id) if forest.store.is_stored(id) => Lost::Absent(id),
+        lost => lost,
+    }
 }

@@ -14,6 +14,7 @@ use crate::blob::Torn;
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
 use crate::store::latch::Version;
+use crate::store::residency::{Fault, Faults};
 
 /// Where a scan is: a blob, its version, and those of the routers on the way.
 struct Position {
@@ -213,6 +214,7 @@ impl Side {
 
     /// Enters the blob at the bound.
     fn enter(&mut self, forest: &Forest) -> Result<()> {
+        let mut faults = Faults::new(&forest.store);
         loop {
             let mut buffer = KeyBuf::empty();
             let key = buffer.fill_whole(&self.bound);
@@ -241,7 +243,8 @@ impl Side {
                     return Ok(());
                 }
                 Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
-                Err(Lost::Restart) => std::thread::yield_now(),
+                Err(Lost::Absent(blob)) => faults.resolve(Fault::whole(blob))?,
+                Err(Lost::Restart | Lost::Partial) => std::thread::yield_now(),
             }
         }
     }
@@ -264,7 +267,8 @@ impl Side {
         let (bounds, route) = match asked {
             Ok(asked) => asked,
             Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
-            Err(Lost::Restart) => {
+            // What has left memory is loaded where the walk enters it.
+            Err(Lost::Restart | Lost::Absent(_) | Lost::Partial) => {
                 self.reposition();
                 return Ok(());
             }

@@ -9,12 +9,14 @@ use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
 use crate::art::{find, remove};
 use crate::blob::header;
+use crate::blob::presence::Everything;
 use crate::blob::{Key, Words};
 use crate::error::{Error, Result};
 use crate::log::payload::Write;
 use crate::log::ring::Full;
 use crate::log::{Appended, Refused as LogRefused};
 use crate::store::frames::Held;
+use crate::store::residency::{Fault, Faults};
 
 /// What must hold of a key for a write to take place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,67 +37,89 @@ impl Condition {
     }
 }
 
-/// What became of one try.
-enum Try<T> {
-    Done(T),
+/// Why a try came to nothing; the database is as it was.
+enum Stop {
+    /// The path was changing.
     Restart,
+    /// This has to be loaded first.
+    Fault(Fault),
     /// The log has no space at the moment.
     LogFull(Full),
+    Failed(Error),
 }
 
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+/// What became of one try, which held gate and latch and waited for nothing.
+type Try<T> = std::result::Result<T, Stop>;
+
 impl Forest {
-    fn route_for_writing(&self, key: &Key<'_>) -> Result<Option<Route<'_>>> {
-        match self.route(key) {
-            Ok(route) => Ok(Some(route)),
-            Err(Lost::Restart) => Ok(None),
-            Err(Lost::Corrupt(id)) => Err(Self::corrupt(id)),
+    fn route_for_writing(&self, key: &Key<'_>) -> Try<Route<'_>> {
+        self.route(key).map_err(|lost| match lost {
+            Lost::Restart | Lost::Partial => Stop::Restart,
+            Lost::Absent(blob) => Stop::Fault(Fault::whole(blob)),
+            Lost::Corrupt(id) => Stop::Failed(Self::corrupt(id)),
+        })
+    }
+
+    /// Latches the range blob of `key`, all of which is in memory: the route saw that, and what leaves memory
+    /// changes the version.
+    fn hold(&self, key: &Key<'_>) -> Try<(Held<'_>, usize)> {
+        let route = self.route_for_writing(key)?;
+        let held = route.hold().ok_or(Stop::Restart)?;
+        Ok((held, route.base))
+    }
+
+    /// The beginning of every write.
+    fn may_write(&self) -> Result<Faults<'_>> {
+        if self.store.read_only { Err(Error::ReadOnly) } else { Ok(Faults::new(&self.store)) }
+    }
+
+    /// After a try came to nothing, and has left gate and latches: does what is needed before the next.
+    fn resume(&self, stop: Stop, faults: &mut Faults<'_>) -> Result<()> {
+        match stop {
+            Stop::Restart => {
+                self.store.counters.restarts.add_one();
+                std::thread::yield_now();
+                Ok(())
+            }
+            Stop::Fault(fault) => faults.resolve(fault),
+            Stop::LogFull(full) => self.store.make_log_space(full),
+            Stop::Failed(error) => Err(error),
         }
-    }
-
-    /// Latches the range blob of `key`; none if the path was changing.
-    fn hold(&self, key: &Key<'_>) -> Result<Option<(Held<'_>, usize)>> {
-        let Some(route) = self.route_for_writing(key)? else {
-            return Ok(None);
-        };
-        Ok(route.hold().map(|held| (held, route.base)))
-    }
-
-    fn restart(&self) {
-        self.store.counters.restarts.add_one();
-        std::thread::yield_now();
     }
 
     /// Appends to the log, under the latch of what is about to change.
-    fn append<T>(&self, write: Write<'_>) -> Result<std::result::Result<Appended, Try<T>>> {
-        match self.store.append(write) {
-            Ok(appended) => Ok(Ok(appended)),
-            Err(LogRefused::Full(full)) => Ok(Err(Try::LogFull(full))),
-            Err(LogRefused::Closed) => Err(Error::Closed),
-            Err(LogRefused::Poisoned) => Err(self.store.poisoned()),
-        }
+    fn append(&self, write: Write<'_>) -> Try<Appended> {
+        self.store.append(write).map_err(|refused| match refused {
+            LogRefused::Full(full) => Stop::LogFull(full),
+            LogRefused::Closed => Stop::Failed(Error::Closed),
+            LogRefused::Poisoned => Stop::Failed(self.store.poisoned()),
+        })
     }
 
     /// Writes a value if the condition holds; returns what was appended, or none if it does not hold.
     pub(crate) fn put(&self, key: &Key<'_>, value: &[u8], condition: Condition) -> Result<Option<Appended>> {
+        let mut faults = self.may_write()?;
         let mut times_full = 0;
         loop {
             self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
-                match self.hold(key)? {
-                    Some((held, base)) => self.put_held(held, base, key, value, condition)?,
-                    None => Try::Restart,
-                }
+                self.hold(key).and_then(|(held, base)| self.put_held(held, base, key, value, condition))
             };
             match outcome {
-                Try::Done(Put::Written(appended)) => return Ok(Some(appended)),
-                Try::Done(Put::Refused) => return Ok(None),
-                Try::Done(Put::Full(shortage)) => {
+                Ok(Put::Written(appended)) => return Ok(Some(appended)),
+                Ok(Put::Refused) => return Ok(None),
+                Ok(Put::Full(shortage)) => {
                     self.make_room(key.bytes(), shortage, times_full)?;
                     times_full += 1;
                 }
-                Try::Restart => self.restart(),
-                Try::LogFull(full) => self.store.make_log_space(full)?,
+                Err(stop) => self.resume(stop, &mut faults)?,
             }
         }
     }
@@ -107,12 +131,12 @@ impl Forest {
         key: &Key<'_>,
         value: &[u8],
         condition: Condition,
-    ) -> Result<Try<Put>> {
+    ) -> Try<Put> {
         let id = held.frame.id;
         if condition != Condition::Always {
             let found = self.version_in(held.words(), id, key, base)?;
             if !condition.holds(found) {
-                return Ok(Try::Done(Put::Refused));
+                return Ok(Put::Refused);
             }
         }
         let (words, reserve) = (held.words(), self.reserve_words());
@@ -120,43 +144,38 @@ impl Forest {
             held.change();
         });
         match prepared {
-            Ok(spot) => match self.append(Write::Put { key: key.bytes(), value })? {
-                Ok(appended) => {
-                    insert::apply(held.change(), spot, key, base, value, appended.seq);
-                    Ok(Try::Done(Put::Written(appended)))
-                }
-                Err(not_now) => Ok(not_now),
-            },
-            Err(Refused::Full(shortage)) => Ok(Try::Done(Put::Full(shortage))),
-            Err(Refused::Torn) => Err(Self::corrupt(id)),
+            Ok(spot) => {
+                let appended = self.append(Write::Put { key: key.bytes(), value })?;
+                insert::apply(held.change(), spot, key, base, value, appended.seq);
+                Ok(Put::Written(appended))
+            }
+            Err(Refused::Full(shortage)) => Ok(Put::Full(shortage)),
+            Err(Refused::Torn) => Err(Self::corrupt(id).into()),
         }
     }
 
     fn version_in(&self, words: Words<'_>, id: u32, key: &Key<'_>, base: usize) -> Result<Option<u64>> {
-        let found = find::find(words, header::root(words), key, base);
+        let found = find::find(words, header::root(words), key, base, &Everything);
         found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
     }
 
     /// Removes a key if it is there and the condition holds; returns what was appended.
     pub(crate) fn remove(&self, key: &Key<'_>, condition: Condition) -> Result<Option<Appended>> {
+        let mut faults = self.may_write()?;
         loop {
             self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
-                match self.hold(key)? {
-                    Some((held, base)) => self.remove_held(held, base, key, condition)?,
-                    None => Try::Restart,
-                }
+                self.hold(key).and_then(|(held, base)| self.remove_held(held, base, key, condition))
             };
             match outcome {
-                Try::Done((removed, wants_join)) => {
+                Ok((removed, wants_join)) => {
                     if wants_join {
                         self.join(key.bytes())?;
                     }
                     return Ok(removed);
                 }
-                Try::Restart => self.restart(),
-                Try::LogFull(full) => self.store.make_log_space(full)?,
+                Err(stop) => self.resume(stop, &mut faults)?,
             }
         }
     }
@@ -167,75 +186,64 @@ impl Forest {
         base: usize,
         key: &Key<'_>,
         condition: Condition,
-    ) -> Result<Try<(Option<Appended>, bool)>> {
+    ) -> Try<(Option<Appended>, bool)> {
         let id = held.frame.id;
         let found = self.version_in(held.words(), id, key, base)?;
         if found.is_none() || !condition.holds(found) {
-            return Ok(Try::Done((None, false)));
+            return Ok((None, false));
         }
-        let appended = match self.append(Write::Remove { key: key.bytes() })? {
-            Ok(appended) => appended,
-            Err(not_now) => return Ok(not_now),
-        };
+        let appended = self.append(Write::Remove { key: key.bytes() })?;
         let words = held.change();
         remove::remove(words, key, base).map_err(|_| Self::corrupt(id))?;
         header::raise_seq(words, appended.seq);
-        Ok(Try::Done((Some(appended), self.wants_join(words))))
+        Ok((Some(appended), self.wants_join(words)))
     }
 
     /// Moves a value to another key in one step. None if `from` is not there.
     pub(crate) fn rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Option<Appended>> {
+        let mut faults = self.may_write()?;
         let mut times_full = 0;
         loop {
             self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
-                self.try_rename(from, to)?
+                self.try_rename(from, to)
             };
             match outcome {
-                Try::Done(Renamed::Done(appended, wants_join)) => {
+                Ok(Renamed::Done(appended, wants_join)) => {
                     if wants_join {
                         self.join(from.bytes())?;
                     }
                     return Ok(Some(appended));
                 }
-                Try::Done(Renamed::Missing) => return Ok(None),
-                Try::Done(Renamed::Full(shortage)) => {
+                Ok(Renamed::Missing) => return Ok(None),
+                Ok(Renamed::Full(shortage)) => {
                     self.make_room(to.bytes(), shortage, times_full)?;
                     times_full += 1;
                 }
-                Try::Restart => self.restart(),
-                Try::LogFull(full) => self.store.make_log_space(full)?,
+                Err(stop) => self.resume(stop, &mut faults)?,
             }
         }
     }
 
-    fn try_rename(&self, from: &Key<'_>, to: &Key<'_>) -> Result<Try<Renamed>> {
-        let (Some(source), Some(target)) = (self.route_for_writing(from)?, self.route_for_writing(to)?)
-        else {
-            return Ok(Try::Restart);
-        };
-        let Some(mut source_held) = source.hold() else {
-            return Ok(Try::Restart);
-        };
+    fn try_rename(&self, from: &Key<'_>, to: &Key<'_>) -> Try<Renamed> {
+        let (source, target) = (self.route_for_writing(from)?, self.route_for_writing(to)?);
+        let mut source_held = source.hold().ok_or(Stop::Restart)?;
         let mut target_held = None;
         if target.frame.id != source.frame.id {
             // A second latch is only tried: whoever holds it may want the first.
-            let Some(held) = target.hold() else {
-                return Ok(Try::Restart);
-            };
-            target_held = Some(held);
+            target_held = Some(target.hold().ok_or(Stop::Restart)?);
         } else if !target.routers_unchanged() || target.version != source_held.version() {
-            return Ok(Try::Restart);
+            return Err(Stop::Restart);
         }
         let (from_words, from_id) = (source.frame.words, source.frame.id);
-        let found = find::find(from_words, header::root(from_words), from, source.base);
+        let found = find::find(from_words, header::root(from_words), from, source.base, &Everything);
         let Some(leaf) = found.map_err(|_| Self::corrupt(from_id))? else {
-            return Ok(Try::Done(Renamed::Missing));
+            return Ok(Renamed::Missing);
         };
         if from.bytes() == to.bytes() {
             let unchanged = Appended { seq: leaf.seq(from_words), end: 0, bytes: 0 };
-            return Ok(Try::Done(Renamed::Done(unchanged, false)));
+            return Ok(Renamed::Done(unchanged, false));
         }
         let mut value = Vec::new();
         leaf.append_value(from_words, &mut value);
@@ -246,20 +254,17 @@ impl Forest {
             to_held.change();
         });
         match prepared {
-            Ok(Spot::Found { .. }) => Err(Error::TargetExists),
+            Ok(Spot::Found { .. }) => Err(Error::TargetExists.into()),
             Ok(spot) => {
-                let appended = match self.append(Write::Rename { from: from.bytes(), to: to.bytes() })? {
-                    Ok(appended) => appended,
-                    Err(not_now) => return Ok(not_now),
-                };
+                let appended = self.append(Write::Rename { from: from.bytes(), to: to.bytes() })?;
                 insert::apply(to_held.change(), spot, to, target.base, &value, appended.seq);
                 let words = source_held.change();
                 remove::remove(words, from, source.base).map_err(|_| Self::corrupt(from_id))?;
                 header::raise_seq(words, appended.seq);
-                Ok(Try::Done(Renamed::Done(appended, self.wants_join(words))))
+                Ok(Renamed::Done(appended, self.wants_join(words)))
             }
-            Err(Refused::Full(shortage)) => Ok(Try::Done(Renamed::Full(shortage))),
-            Err(Refused::Torn) => Err(Self::corrupt(to_id)),
+            Err(Refused::Full(shortage)) => Ok(Renamed::Full(shortage)),
+            Err(Refused::Torn) => Err(Self::corrupt(to_id).into()),
         }
     }
 }

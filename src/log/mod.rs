@@ -78,7 +78,7 @@ thread_local! {
 
 impl Log {
     /// A log whose first record goes to `position`, the start of a segment; everything before it is
-    /// history.
+    /// history. Nothing is written to the ring before `begin`.
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
         memory: Arc<dyn RingMemory>,
@@ -95,6 +95,11 @@ impl Log {
         };
         log.prepare_segment()?;
         Ok(log)
+    }
+
+    /// Takes the ring over. Whatever is in it is forgotten, so everything that was must be stored.
+    pub(crate) fn begin(&self) {
+        self.ring.begin();
     }
 
     /// Appends a write. `next_seq` is asked under the log's lock, so seqs and positions have one order.

@@ -68,15 +68,7 @@ impl Ring {
     /// A ring whose next record goes to `position`, the start of a segment.
     pub(crate) fn new(memory: Arc<dyn RingMemory>, identity: Identity, position: u64) -> Self {
         assert!(position.is_multiple_of(SEGMENT_BYTES));
-        let words = memory.words();
-        assert_eq!(words.len(), RING_TOTAL_BYTES / 8);
-        // The magic last: a header that is half written is none.
-        let header = [(1, identity.log_id), (2, u64::from(identity.incarnation)), (DURABLE_AT, position)];
-        words[0].store(0, Ordering::Relaxed);
-        for (at, word) in header {
-            words[at].store(word.to_le(), Ordering::Release);
-        }
-        words[0].store(MAGIC.to_le(), Ordering::Release);
+        assert_eq!(memory.words().len(), RING_TOTAL_BYTES / 8);
         Ring {
             memory,
             identity,
@@ -85,6 +77,18 @@ impl Ring {
             durable: AtomicU64::new(position),
             ready: AtomicU64::new(position),
         }
+    }
+
+    /// Writes the header, before the first record.
+    pub(crate) fn begin(&self) {
+        let words = self.memory.words();
+        let Identity { log_id, incarnation } = self.identity;
+        // The magic last: a header that is half written is none.
+        words[0].store(0, Ordering::Release);
+        for (at, word) in [(1, log_id), (2, u64::from(incarnation)), (DURABLE_AT, self.durable())] {
+            words[at].store(word.to_le(), Ordering::Release);
+        }
+        words[0].store(MAGIC.to_le(), Ordering::Release);
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -299,6 +303,8 @@ mod tests {
         let memory = Arc::new(PrivateRing::new());
         assert_eq!(left_behind(&*memory), None);
         let ring = Ring::new(memory.clone(), IDENTITY, SEGMENT_BYTES);
+        assert_eq!(left_behind(&*memory), None, "it has not begun");
+        ring.begin();
         ring.set_durable(SEGMENT_BYTES + PAGE);
         let expected = LeftBehind { identity: IDENTITY, durable: SEGMENT_BYTES + PAGE };
         assert_eq!(left_behind(&*memory), Some(expected));

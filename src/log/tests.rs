@@ -26,6 +26,7 @@ impl Bench {
     fn new(segments_max: usize) -> Bench {
         let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
         let log = Log::new(backend.clone(), ring.clone(), IDENTITY, 0, segments_max).expect("memory");
+        log.begin();
         Bench { backend, ring, log, seq: AtomicU64::new(0) }
     }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering;
 use super::Store;
 use super::capture::{Captured, Owed, page_numbers};
 use super::committed::Committed;
+use super::directory::Directory;
 use super::durable::Durable;
 use super::journal;
 use super::page_writer::PageWriter;
@@ -68,14 +69,14 @@ impl Ready {
 impl Store {
     /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
     pub(crate) fn checkpoint(&self) -> Result<()> {
-        let Some(durable) = self.durable.get() else {
+        let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
             return Ok(());
         };
         let mut committed = durable.committed();
         if durable.log.is_poisoned() {
             return Err(durable.log.poisoned());
         }
-        let cut = self.cut(durable);
+        let cut = self.cut(durable, &residency.directory);
         if cut.marked.is_empty() && cut.log_position == committed.superblock.log_position {
             return Ok(());
         }
@@ -83,7 +84,7 @@ impl Store {
         let mut next = committed.clone();
         match self.write(durable, &cut, &mut next, &mut ready) {
             Ok(()) => {
-                self.publish(&committed, &next, &ready);
+                self.publish(&residency.directory, &committed, &next, &ready);
                 durable.log.recycle_before(cut.log_position);
                 durable.counters.checkpoints.add_one();
                 *committed = next;
@@ -96,14 +97,14 @@ impl Store {
         }
     }
 
-    fn cut(&self, durable: &Durable) -> Cut {
+    fn cut(&self, durable: &Durable, directory: &Directory) -> Cut {
         let _alone = self.gate.enter_alone();
         let (end, free) = self.ids.in_use();
         let log_position = durable.log.end();
         let mut marked = Vec::new();
         for frame in (1..self.ids.highest_end()).filter_map(|id| self.frames.get(id)) {
             if frame.changed_pages() > 0 {
-                let owed = if self.directory.get(frame.id) == 0 { Owed::Whole } else { Owed::Changed };
+                let owed = if directory.get(frame.id) == 0 { Owed::Whole } else { Owed::Changed };
                 frame.set_owed(owed);
                 marked.push(frame.id);
             }
@@ -207,7 +208,7 @@ impl Store {
     }
 
     /// Lets faults know what storage has now, and pages leave memory again.
-    fn publish(&self, before: &Committed, after: &Committed, ready: &[Ready]) {
+    fn publish(&self, directory: &Directory, before: &Committed, after: &Committed, ready: &[Ready]) {
         for blob in ready {
             let Some(frame) = self.frames.get(blob.id) else { continue };
             let held = frame.hold();
@@ -218,13 +219,13 @@ impl Store {
                     frame.words.store_unnoted(at as Ref, word(at));
                 }
             }
-            self.directory.set(blob.id, after.entry(blob.id));
+            directory.set(blob.id, after.entry(blob.id));
             frame.clear_writing(blob.pages);
             drop(held);
         }
         for id in 1..before.superblock.blobs.max(after.superblock.blobs) {
             if !is_directory_blob(id) && before.entry(id) != after.entry(id) {
-                self.directory.set(id, after.entry(id));
+                directory.set(id, after.entry(id));
             }
         }
     }

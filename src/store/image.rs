@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use super::open::{read_blob, read_superblock};
 use super::superblock::{Superblock, directory_slot, is_directory_blob, set_word, word};
 use super::{ROOT_BLOB, Store};
-use crate::backend::{Area, Backend, ReadOp, WriteOp};
+use crate::backend::{Area, Backend, WriteOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BlobKind};
 use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, DIRTY_AT, Words};
@@ -27,7 +28,11 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
         (0..end).filter(|&id| id == 0 || is_directory_blob(id)).map(|id| (id, vec![0; BLOB_BYTES])).collect();
     let mut buffer = backend.buffers().lease_blocking();
     for id in (1..end).filter(|&id| !is_directory_blob(id)) {
-        let Some(frame) = store.frames.get(id).filter(|_| !unused.contains(&id)) else {
+        if unused.contains(&id) {
+            continue;
+        }
+        let _pinned = store.pin_whole(id)?;
+        let Some(frame) = store.frames.get(id) else {
             continue;
         };
         copy_out(frame.words, &mut buffer);
@@ -82,11 +87,6 @@ fn write_blob(backend: &dyn Backend, id: u32, bytes: &[u8]) -> Result<()> {
     Ok(backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: bytes }])?)
 }
 
-fn read_blob(backend: &dyn Backend, id: u32, bytes: &mut [u8]) -> Result<()> {
-    let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
-    Ok(backend.read(&mut [ReadOp { area: Area::Data, offset_bytes, buf: bytes }])?)
-}
-
 fn copy_out(words: Words<'_>, bytes: &mut [u8]) {
     for (at, chunk) in bytes.chunks_exact_mut(8).enumerate() {
         chunk.copy_from_slice(&words.load(at as u16).to_le_bytes());
@@ -101,20 +101,8 @@ fn copy_in(words: Words<'_>, bytes: &[u8]) {
 
 /// Loads and verifies a whole data area.
 pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
-    let found_bytes = backend.len(Area::Data)?;
-    if found_bytes < BLOB_BYTES as u64 {
-        return Err(Error::NotSpinney { reason: "it is shorter than one blob of 512 KiB" });
-    }
     let mut buffer = backend.buffers().lease_blocking();
-    read_blob(backend, 0, &mut buffer)?;
-    let superblock = Superblock::open(&buffer)?;
-    if superblock.log_id != 0 {
-        return Err(Error::NotSpinney { reason: "it was not closed cleanly: open it where its log is" });
-    }
-    let expected_bytes = u64::from(superblock.blobs) * BLOB_BYTES as u64;
-    if found_bytes != expected_bytes {
-        return Err(Error::Truncated { found_bytes, expected_bytes });
-    }
+    let superblock = read_superblock(backend, &mut buffer)?;
     let mut directory = vec![(0, buffer.to_vec())];
     let store = Store::new(Frames::new(), superblock.database_id);
     let mut unused = BTreeSet::new();

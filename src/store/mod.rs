@@ -18,7 +18,12 @@ pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod latch;
+pub(crate) mod lifecycle;
 pub(crate) mod page_writer;
+pub(crate) mod open;
+pub(crate) mod overlay;
+pub(crate) mod recover;
+pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod superblock;
 
@@ -30,11 +35,11 @@ use crate::log::payload::Write;
 use crate::log::ring::Full;
 use crate::log::{Appended, Refused, Space};
 use counters::Counters;
-use directory::Directory;
 use durable::{Durability, Durable};
 use frames::{Frame, Frames};
 use gate::Gate;
 use ids::Ids;
+use residency::Residency;
 use scratch::Scratches;
 
 /// The blob that is always the root of the forest.
@@ -54,9 +59,12 @@ pub(crate) struct Store {
     /// The id that the next new tree gets.
     pub(crate) next_tree: AtomicU32,
     pub(crate) database_id: u128,
-    pub(crate) directory: Directory,
     /// Set once a database with a backend is open for writing.
     pub(crate) durable: OnceLock<Durable>,
+    /// Where blobs come from that are not in memory; none if all are always there.
+    pub(crate) residency: Option<Residency>,
+    /// Whether writes are refused.
+    pub(crate) read_only: bool,
 }
 
 impl Store {
@@ -72,8 +80,9 @@ impl Store {
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             database_id,
-            directory: Directory::new(),
             durable: OnceLock::new(),
+            residency: None,
+            read_only: false,
         }
     }
 
@@ -81,7 +90,12 @@ impl Store {
     pub(crate) fn allocate_blob(&self) -> Result<Frame<'_>> {
         let id = self.ids.allocate();
         match self.frames.commit(id) {
-            Ok(frame) => Ok(frame),
+            Ok(frame) => {
+                if let Some(residency) = &self.residency {
+                    residency.count_fresh(frame);
+                }
+                Ok(frame)
+            }
             Err(error) => {
                 self.ids.free(id);
                 Err(error)

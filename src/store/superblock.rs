@@ -166,7 +166,7 @@ fn damaged(page: usize, reason: &'static str) -> Error {
 }
 
 /// Names the trouble with a blob 0 that has no sound superblock.
-fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
+pub(crate) fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
     let magic = word(first, 0);
     let both_agree = magic == word(second, 0);
     let found = (magic >> 56) as u8;

@@ -1,4 +1,4 @@
-//! Frames: the memory of blobs, addressed by blob id, and beside each a version and a cached root.
+//! Frames: the memory of blobs, addressed by blob id, and beside each what `side` says.
 //!
 //! A frame's memory stays where it is until the store is dropped. So a reader that follows an outdated
 //! link reads the wrong blob, finds its version moved, and restarts; it never reads memory that is gone.
@@ -6,17 +6,17 @@
 
 #![deny(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::blob::header::{self, BlobKind};
+use crate::blob::header::{self, BLOB_PAGES, BlobKind};
+use crate::blob::words::PAGE_WORDS;
 use crate::blob::{Ref, Words};
 
 use super::capture::Captures;
 use super::latch::{Latch, Version};
 
 mod owing;
+mod side;
 
-use owing::Owing;
+pub(crate) use side::{Extent, Pages, Side};
 
 cfg_if::cfg_if! {
     if #[cfg(all(unix, target_pointer_width = "64", not(miri), not(loom)))] {
@@ -26,26 +26,6 @@ cfg_if::cfg_if! {
     } else {
         mod table;
         pub(crate) use table::Frames;
-    }
-}
-
-/// What stands beside the memory of a frame. It fills a pair of cache lines, so that neighbours do not
-/// disturb each other; a reader takes version and root from one line and never touches page 0.
-#[repr(align(128))]
-pub(crate) struct Side {
-    latch: Latch,
-    /// Root ref, and the kind of blob from bit 16 on.
-    root: AtomicU64,
-    /// What the frame owes to a checkpoint.
-    owing: Owing,
-}
-
-const _: () = assert!(size_of::<Side>() == 128);
-
-impl Side {
-    #[cfg(any(not(unix), not(target_pointer_width = "64"), miri, loom))]
-    fn new() -> Self {
-        Side { latch: Latch::new(), root: AtomicU64::new(0), owing: Owing::default() }
     }
 }
 
@@ -64,47 +44,48 @@ impl<'a> Frame<'a> {
         &self.side.latch
     }
 
-    /// The root and the kind of the blob as of its last change.
-    #[inline(always)]
-    pub(crate) fn root(self) -> (Ref, Option<BlobKind>) {
-        let root = self.side.root.load(Ordering::Relaxed);
-        (root as Ref, BlobKind::from_byte((root >> 16) as u8))
-    }
-
     /// Takes the latch if the version is still this one.
     #[inline]
     pub(crate) fn try_hold(self, version: Version) -> Option<Held<'a>> {
         // `then_some` would make a `Held` that is not held, and give back another's latch by dropping it.
-        self.latch().try_lock(version).then(|| Held { frame: self, version, changed: false })
+        self.latch().try_lock(version).then(|| Held { frame: self, version, change: Change::Nothing })
     }
 
     /// Takes the latch as soon as it is free.
     pub(crate) fn hold(self) -> Held<'a> {
         let version = self.latch().lock();
-        Held { frame: self, version, changed: false }
+        Held { frame: self, version, change: Change::Nothing }
     }
 
-    /// Sets the cached root from the header. Only for a holder of the latch, and while loading.
+    /// Sets the cached root of a whole frame from the header. Only for a holder of the latch, and while
+    /// loading.
     pub(crate) fn refresh_root(self) {
-        let kind = header::kind(self.words).map_or(0, |kind| kind as u64);
-        let root = u64::from(header::root(self.words)) | (kind << 16);
-        self.side.root.store(root, Ordering::Relaxed);
+        self.set_root(header::root(self.words), header::kind(self.words), Extent::Whole);
     }
+}
+
+/// What a holder of a latch has done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Nothing,
+    Words,
+    /// Pages have left.
+    Residency,
 }
 
 /// A frame whose latch this thread holds. Dropping it gives the latch back.
 pub(crate) struct Held<'a> {
     pub(crate) frame: Frame<'a>,
     version: Version,
-    changed: bool,
+    change: Change,
 }
 
 impl<'a> Held<'a> {
     /// The words, for changing them: readers of the old ones will notice.
     #[inline]
     pub(crate) fn change(&mut self) -> Words<'a> {
-        if !self.changed {
-            self.changed = true;
+        if self.change == Change::Nothing {
+            self.change = Change::Words;
             self.pay_what_is_owed();
             self.frame.latch().begin();
         }
@@ -123,14 +104,97 @@ impl<'a> Held<'a> {
     }
 }
 
+/// Pages come and go.
+impl<'a> Held<'a> {
+    /// Copies a page into the frame that is not there yet. Readers need not notice: none reads it before
+    /// `arrive`.
+    pub(crate) fn install(&self, page: usize, bytes: &[u8]) {
+        debug_assert!(self.frame.present() & (1 << page) == 0, "the page is there");
+        let (words, _) = bytes.as_chunks::<8>();
+        for (at, word) in (page * PAGE_WORDS..).zip(words).take(PAGE_WORDS) {
+            self.frame.words.store_unnoted(at as Ref, u64::from_le_bytes(*word));
+        }
+    }
+
+    /// Lets readers see pages that were installed.
+    pub(crate) fn arrive(&self, pages: Pages) {
+        self.frame.add_present(pages);
+        let words = self.frame.words;
+        let present = self.frame.present();
+        let is_range = present & 1 != 0 && header::kind(words) == Some(BlobKind::Range);
+        let extent = match present {
+            Pages::MAX => Extent::Whole,
+            _ if is_range && inner_pages(words) & !present == 0 => Extent::Partial,
+            _ => Extent::Cold,
+        };
+        self.frame.set_root(header::root(words), header::kind(words), extent);
+    }
+
+    /// Takes pages out of the counted ones and gives their memory back. They are neither dirty nor captured,
+    /// and either all that is there or leaves alone.
+    pub(crate) fn evict(&mut self, frames: &Frames, pages: Pages) {
+        debug_assert!(self.change == Change::Nothing && !self.frame.is_pinned());
+        self.change = Change::Residency;
+        self.frame.latch().begin();
+        let root = header::root(self.frame.words);
+        self.frame.take_out_present(pages);
+        let is_empty = self.frame.present() == 0;
+        let extent = if is_empty { Extent::Cold } else { Extent::Partial };
+        self.frame.set_root(root, None, extent);
+        let mut left = pages;
+        while left != 0 {
+            let first = left.trailing_zeros() as usize;
+            let count = (left >> first).trailing_ones() as usize;
+            frames.release(self.frame, first, count);
+            left &= !run(first, count);
+        }
+    }
+
+    /// Counts all pages of a fresh frame as present; says how many were not.
+    pub(crate) fn count_whole(&self) -> u32 {
+        let absent = !self.frame.present();
+        self.frame.add_present(absent);
+        absent.count_ones()
+    }
+
+    /// Keeps the frame from eviction until the pin is dropped.
+    pub(crate) fn pin(&self) -> Pin<'a> {
+        self.frame.pin();
+        Pin { frame: self.frame }
+    }
+}
+
+/// Keeps all of a frame that is in memory there.
+pub(crate) struct Pin<'a> {
+    pub(crate) frame: Frame<'a>,
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        self.frame.unpin();
+    }
+}
+
+/// `count` pages from `first` on.
+pub(crate) fn run(first: usize, count: usize) -> Pages {
+    debug_assert!(first + count <= BLOB_PAGES);
+    if count == 0 { 0 } else { (Pages::MAX >> (BLOB_PAGES - count)) << first }
+}
+
+/// Page 0 and the pages of the inner region, whatever the header says.
+pub(crate) fn inner_pages(words: Words<'_>) -> Pages {
+    let count = (header::inner_end(words) as usize).div_ceil(PAGE_WORDS);
+    run(0, count.clamp(1, BLOB_PAGES))
+}
+
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.changed {
+        if self.change == Change::Words {
             self.frame.refresh_root();
             self.frame.count_changed();
         }
-        self.frame.latch().unlock(self.version, self.changed);
+        self.frame.latch().unlock(self.version, self.change != Change::Nothing);
     }
 }
 

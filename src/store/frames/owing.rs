@@ -60,8 +60,3 @@ impl Held<'_> {
         frame.set_owed(Owed::Nothing);
     }
 }
-
-impl Frame<'_> {
-    pub(crate) fn set_writing(self, _pages: u128) {}
-    pub(crate) fn clear_writing(self, _pages: u128) {}
-}

@@ -7,8 +7,12 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Frame, Side};
+use super::{Extent, Frame, Side};
 use crate::blob::Words;
+use crate::blob::checksum::PAGE_BYTES;
+use crate::blob::header::BLOB_PAGES;
+#[cfg(not(target_os = "linux"))]
+use crate::blob::words::PAGE_WORDS;
 use crate::blob::words::{BLOB_BYTES, BlobWords};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
@@ -159,6 +163,52 @@ impl Frames {
             self.usable.store(to, Ordering::Release);
         }
         Ok(self.frame(id))
+    }
+
+    /// Makes cold frames for these ids, which rise. Nobody else sees the frames yet.
+    pub(crate) fn open_cold(&self, ids: &mut dyn Iterator<Item = u32>) -> Result<()> {
+        for id in ids {
+            self.commit(id)?.set_root(0, None, Extent::Cold);
+        }
+        Ok(())
+    }
+
+    /// The frame of a blob that `open_cold` was told of.
+    pub(crate) fn cold(&self, id: u32) -> Result<Frame<'_>> {
+        self.get(id).ok_or(Error::corrupt(id, "there is no such blob"))
+    }
+
+    /// Gives the memory of pages back. Whoever still reads there sees the old words, or zeros.
+    pub(crate) fn release(&self, frame: Frame<'_>, first: usize, count: usize) {
+        assert!(first + count <= BLOB_PAGES && frame.id < self.usable.load(Ordering::Acquire));
+        #[cfg(not(target_os = "linux"))]
+        for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
+            // Elsewhere the advice need not be taken at once.
+            frame.words.store_unnoted(at as crate::blob::Ref, 0);
+        }
+        let offset = frame.id as usize * BLOB_BYTES + first * PAGE_BYTES;
+        // SAFETY: the assertion keeps the pages inside usable memory of this mapping, which stays mapped. It
+        // is private and anonymous, so that its pages read as zeros afterwards: to others this is as if each
+        // atomic word had been stored to, which they are ready for. No reference is formed.
+        unsafe {
+            let at = self.frames.start.as_ptr().add(offset).cast();
+            libc::madvise(at, count * PAGE_BYTES, libc::MADV_DONTNEED);
+        }
+    }
+
+    /// Asks for pages of 4 KiB: else installing one may cost 2 MiB.
+    pub(crate) fn prefer_small_pages(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: advice about our own mapping, which has this start and at least this length.
+        unsafe {
+            let bytes = self.frames.mapped_bytes - ALIGNMENT_BYTES;
+            libc::madvise(self.frames.start.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE);
+        }
+    }
+
+    /// How many frames there can be.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
     }
 }
 

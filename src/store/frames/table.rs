@@ -5,8 +5,8 @@
 use std::sync::OnceLock;
 
 use super::{Frame, Side};
-use crate::blob::Words;
-use crate::blob::words::BlobWords;
+use crate::blob::words::{BlobWords, PAGE_WORDS};
+use crate::blob::{Ref, Words};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
 use crate::store::scratch::zeroed_words;
@@ -44,12 +44,41 @@ impl Frames {
 
     /// The frame of a blob, made if need be.
     pub(crate) fn commit(&self, id: u32) -> Result<Frame<'_>> {
+        self.make(id, Side::new)
+    }
+
+    fn make(&self, id: u32, side: fn() -> Side) -> Result<Frame<'_>> {
         let Some(segment) = self.segments.get(id as usize / SEGMENT_FRAMES) else {
             return Err(Error::OutOfSpace { limit_blobs: LIMIT_FRAMES });
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
         let slot = segment[id as usize % SEGMENT_FRAMES]
-            .get_or_init(|| Slot { words: zeroed_words(), side: Side::new() });
+            .get_or_init(|| Slot { words: zeroed_words(), side: side() });
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
+    }
+
+    /// Gets ready for cold frames of these ids, which rise. Here they are made when they are loaded.
+    pub(crate) fn open_cold(&self, _ids: &mut dyn Iterator<Item = u32>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The frame of a blob that `open_cold` was told of.
+    pub(crate) fn cold(&self, id: u32) -> Result<Frame<'_>> {
+        self.make(id, Side::cold)
+    }
+
+    /// Gives the memory of pages back. Frames never move here, so all it does is to fill them with zeros.
+    pub(crate) fn release(&self, frame: Frame<'_>, first: usize, count: usize) {
+        for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
+            frame.words.store_unnoted(at as Ref, 0);
+        }
+    }
+
+    /// Nothing here knows of huge pages.
+    pub(crate) fn prefer_small_pages(&self) {}
+
+    /// How many frames there can be.
+    pub(crate) fn limit(&self) -> u32 {
+        LIMIT_FRAMES
     }
 }

@@ -1,0 +1,58 @@
+//! Doing the writes of a log again, in its order, after a crash.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use super::Forest;
+use super::write::Condition;
+use crate::blob::Key;
+use crate::blob::key::KeyBuf;
+use crate::error::{Error, Result};
+use crate::limits::KEY_BYTES_MAX;
+use crate::log::payload::Write;
+use crate::log::replay::{Reader, Replayed};
+use crate::tree::{NAMES, TREE_ID_BYTES};
+
+impl Forest {
+    /// Replays what `reader` finds from `position` on. Nothing is appended to a log meanwhile.
+    pub(crate) fn replay(&self, reader: Reader<'_>, position: u64) -> Result<Replayed> {
+        reader.replay(position, self.store.last_seq(), |seq, write| {
+            let done = self.redo(write)?;
+            // The same write gets the same number, or it is not the same write.
+            if done == Some(seq) { Ok(()) } else { Err(damaged(position)) }
+        })
+    }
+
+    fn redo(&self, write: Write<'_>) -> Result<Option<u64>> {
+        let (mut buffer, mut other) = (KeyBuf::empty(), KeyBuf::empty());
+        let done = match write {
+            Write::Put { key, value } => {
+                self.remember_tree(key, value);
+                self.put(&whole(&mut buffer, key)?, value, Condition::Always)?
+            }
+            Write::Remove { key } => self.remove(&whole(&mut buffer, key)?, Condition::Always)?,
+            Write::Rename { from, to } => {
+                self.rename(&whole(&mut buffer, from)?, &whole(&mut other, to)?)?
+            }
+        };
+        Ok(done.map(|appended| appended.seq))
+    }
+
+    /// A tree's id that was given out is not given out again.
+    fn remember_tree(&self, key: &[u8], value: &[u8]) {
+        if let (true, Ok(id)) = (key.starts_with(&NAMES.to_be_bytes()), value.try_into()) {
+            let next_tree = u32::from_le_bytes(id).saturating_add(1);
+            self.store.next_tree.fetch_max(next_tree, Ordering::Relaxed);
+        }
+    }
+}
+
+fn whole<'a>(buffer: &'a mut KeyBuf, key: &[u8]) -> Result<Key<'a>> {
+    let is_key = (TREE_ID_BYTES..=TREE_ID_BYTES + KEY_BYTES_MAX).contains(&key.len());
+    if is_key { Ok(buffer.fill_whole(key)) } else { Err(damaged(0)) }
+}
+
+fn damaged(position: u64) -> Error {
+    Error::LogCorrupt { position, reason: "a write that cannot be done again" }
+}

@@ -1,0 +1,213 @@
+//! How a database is opened.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::backend::{Area, Backend};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::forest::{Forest, Shape};
+use crate::log::replay::Reader;
+use crate::log::record::Identity;
+use crate::store::background;
+use crate::store::durable::Durability;
+use crate::store::lifecycle::{self, Settings, SideFiles};
+use crate::store::open::open_cold;
+use crate::store::overlay::Overlay;
+use crate::store::recover::{self, Found};
+use crate::store::superblock::Superblock;
+
+/// How to open a database: set what you want otherwise than usual, then call `open`.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("spinney-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("catalog.spinney");
+/// use spinney::{Db, Durability};
+///
+/// let db = Db::builder().cache_bytes(64 << 20).durability(Durability::Buffered).open(&path)?;
+/// db.tree("files")?.put("a/b", "c")?;
+/// db.close()?;
+/// let db = Db::builder().read_only(true).open(&path)?;
+/// assert!(db.tree("files")?.contains("a/b")?);
+/// # drop(db);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    create: bool,
+    read_only: bool,
+    durability: Durability,
+    settings: Settings,
+    pub(crate) shape: Shape,
+    #[cfg(unix)]
+    file: crate::backend::FileOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            create: true,
+            read_only: false,
+            durability: Durability::Sync,
+            settings: Settings { cache_bytes: 1 << 30, log_bytes: 64 << 20, database_id: None },
+            shape: Shape::default(),
+            #[cfg(unix)]
+            file: crate::backend::FileOptions::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Whether a database is made where there is none. Yes, unless you say otherwise.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether to open for reading only: nothing is written, not even to recover from a crash, and others may
+    /// read the same file at the same time. No, unless you say otherwise.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// When writes are acknowledged. [`Durability::Sync`], unless you say otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How much of the database is kept in memory. 1 GiB, unless you say otherwise; not less than 8 MiB.
+    pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {
+        self.settings.cache_bytes = cache_bytes.max(8 << 20);
+        self
+    }
+
+    /// How long the log may become: 64 MiB, unless you say otherwise; from 8 MiB to 256 MiB. A longer log
+    /// means fewer checkpoints and a longer recovery.
+    pub fn log_bytes(mut self, log_bytes: u64) -> Self {
+        self.settings.log_bytes = log_bytes.clamp(8 << 20, 256 << 20);
+        self
+    }
+
+    /// The id of a new database, which otherwise is random: for tests that compare bytes.
+    pub fn database_id(mut self, database_id: u128) -> Self {
+        self.settings.database_id = Some(database_id);
+        self
+    }
+
+    /// How files are read and written.
+    #[cfg(unix)]
+    pub fn io(mut self, io: crate::backend::IoChoice) -> Self {
+        self.file.io = io;
+        self
+    }
+
+    /// How long to wait for another process to let go of the database: 2 seconds, unless you say otherwise.
+    #[cfg(unix)]
+    pub fn lock_wait(mut self, lock_wait: std::time::Duration) -> Self {
+        self.file.lock_wait = lock_wait;
+        self
+    }
+
+    /// Opens the database in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if it is open elsewhere, [`Error::NotSpinney`] if the file is something else,
+    /// [`Error::SideFile`] if a file beside it is missing that holds what was not yet in it, and
+    /// [`Error::Io`] for what the system says of the path.
+    #[cfg(unix)]
+    pub fn open(self, path: impl AsRef<std::path::Path>) -> Result<Db> {
+        let file =
+            crate::backend::FileOptions { read_only: self.read_only, create: self.create, ..self.file.clone() };
+        let backend = crate::backend::FileBackend::open(path.as_ref(), &file).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::WouldBlock { Error::Locked } else { Error::Io(error) }
+        })?;
+        self.open_backend(Arc::new(backend))
+    }
+
+    /// Opens the database that a backend holds, or makes one in an empty backend.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::backend::MemoryBackend;
+    /// use std::sync::Arc;
+    ///
+    /// let backend = Arc::new(MemoryBackend::new());
+    /// let db = spinney::Db::builder().open_backend(backend.clone())?;
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// db.close()?;
+    /// let db = spinney::Db::builder().open_backend(backend)?;
+    /// assert!(db.tree("files")?.contains("a/b")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_backend(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        let read_only = self.read_only || backend.is_read_only();
+        let forest = match recover::find(&*backend)? {
+            Found::Nothing if read_only || !self.create => {
+                return Err(Error::NotSpinney { reason: "it is empty" });
+            }
+            Found::Nothing => self.make(backend)?,
+            Found::Database { superblock, pages } if read_only => {
+                let backend = Arc::new(Overlay::new(backend, pages)?);
+                let mut forest = self.load(backend, &superblock)?.0;
+                forest.store.read_only = true;
+                forest
+            }
+            Found::Database { superblock, pages } => {
+                lifecycle::put_in_place(&*backend, &pages)?;
+                self.open_for_writing(backend, superblock)?
+            }
+        };
+        let forest = Arc::new(forest);
+        if let Some(durable) = forest.store.durable.get() {
+            background::start(&forest, &durable.signals)?;
+        }
+        Ok(Db::new(forest, self.durability))
+    }
+
+    fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {
+        backend.set_len(Area::Data, 0)?;
+        let forest = Forest::with_root(lifecycle::new_store(&backend, self.settings), self.shape)?;
+        forest.store.begin(backend, None, self.settings)?;
+        Ok(forest)
+    }
+
+    fn open_for_writing(&self, backend: Arc<dyn Backend>, superblock: Superblock) -> Result<Forest> {
+        let (forest, recovered) = self.load(backend.clone(), &superblock)?;
+        match recovered {
+            None => forest.store.begin(backend, Some(superblock), self.settings)?,
+            Some((side_files, end)) => {
+                forest.store.go_on(backend, superblock, side_files.ring, end, self.settings)?;
+            }
+        }
+        Ok(forest)
+    }
+
+    /// The forest as of the last write that was recorded, and where the log ends if it was not closed.
+    fn load(
+        &self,
+        backend: Arc<dyn Backend>,
+        superblock: &Superblock,
+    ) -> Result<(Forest, Option<(SideFiles, u64)>)> {
+        let is_closed = superblock.log_id == 0;
+        let side_files = if is_closed { None } else { Some(SideFiles::find(&*backend, superblock)?) };
+        let store = open_cold(backend.clone(), self.settings.cache_bytes)?;
+        let forest = Forest { shape: self.shape, ..Forest::from_store(store) };
+        let Some(side_files) = side_files else {
+            return Ok((forest, None));
+        };
+        let identity = Identity { log_id: superblock.log_id, incarnation: superblock.incarnation };
+        let reader = Reader::new(&*backend, side_files.ring.as_deref(), identity)?;
+        let replayed = forest.replay(reader, superblock.log_position)?;
+        Ok((forest, Some((side_files, replayed.end))))
+    }
+}

@@ -1,0 +1,227 @@
+//! From a backend to a database that is open for writing, and back to a closed one.
+//!
+//! The order of things, so that a crash at any point loses nothing and confuses nobody:
+//!
+//! * opening a closed database makes log, journal and ring anew, makes them durable, and only then names
+//!   them in the superblocks. Until then they are nobody's, after that they are needed;
+//! * opening one that was not closed replays the log, and commits a checkpoint under the next incarnation
+//!   before log and ring are touched. So a second crash finds the first one's log as it was;
+//! * closing makes a checkpoint, takes the log's name out of the superblocks, and only then removes the log.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use super::Store;
+use super::committed::Committed;
+use super::durable::{Durable, Limits};
+use super::directory::Directory;
+use super::frames::Frames;
+use super::page_writer::PageWriter;
+use super::residency::Residency;
+use super::superblock::Superblock;
+use crate::backend::{Area, Backend, PAGE_BYTES, RingMemory};
+use crate::blob::words::BLOB_BYTES;
+use crate::error::{Error, Result};
+use crate::limits::KEY_BYTES_MAX;
+use crate::log::Log;
+use crate::log::record::Identity;
+use crate::log::ring::SEGMENT_BYTES;
+
+/// What the face can choose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) cache_bytes: u64,
+    pub(crate) log_bytes: u64,
+    /// Of a new database; random if none.
+    pub(crate) database_id: Option<u128>,
+}
+
+impl Settings {
+    fn segments_max(self) -> usize {
+        (self.log_bytes / SEGMENT_BYTES) as usize
+    }
+
+    /// Changed pages stay in memory until they are stored, so the cache bounds them; and what a checkpoint
+    /// has to write should not be more than the log has.
+    fn limits(self) -> Limits {
+        let changed_bytes_max = (self.cache_bytes / 2).clamp(8 << 20, 512 << 20);
+        let changed_pages_max = changed_bytes_max / PAGE_BYTES as u64;
+        Limits { changed_pages_wanted: changed_pages_max / 2, changed_pages_max }
+    }
+}
+
+/// A store for a new database, without blobs.
+pub(crate) fn new_store(backend: &Arc<dyn Backend>, settings: Settings) -> Store {
+    let id = settings.database_id.unwrap_or_else(|| u128::from(random()) << 64 | u128::from(random()));
+    let mut store = Store::new(Frames::new(), id);
+    store.residency = Some(Residency::new(backend.clone(), Directory::new(), 1, settings.cache_bytes));
+    store
+}
+
+/// Writes the pages that a recovery has found missing.
+pub(crate) fn put_in_place(backend: &dyn Backend, pages: &BTreeMap<u64, Vec<u8>>) -> Result<()> {
+    let Some((&last, _)) = pages.last_key_value() else {
+        return Ok(());
+    };
+    let end = ((last + 1) * PAGE_BYTES as u64).next_multiple_of(BLOB_BYTES as u64);
+    if backend.len(Area::Data)? < end {
+        backend.set_len(Area::Data, end)?;
+    }
+    let mut writer = PageWriter::new(backend);
+    for (number, bytes) in pages {
+        writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)?;
+    }
+    writer.flush()?;
+    Ok(backend.sync(Area::Data)?)
+}
+
+/// The side files of a database that was not closed.
+pub(crate) struct SideFiles {
+    pub(crate) ring: Option<Arc<dyn RingMemory>>,
+}
+
+impl SideFiles {
+    /// Finds all of them, or says which is missing.
+    pub(crate) fn find(backend: &dyn Backend, superblock: &Superblock) -> Result<SideFiles> {
+        for (area, file) in [(Area::Log, "log"), (Area::Journal, "journal")] {
+            if backend.len(area)? == 0 {
+                return Err(Error::SideFile { file });
+            }
+        }
+        let ring = match backend.ring(false) {
+            Ok(ring) => Some(ring),
+            Err(_) if superblock.has_ring => return Err(Error::SideFile { file: "ring" }),
+            Err(_) => None,
+        };
+        Ok(SideFiles { ring })
+    }
+}
+
+impl Store {
+    /// Makes a new or a closed database ready for writing. A new one has no superblock yet.
+    pub(crate) fn begin(
+        &self,
+        backend: Arc<dyn Backend>,
+        superblock: Option<Superblock>,
+        settings: Settings,
+    ) -> Result<()> {
+        backend.remove_side_files()?;
+        let ring = backend.ring(true)?;
+        let mut committed = match superblock {
+            Some(superblock) => Committed::read(&*backend, superblock)?,
+            None => Committed::new(self.first_superblock()),
+        };
+        let position = (committed.superblock.log_position / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
+        let identity =
+            Identity { log_id: random().max(1), incarnation: committed.superblock.incarnation.wrapping_add(1) };
+        committed.superblock.has_ring = ring.outlives_process();
+        let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
+        log.begin();
+        backend.set_len(Area::Journal, PAGE_BYTES as u64)?;
+        backend.sync(Area::Journal)?;
+        backend.sync_directory()?;
+        if superblock.is_some() {
+            committed.superblock.log_position = position;
+            committed.superblock.log_id = identity.log_id;
+            committed.superblock.incarnation = identity.incarnation;
+            store_superblocks(&*backend, &mut committed)?;
+        }
+        self.set_durable(Durable::new(backend, log, settings.limits(), committed));
+        if superblock.is_none() {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with a database that was not closed, and whose log has been replayed up to `end`.
+    pub(crate) fn go_on(
+        &self,
+        backend: Arc<dyn Backend>,
+        superblock: Superblock,
+        ring: Option<Arc<dyn RingMemory>>,
+        end: u64,
+        settings: Settings,
+    ) -> Result<()> {
+        let ring = match ring {
+            Some(ring) => ring,
+            None => backend.ring(true)?,
+        };
+        let committed = Committed::read(&*backend, superblock)?;
+        let incarnation = superblock.incarnation.wrapping_add(1);
+        let identity = Identity { log_id: superblock.log_id, incarnation };
+        let position = (end / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
+        let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
+        self.set_durable(Durable::new(backend, log, settings.limits(), committed));
+        self.checkpoint()?;
+        if let Some(durable) = self.durable.get() {
+            durable.log.begin();
+        }
+        Ok(())
+    }
+
+    fn set_durable(&self, durable: Durable) {
+        assert!(self.durable.set(durable).is_ok(), "a database is opened once");
+    }
+
+    fn first_superblock(&self) -> Superblock {
+        Superblock {
+            generation: 0,
+            database_id: self.database_id,
+            log_position: 0,
+            next_seq: 1,
+            incarnation: 0,
+            unused_is_zero: false,
+            has_ring: false,
+            log_id: 0,
+            blobs: 1,
+            next_tree: 1,
+            key_bytes_max: KEY_BYTES_MAX as u32,
+        }
+    }
+
+    /// Brings everything into the data area and removes what lies beside it.
+    pub(crate) fn close(&self) -> Result<()> {
+        let Some(durable) = self.durable.get().filter(|durable| durable.begin_close()) else {
+            return Ok(());
+        };
+        durable.signals.stop();
+        self.checkpoint()?;
+        let mut committed = durable.committed();
+        let backend = &*durable.backend;
+        committed.superblock.log_id = 0;
+        store_superblocks(backend, &mut committed)?;
+        let data_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
+        if backend.len(Area::Data)? > data_bytes {
+            backend.set_len(Area::Data, data_bytes)?;
+            backend.sync(Area::Data)?;
+        }
+        Ok(backend.remove_side_files()?)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // There is nobody left to tell; the next open recovers what is missing.
+        let _ = self.close();
+    }
+}
+
+/// Writes the two superblocks one after the other, so that one of them is always whole.
+fn store_superblocks(backend: &dyn Backend, committed: &mut Committed) -> Result<()> {
+    committed.superblock.generation += 1;
+    for (number, bytes) in committed.seal() {
+        let mut writer = PageWriter::new(backend);
+        writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)?;
+        writer.flush()?;
+        backend.sync(Area::Data)?;
+    }
+    Ok(())
+}
+
+/// A number that no other database has. The standard library seeds its hashers from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

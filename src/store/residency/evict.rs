@@ -1,0 +1,122 @@
+//! Eviction: a hand goes around the frames and takes what was not read since it came by last.
+//!
+//! Pages of leaves go first. A blob that was not read for a whole round, and has no leaves left in memory,
+//! goes altogether; so its inner nodes, a few pages that serve all its keys, stay much longer than any leaf.
+//! Routers go last, the root never. If a round does not bring enough, the next one is less considerate.
+//!
+//! What is dirty, captured by a checkpoint, pinned, or latched by another stays. So the budget may be
+//! exceeded by these, and by what the operations that run at this moment have just asked for.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use super::{Pages, Residency};
+use crate::blob::header::BlobKind;
+use crate::store::ROOT_BLOB;
+use crate::store::frames::{Extent, Frame, Frames, Held, inner_pages};
+
+/// Pages that are evicted at a time, so that the hand is not taken up for each of them.
+const BATCH_PAGES: u64 = 64;
+/// A small cache is not emptied for the sake of a batch.
+const BATCH_PARTS: u64 = 8;
+
+/// How much a round may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Round {
+    /// Leaves that were not read, and blobs that were not read and have no leaves left.
+    Unread,
+    /// All leaves, and blobs that have none.
+    Leaves,
+    /// Whole blobs.
+    Ranges,
+    Routers,
+}
+
+const ROUNDS: [Round; 4] = [Round::Unread, Round::Leaves, Round::Ranges, Round::Routers];
+
+impl Residency {
+    /// Evicts until all that is counted fits the budget, if that can be done; but nothing of `spared`.
+    pub(super) fn make_space(&self, frames: &Frames, spared: &[u32]) {
+        let excess = || self.resident_pages().saturating_sub(self.budget_pages);
+        if excess() == 0 {
+            return;
+        }
+        let mut hand = self.hand.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let wanted = excess();
+        if wanted == 0 {
+            return;
+        }
+        let wanted = wanted.max(BATCH_PAGES.min(self.budget_pages / BATCH_PARTS));
+        let end = self.end.load(Ordering::Relaxed);
+        let mut freed = 0;
+        for round in ROUNDS {
+            for _ in 0..end {
+                *hand = if *hand + 1 >= end { 0 } else { *hand + 1 };
+                let frame = frames.get(*hand).filter(|_| !spared.contains(&*hand));
+                let taken = frame.map_or(0, |frame| self.visit(frames, frame, round));
+                freed += taken;
+                self.resident_pages.fetch_sub(taken, Ordering::Relaxed);
+                if freed >= wanted {
+                    self.counts.evictions.add(freed);
+                    return;
+                }
+            }
+        }
+        self.counts.evictions.add(freed);
+    }
+
+    /// Evicts of one frame what the round allows; says how many pages.
+    fn visit(&self, frames: &Frames, frame: Frame<'_>, round: Round) -> u64 {
+        if frame.present() == 0 || frame.is_pinned() || self.directory.get(frame.id) == 0 {
+            return 0;
+        }
+        let held = frame.latch().try_read().and_then(|version| frame.try_hold(version));
+        let Some(mut held) = held.filter(|held| !held.frame.is_pinned()) else {
+            return 0;
+        };
+        let pages = evictable(&held, round);
+        if pages != 0 {
+            held.evict(frames, pages);
+        }
+        u64::from(pages.count_ones())
+    }
+}
+
+/// What a round may take of a frame.
+fn evictable(held: &Held<'_>, round: Round) -> Pages {
+    let (frame, words) = (held.frame, held.words());
+    let present = frame.present();
+    let touched = frame.take_touched();
+    if frame.extent() == Extent::Cold {
+        // A blob that is half-way in, and that nobody needed enough to go on.
+        return present;
+    }
+    let clean = present & !words.dirty_pages() & !frame.writing();
+    let everything = if clean == present { present } else { 0 };
+    if frame.root().1 == Some(BlobKind::Router) {
+        let may_go = round == Round::Routers && frame.id != ROOT_BLOB;
+        return if may_go { everything } else { 0 };
+    }
+    let leaves = present & !inner_pages(words);
+    match round {
+        Round::Unread if leaves == 0 => {
+            if touched == 0 {
+                everything
+            } else {
+                0
+            }
+        }
+        Round::Unread => clean & leaves & !touched,
+        Round::Leaves if leaves == 0 => {
+            if touched == 0 {
+                everything
+            } else {
+                0
+            }
+        }
+        Round::Leaves => clean & leaves,
+        Round::Ranges | Round::Routers if everything != 0 => everything,
+        Round::Ranges | Round::Routers => clean & leaves,
+    }
+}

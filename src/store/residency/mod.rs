@@ -1,0 +1,117 @@
+//! Which blobs are in memory, for a database that has a backend: faults, loading, eviction.
+//!
+//! A page that is not in memory is a *fault*, and a fault is a value: whoever meets one ends its step, leaves
+//! gate and latches, has the fault resolved here, and runs the step again.
+//!
+//! Invariants:
+//! * the pages that are counted are those whose bits are set in the frames, and those that are being loaded;
+//! * a page is loaded by one thread at a time;
+//! * a page enters a frame only if its checksum is the one that page 0 in this frame, and for page 0 the
+//!   directory, has at that moment. So nothing is known, and nothing need be known, of what happened to the
+//!   blob while the page was read.
+//!
+//! Must not know: keys, nodes, routes.
+
+#![forbid(unsafe_code)]
+
+mod claim;
+mod evict;
+mod load;
+mod operation;
+mod survey;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::counters::Counter;
+use super::directory::Directory;
+use super::frames::{Extent, Frame, Pages};
+use crate::backend::{Backend, PAGE_BYTES};
+use claim::Claims;
+pub(crate) use operation::{Faults, Pinned};
+pub(crate) use survey::HeaderCounts;
+
+/// What is wanted of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// What a lookup needs to say which leaf it reads: header and inner nodes; all of a router.
+    Inner,
+    /// These pages of leaves.
+    Leaves(Pages),
+    Whole,
+}
+
+/// Something of a blob that is not in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) blob: u32,
+    pub(crate) want: Want,
+}
+
+impl Fault {
+    pub(crate) fn whole(blob: u32) -> Self {
+        Fault { blob, want: Want::Whole }
+    }
+
+    fn is_resolved(self, frame: Frame<'_>) -> bool {
+        match (frame.extent(), self.want) {
+            (Extent::Whole, _) => true,
+            (Extent::Cold, _) | (_, Want::Whole) => false,
+            (Extent::Partial, Want::Inner) => true,
+            (Extent::Partial, Want::Leaves(pages)) => pages & !frame.present() == 0,
+        }
+    }
+}
+
+/// Counts of what happened.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) faults: Counter,
+    pub(crate) reads: Counter,
+    pub(crate) pages_read: Counter,
+    pub(crate) evictions: Counter,
+}
+
+/// See the head of this file.
+pub(crate) struct Residency {
+    backend: Arc<dyn Backend>,
+    /// The checksum of every blob's first page as it is stored.
+    pub(crate) directory: Directory,
+    pub(crate) counts: Counts,
+    budget_pages: u64,
+    /// Pages in memory, and those that are being loaded.
+    resident_pages: AtomicU64,
+    /// Blobs from here on were never in memory.
+    end: AtomicU32,
+    claims: Claims,
+    /// Where eviction goes on. Held while it works.
+    hand: Mutex<u32>,
+}
+
+impl Residency {
+    /// Keeps up to `cache_bytes` of clean pages in memory.
+    pub(crate) fn new(backend: Arc<dyn Backend>, directory: Directory, end: u32, cache_bytes: u64) -> Self {
+        Residency {
+            backend,
+            directory,
+            counts: Counts::default(),
+            budget_pages: cache_bytes / PAGE_BYTES as u64,
+            resident_pages: AtomicU64::new(0),
+            end: AtomicU32::new(end),
+            claims: Claims::new(),
+            hand: Mutex::new(0),
+        }
+    }
+
+    pub(crate) fn resident_pages(&self) -> u64 {
+        self.resident_pages.load(Ordering::Relaxed)
+    }
+
+    /// Counts a fresh blob, whose frame is whole, or the frame of a freed one that is used again.
+    pub(crate) fn count_fresh(&self, frame: Frame<'_>) {
+        self.end.fetch_max(frame.id + 1, Ordering::Relaxed);
+        let pages = frame.hold().count_whole();
+        self.resident_pages.fetch_add(u64::from(pages), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,85 @@
+//! What the headers of blobs count; of those that are not in memory they are read, and not taken in.
+
+#![forbid(unsafe_code)]
+
+use super::Residency;
+use crate::backend::{Area, PAGE_BYTES, ReadOp};
+use crate::blob::checksum;
+use crate::blob::header::{self, BLOB_PAGES, BlobKind};
+use crate::blob::words::{BLOB_BYTES, BLOB_WORDS};
+use crate::error::{Error, Result};
+use crate::store::frames::{Extent, Frame};
+use crate::store::superblock::word;
+
+/// What a header counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderCounts {
+    pub(crate) is_router: bool,
+    pub(crate) keys: u32,
+    pub(crate) live_words: u32,
+    pub(crate) garbage_words: u32,
+}
+
+impl HeaderCounts {
+    /// Of a blob whose header is in memory.
+    pub(crate) fn of_frame(frame: Frame<'_>) -> Option<Self> {
+        let version = frame.latch().read();
+        let words = frame.words;
+        let is_router = match (frame.extent(), frame.root().1) {
+            (Extent::Whole, Some(BlobKind::Router)) => true,
+            (Extent::Whole, Some(BlobKind::Range)) | (Extent::Partial, _) => false,
+            _ => return None,
+        };
+        let counts = HeaderCounts {
+            is_router,
+            keys: header::key_count(words),
+            live_words: header::live_words(words),
+            garbage_words: header::garbage_words(words),
+        };
+        // A blob that is being changed is counted as it is; one that has been evicted is not.
+        let is_there = frame.latch().is_unchanged(version) || frame.extent() != Extent::Cold;
+        is_there.then_some(counts)
+    }
+}
+
+impl Residency {
+    /// Reads and verifies the first pages of blobs, in batches of one buffer. A blob that is changed while
+    /// its page is read is left out.
+    pub(crate) fn survey(&self, blobs: &[u32], mut each: impl FnMut(HeaderCounts)) -> Result<()> {
+        let mut buffer = self.backend.buffers().lease_blocking();
+        for part in blobs.chunks(BLOB_PAGES) {
+            let words: Vec<u64> = part.iter().map(|&id| self.directory.get(id)).collect();
+            let offset_bytes = |id: u32| u64::from(id) * BLOB_BYTES as u64;
+            let pages = buffer.chunks_exact_mut(PAGE_BYTES);
+            let op = |(&id, buf)| ReadOp { area: Area::Data, offset_bytes: offset_bytes(id), buf };
+            let mut batch: Vec<ReadOp<'_>> = part.iter().zip(pages).map(op).collect();
+            self.counts.reads.add(batch.len() as u64);
+            self.counts.pages_read.add(batch.len() as u64);
+            self.backend.read(&mut batch)?;
+            for ((&id, expected), bytes) in part.iter().zip(words).zip(buffer.chunks_exact(PAGE_BYTES)) {
+                let hash = checksum::of_first_page(bytes);
+                if hash == expected && checksum::stored(bytes, 0) == expected {
+                    each(counts_of(id, bytes));
+                } else if self.directory.get(id) == expected {
+                    return Err(Error::Corrupt { blob: id, page: 0, reason: "page checksum" });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counts_of(id: u32, bytes: &[u8]) -> HeaderCounts {
+    let (counts, regions) = (word(bytes, 3), word(bytes, 4));
+    let (inner_end, leaf_start) = (regions as u32, (regions >> 32) as u32);
+    let inner_start = u32::from(header::inner_start(id));
+    let inner_words = inner_end.saturating_sub(inner_start);
+    let used = inner_words.saturating_add((BLOB_WORDS as u32).saturating_sub(leaf_start));
+    let live_words = (counts >> 32) as u32;
+    HeaderCounts {
+        is_router: BlobKind::from_byte((word(bytes, 1) >> 32) as u8) == Some(BlobKind::Router),
+        keys: counts as u32,
+        live_words,
+        garbage_words: used.saturating_sub(live_words),
+    }
+}

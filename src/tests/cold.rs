@@ -1,0 +1,174 @@
+//! Databases that fault their pages in, against the same in memory: reads, writes, structure changes, eviction
+//! under readers. Blobs are small here, or hold few keys, so that there are many of them.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::{Model, Random, TINY, assert_same, step};
+use crate::backend::{Area, Backend, MemoryBackend};
+use crate::db::Db;
+use crate::forest::Shape;
+use crate::tree::Tree;
+
+/// Bytes of pages.
+const fn pages(count: u64) -> u64 {
+    count * 4096
+}
+
+fn image_of(seed: u64, operations: usize) -> (Vec<u8>, Model) {
+    let db = Db::with_shape(TINY);
+    let tree = db.tree("t").expect("made");
+    let (mut model, mut random) = (Model::new(), Random(seed));
+    for number in 1..=operations {
+        step(&tree, &mut model, &mut random, number, 2);
+    }
+    (db.image().expect("writes"), model)
+}
+
+fn backend(image: &[u8]) -> Arc<dyn Backend> {
+    Arc::new(MemoryBackend::from_bytes(image).expect("whole pages"))
+}
+
+#[test]
+fn a_cold_database_says_what_the_one_in_memory_says() {
+    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (4, 3_000) };
+    for seed in 0..seeds {
+        let (image, model) = image_of(seed, operations);
+        for budget in [0, 40, 400, 1 << 20] {
+            let db = Db::open_backend_read_only(backend(&image), pages(budget)).expect("sound");
+            let tree = db.tree("t").expect("there");
+            for (key, value) in &model {
+                assert_eq!(tree.get(key).expect("sound").as_deref(), Some(&value[..]));
+            }
+            assert_same(&db, &tree, &model, &mut Random(seed));
+            assert!(db.image().expect("writes") == image, "an image of the same bytes");
+            let (stats, survey) = (db.stats(), db.survey().expect("sound"));
+            assert_eq!(survey.keys, model.len() as u64);
+            assert!(stats.resident_pages <= budget + 12 * 128, "{stats:?}");
+            assert_eq!(stats.evictions > 0, budget < 1 << 20, "{stats:?}");
+        }
+    }
+}
+
+/// Writers, cuts, shares and joins beside eviction. What they change stays in memory: nobody writes it back.
+#[test]
+fn a_cold_database_can_be_written() {
+    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (6, 3_000) };
+    for seed in 0..seeds {
+        let (image, mut model) = image_of(seed, operations);
+        let budget = pages([0, 300, 1 << 20][seed as usize % 3]);
+        let db = Db::open_cold_for_tests(backend(&image), budget, TINY).expect("sound");
+        let tree = db.tree("t").expect("there");
+        let mut random = Random(seed + 100);
+        for number in 1..=operations {
+            let removing = if number * 2 > operations { 8 } else { 2 };
+            step(&tree, &mut model, &mut random, number, removing);
+            if number % (operations / 8).max(1) == 0 {
+                assert_same(&db, &tree, &model, &mut random);
+            }
+        }
+        let copy = Db::from_image(db.image().expect("writes")).expect("sound");
+        assert_same(&copy, &copy.tree("t").expect("there"), &model, &mut random);
+        for key in model.keys() {
+            tree.remove(key).expect("sound");
+        }
+        assert_same(&db, &tree, &Model::new(), &mut random);
+    }
+}
+
+fn value_of(key: usize) -> Vec<u8> {
+    vec![(key % 251) as u8; 20 + key % 90]
+}
+
+fn key_of(key: usize) -> String {
+    format!("bucket-{:02}/{:03}/object-{key:06}.bin", key % 7, key / 7 % 100)
+}
+
+/// One reader: lookups, and a scan now and then.
+fn read_some(tree: &Tree, count: usize, seed: u64, rounds: usize) {
+    let mut random = Random(seed);
+    for round in 0..rounds {
+        let key = random.below(count * 5 / 4);
+        let expected = (key < count).then(|| value_of(key));
+        let found = tree.get(key_of(key)).expect("sound");
+        assert_eq!(found.as_deref(), expected.as_deref(), "{key}");
+        if round % 50 == 0 {
+            let prefix = format!("bucket-{:02}/{:03}/", key % 7, key / 7 % 100);
+            let expected = (0..count).filter(|&other| key_of(other).starts_with(&prefix)).count();
+            let scan = tree.scan(&prefix);
+            let found = if round % 100 == 0 { scan.count() } else { scan.rev().count() };
+            assert_eq!(found, expected, "{prefix}");
+        }
+    }
+}
+
+#[test]
+fn readers_agree_while_pages_leave_under_them() {
+    let shape = Shape { range_words: if cfg!(miri) { 300 } else { 8_000 }, router_children: 8 };
+    let (count, rounds) = if cfg!(miri) { (30, 4) } else { (20_000, 3_000) };
+    let db = Db::with_shape(shape);
+    let tree = db.tree("t").expect("made");
+    for key in 0..count {
+        tree.put(key_of(key), value_of(key)).expect("writes");
+    }
+    let image = db.image().expect("writes");
+    for budget in [20, 300, 3_000] {
+        let db = Db::open_backend_read_only(backend(&image), pages(budget)).expect("sound");
+        let tree = db.tree("t").expect("there");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let tree = &tree;
+                scope.spawn(move || read_some(tree, count, thread, rounds));
+            }
+            scope.spawn(|| assert!(db.check().expect("sound").is_clean()));
+        });
+        assert!(db.check().expect("sound").is_clean());
+    }
+}
+
+/// Four threads write and read; structure changes meet evictions.
+#[test]
+fn writers_and_readers_share_a_small_cache() {
+    let shape = Shape { range_words: if cfg!(miri) { 300 } else { 4_000 }, router_children: 8 };
+    let count = if cfg!(miri) { 24 } else { 8_000 };
+    let db = Db::with_shape(shape);
+    let tree = db.tree("t").expect("made");
+    for key in 0..count {
+        tree.put(key_of(key), value_of(key)).expect("writes");
+    }
+    let image = db.image().expect("writes");
+    let db = Db::open_cold_for_tests(backend(&image), pages(100), shape).expect("sound");
+    let tree = db.tree("t").expect("there");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let tree = &tree;
+            scope.spawn(move || {
+                for key in (0..count).filter(|key| key % 4 == thread) {
+                    match key % 3 {
+                        0 => assert!(tree.remove(key_of(key)).expect("writes").is_some()),
+                        1 => assert!(tree.put(key_of(key), value_of(key + 1)).expect("writes").number() > 0),
+                        _ => assert_eq!(
+                            tree.get(key_of(key)).expect("reads").as_deref(),
+                            Some(&value_of(key)[..])
+                        ),
+                    }
+                }
+            });
+        }
+    });
+    for key in 0..count {
+        let expected = [None, Some(value_of(key + 1)), Some(value_of(key))][key % 3].clone();
+        assert_eq!(tree.get(key_of(key)).expect("reads").as_deref(), expected.as_deref());
+    }
+    assert_eq!(db.check().expect("sound").problems, vec![]);
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    let (image, _) = image_of(1, 50);
+    assert!(Db::open_backend_read_only(backend(&image[..image.len() - 512 * 1024]), 0).is_err());
+    let empty: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    assert_eq!(empty.len(Area::Data).expect("known"), 0);
+    assert!(Db::open_backend_read_only(empty, 0).is_err());
+}
