@@ -20,8 +20,26 @@ mod open;
 mod plain;
 mod ring;
 mod syscall;
-mod uring_off;
-use uring_off as uring;
+
+cfg_if::cfg_if! {
+    // The processors that the crate `io-uring` knows.
+    if #[cfg(all(
+        target_os = "linux",
+        feature = "io-uring",
+        any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            target_arch = "riscv64",
+            target_arch = "loongarch64",
+            target_arch = "powerpc64"
+        )
+    ))] {
+        mod uring;
+    } else {
+        mod uring_off;
+        use uring_off as uring;
+    }
+}
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -38,7 +38,10 @@ impl Rings {
         None
     }
 
-    pub(super) fn forget(&self, _file: &AreaFile) {}
+    pub(super) fn forget(&self, file: &AreaFile) {
+        // No table knows it by its number.
+        debug_assert_ne!(file.id, 0);
+    }
 
     pub(super) fn state(&self, _pool: &BlobBufPool) -> (IoUse, IoUse) {
         (self.0, self.0)
