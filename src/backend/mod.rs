@@ -17,6 +17,8 @@
 #![deny(unsafe_code)]
 
 mod buffer;
+#[cfg(all(test, not(loom)))]
+mod contract;
 #[cfg(unix)]
 mod file;
 mod io_path;

@@ -20,6 +20,9 @@ mod open;
 mod plain;
 mod ring;
 mod syscall;
+// Miri has none of the calls that this is about.
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests;
 
 cfg_if::cfg_if! {
     // The processors that the crate `io-uring` knows.
