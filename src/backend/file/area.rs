@@ -27,8 +27,8 @@ pub(super) type Shapes<'a> = [Option<RwLockReadGuard<'a, ()>>; Area::ALL.len()];
 /// An open file of an area.
 pub(super) struct AreaFile {
     pub(super) file: File,
-    /// Differs between any two open files of this process, so that a table of known files can tell them apart even
-    /// where the second got the descriptor of the first.
+    /// Differs between any two files that this process has opened, so that a table of known files can tell
+    /// them apart even where the second got the descriptor of the first.
     pub(super) id: u64,
     /// Whether I/O goes around the page cache.
     direct: Mutex<IoUse>,

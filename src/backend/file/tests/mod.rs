@@ -12,6 +12,7 @@
 mod children;
 mod locks;
 mod rings;
+mod speed;
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -252,3 +252,121 @@ impl Drop for Flight<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::backend::file::open::Found;
+    use crate::backend::{PAGE_BYTES, ReadOp};
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    /// A ring, or `None` where there is no io_uring.
+    fn ring(pool: &BlobBufPool) -> Option<Ring> {
+        Ring::new(pool, None)
+            .inspect_err(|error| println!("no io_uring here: {error}"))
+            .ok()
+            .map(|made| made.0)
+    }
+
+    /// A file whose reads wait until something is written to the other end.
+    fn slow_file() -> (Files, io::PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        let file = File::from(OwnedFd::from(reader));
+        let file = Arc::new(AreaFile::new(Found { file, direct: IoUse::Unused }));
+        ([Some(file), None, None], writer)
+    }
+
+    #[test]
+    fn a_panic_waits_for_the_kernel() {
+        let pool = BlobBufPool::new(2);
+        let Some(mut ring) = ring(&pool) else { return };
+        let (files, mut writer) = slow_file();
+        ring.learn(&files).unwrap();
+        let mut lease = pool.lease().unwrap();
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            writer.write_all(&[7; PAGE_BYTES]).unwrap();
+        });
+        let mut op = ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut lease[..PAGE_BYTES] };
+        let transfer = Transfer::read(&mut op);
+        let mut flight = Flight { ring: &mut ring, under_way: 0 };
+        let result = catch_unwind(AssertUnwindSafe(move || {
+            // SAFETY: `op` outlives the flight, and nobody else uses its buffer.
+            unsafe { flight.push(&transfer.step(), 0) };
+            flight.ring.uring.submit().unwrap();
+            panic!("in the middle of a batch");
+        }));
+        assert!(result.is_err());
+        // Had the flight not waited, this would still be zeros.
+        assert!(lease[..PAGE_BYTES].iter().all(|&byte| byte == 7));
+        assert!(!ring.is_broken());
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn entries_that_were_never_taken_break_the_ring() {
+        let pool = BlobBufPool::new(1);
+        let Some(mut ring) = ring(&pool) else { return };
+        let (files, writer) = slow_file();
+        ring.learn(&files).unwrap();
+        let mut lease = pool.lease().unwrap();
+        let mut op = ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut lease[..PAGE_BYTES] };
+        let transfer = Transfer::read(&mut op);
+        let mut flight = Flight { ring: &mut ring, under_way: 0 };
+        // SAFETY: `op` outlives the flight, and nobody else uses its buffer.
+        unsafe { flight.push(&transfer.step(), 0) };
+        // Does not wait for what never started.
+        drop(flight);
+        assert!(ring.is_broken());
+        drop(writer);
+    }
+
+    #[test]
+    fn registered_buffers_are_found_by_address() {
+        let pool = BlobBufPool::new(3);
+        let Some(mut ring) = ring(&pool) else { return };
+        let base = pool.slab().0;
+        // What is asked is the table, whether the kernel has it or not.
+        ring.registered = Some(pool.slab());
+        assert_eq!(ring.registered_index(base, BLOB_BYTES), Some(0));
+        assert_eq!(ring.registered_index(base + 2 * BLOB_BYTES + PAGE_BYTES, PAGE_BYTES), Some(2));
+        assert_eq!(ring.registered_index(base + BLOB_BYTES - PAGE_BYTES, 2 * PAGE_BYTES), None);
+        assert_eq!(ring.registered_index(base - PAGE_BYTES, PAGE_BYTES), None);
+        assert_eq!(ring.registered_index(base + 3 * BLOB_BYTES, PAGE_BYTES), None);
+        ring.registered = None;
+        assert_eq!(ring.registered_index(base, PAGE_BYTES), None);
+    }
+
+    #[test]
+    fn buffers_are_taken_over_from_another_ring() {
+        let pool = BlobBufPool::new(2);
+        let Some(first) = ring(&pool) else { return };
+        let (second, registered) = Ring::new(&pool, Some(first.fd())).unwrap();
+        assert_eq!(first.registered.is_some(), registered.is_on());
+        // And from one that is no ring, they are not; they are registered anew.
+        let (_, again) = Ring::new(&pool, Some(0)).unwrap();
+        assert_eq!(again.is_on(), second.registered.is_some());
+    }
+
+    #[test]
+    fn a_forgotten_file_is_closed() {
+        let pool = BlobBufPool::new(1);
+        let Some(mut ring) = ring(&pool) else { return };
+        let (files, mut writer) = slow_file();
+        ring.learn(&files).unwrap();
+        let file = files.into_iter().flatten().next().unwrap();
+        ring.forget(&file).unwrap();
+        assert_eq!(ring.known, [0; 3]);
+        drop(file);
+        // The kernel lets go in its own time.
+        let is_closed = (0..2000).any(|_| {
+            thread::sleep(Duration::from_millis(1));
+            writer.write(&[0]).is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        });
+        assert!(is_closed);
+    }
+}

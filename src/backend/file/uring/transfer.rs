@@ -95,3 +95,46 @@ impl<'a> Transfer<'a> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::{BlobBufPool, PAGE_BYTES};
+
+    #[test]
+    fn a_short_transfer_goes_on_where_it_stopped() {
+        let mut lease = BlobBufPool::new(1).lease().unwrap();
+        let start = lease.as_ptr().addr();
+        let buf = &mut lease[..3 * PAGE_BYTES];
+        let mut op = ReadOp { area: Area::Log, offset_bytes: 8192, buf };
+        let mut transfer = Transfer::read(&mut op);
+        for (answer, done_bytes) in [(512, 512), (-libc::EINTR, 512), (7680, 8192), (-libc::EAGAIN, 8192)] {
+            assert!(!transfer.advance(answer).unwrap());
+            let step = transfer.step();
+            assert_eq!(step.start.addr(), start + done_bytes);
+            assert_eq!(step.offset_bytes, 8192 + done_bytes as u64);
+            assert_eq!(step.len_bytes as usize, 3 * PAGE_BYTES - done_bytes);
+        }
+        assert!(transfer.advance(4096).unwrap());
+    }
+
+    #[test]
+    fn no_progress_and_errors_end_a_transfer() {
+        let mut lease = BlobBufPool::new(1).lease().unwrap();
+        let (area, offset_bytes) = (Area::Data, 0);
+        let write = WriteOp { area, offset_bytes, buf: &lease[..PAGE_BYTES] };
+        assert_eq!(Transfer::write(&write).advance(0).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        let mut read = ReadOp { area, offset_bytes, buf: &mut lease[..PAGE_BYTES] };
+        let mut transfer = Transfer::read(&mut read);
+        assert_eq!(transfer.advance(0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(transfer.advance(-libc::EIO).unwrap_err().raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    #[should_panic(expected = "more than it was asked for")]
+    fn a_kernel_that_claims_too_much_is_not_believed() {
+        let lease = BlobBufPool::new(1).lease().unwrap();
+        let write = WriteOp { area: Area::Data, offset_bytes: 0, buf: &lease[..PAGE_BYTES] };
+        let _ = Transfer::write(&write).advance(4097);
+    }
+}
