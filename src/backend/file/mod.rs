@@ -76,7 +76,11 @@ impl Default for FileOptions {
     }
 }
 
-/// The three areas and the ring as files. See the [module](self) for what it promises.
+/// The three areas and the ring as files: `x.spinney`, and beside it `x.spinney-log`, `x.spinney-journal` and
+/// `x.spinney-ring` while they are needed.
+///
+/// The data file is locked until this is dropped, so nobody else may change any of the four meanwhile; cutting
+/// off the ring by force would kill the process.
 pub struct FileBackend {
     /// Before `areas`: rings refer to their files.
     rings: uring::Rings,

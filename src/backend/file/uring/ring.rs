@@ -159,6 +159,19 @@ impl Ring {
     }
 }
 
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // At once: what is dismantled with the ring is dismantled later, in the background, and counts against
+        // the user's limit until then. Who opens the database again right away would find it spent.
+        let submitter = self.uring.submitter();
+        if self.registered.is_some() {
+            // It fails only if there are none.
+            let _ = submitter.unregister_buffers();
+        }
+        let _ = submitter.unregister_files();
+    }
+}
+
 /// A ring for use by one thread at a time, but not always the same: without `SINGLE_ISSUER`, therefore.
 fn build() -> io::Result<IoUring> {
     // Completions wait for the next system call of the thread, which is here anyway: no interrupts.
