@@ -17,7 +17,6 @@ use crate::store;
 use crate::store::durable::Durability;
 use crate::tree::{NAMES, Tree};
 
-
 /// A database: a handle to share and to clone freely, from any thread.
 ///
 /// ```

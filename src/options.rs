@@ -8,8 +8,8 @@ use crate::backend::{Area, Backend};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
-use crate::log::replay::Reader;
 use crate::log::record::Identity;
+use crate::log::replay::Reader;
 use crate::store::background;
 use crate::store::durable::Durability;
 use crate::store::lifecycle::{self, Settings, SideFiles};
@@ -125,8 +125,11 @@ impl Options {
     /// [`Error::Io`] for what the system says of the path.
     #[cfg(unix)]
     pub fn open(self, path: impl AsRef<std::path::Path>) -> Result<Db> {
-        let file =
-            crate::backend::FileOptions { read_only: self.read_only, create: self.create, ..self.file.clone() };
+        let file = crate::backend::FileOptions {
+            read_only: self.read_only,
+            create: self.create,
+            ..self.file.clone()
+        };
         let backend = crate::backend::FileBackend::open(path.as_ref(), &file).map_err(|error| {
             if error.kind() == std::io::ErrorKind::WouldBlock { Error::Locked } else { Error::Io(error) }
         })?;

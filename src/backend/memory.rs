@@ -207,7 +207,7 @@ fn zeroed_chunk() -> io::Result<Box<[u8]>> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    use io::ErrorKind::InvalidData;
 
     const PAGE: u64 = PAGE_BYTES as u64;
     const CHUNK: u64 = CHUNK_BYTES as u64;
@@ -238,28 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn pages_come_back_and_areas_are_apart() {
-        let backend = MemoryBackend::new();
-        for (mark, area) in (1..).zip(Area::ALL) {
-            backend.set_len(area, 3 * PAGE).unwrap();
-            write(&backend, area, PAGE, mark, 1);
-        }
-        for (mark, area) in (1..).zip(Area::ALL) {
-            assert_eq!(backend.len(area).unwrap(), 3 * PAGE);
-            assert_eq!(read(&backend, area, 0, 3), [0, mark, 0]);
-            backend.sync(area).unwrap();
-        }
-    }
-
-    #[test]
-    fn operations_cross_chunks() {
-        let backend = MemoryBackend::new();
-        backend.set_len(Area::Data, 3 * CHUNK).unwrap();
-        write(&backend, Area::Data, CHUNK - 2 * PAGE, 5, 4);
-        assert_eq!(read(&backend, Area::Data, CHUNK - 3 * PAGE, 6), [0, 5, 5, 5, 5, 0]);
-        // Up to the last byte of a chunk and of the area.
-        write(&backend, Area::Data, 3 * CHUNK - PAGE, 6, 1);
-        assert_eq!(read(&backend, Area::Data, 3 * CHUNK - 2 * PAGE, 2), [0, 6]);
+    fn a_memory_backend_keeps_the_contract() {
+        crate::backend::contract::demands().iter().for_each(|demand| demand(&MemoryBackend::new()));
     }
 
     #[test]
@@ -271,31 +251,6 @@ mod tests {
         let backend = MemoryBackend::from_bytes(&image).unwrap();
         assert!(backend.to_bytes(Area::Data) == image);
         assert_eq!(backend.run(Area::Data).chunks.len(), 3);
-    }
-
-    #[test]
-    fn a_batch_fills_each_buffer() {
-        let backend = MemoryBackend::new();
-        backend.set_len(Area::Data, 4 * PAGE).unwrap();
-        backend.set_len(Area::Log, PAGE).unwrap();
-        let mut lease = backend.buffers().lease().unwrap();
-        let mut pages = lease.chunks_exact_mut(PAGE_BYTES);
-        let (a, b) = (pages.next().unwrap(), pages.next().unwrap());
-        a.fill(1);
-        b.fill(2);
-        let ops = [
-            WriteOp { area: Area::Data, offset_bytes: 3 * PAGE, buf: a },
-            WriteOp { area: Area::Log, offset_bytes: 0, buf: b },
-        ];
-        backend.write(&ops).unwrap();
-        let mut ops = [
-            ReadOp { area: Area::Log, offset_bytes: 0, buf: a },
-            ReadOp { area: Area::Data, offset_bytes: 3 * PAGE, buf: b },
-        ];
-        backend.read(&mut ops).unwrap();
-        assert_eq!((marks(a), marks(b)), (vec![2], vec![1]));
-        backend.read(&mut []).unwrap();
-        backend.write(&[]).unwrap();
     }
 
     #[test]
@@ -322,32 +277,6 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_errors_and_change_nothing() {
-        let backend = MemoryBackend::new();
-        backend.set_len(Area::Data, 2 * PAGE).unwrap();
-        let mut lease = backend.buffers().lease().unwrap();
-        lease.fill(3);
-        let (good, bad) = lease.split_at_mut(PAGE_BYTES);
-        let bad = &mut bad[..PAGE_BYTES];
-
-        let (area, buf) = (Area::Data, &*bad);
-        let first = WriteOp { area, offset_bytes: 0, buf: good };
-        let beyond = WriteOp { area, offset_bytes: 2 * PAGE, buf };
-        assert_eq!(backend.write(&[first, beyond]).unwrap_err().kind(), InvalidInput);
-        let askew = WriteOp { area, offset_bytes: 17, buf };
-        assert_eq!(backend.write(&[first, askew]).unwrap_err().kind(), InvalidInput);
-        assert_eq!(marks(&backend.to_bytes(area)), [0, 0]);
-
-        let mut batch =
-            [ReadOp { area, offset_bytes: 0, buf: good }, ReadOp { area, offset_bytes: 2 * PAGE, buf: bad }];
-        assert_eq!(backend.read(&mut batch).unwrap_err().kind(), UnexpectedEof);
-        assert_eq!(marks(good), [3]);
-
-        assert_eq!(backend.set_len(area, PAGE + 1).unwrap_err().kind(), InvalidInput);
-        assert_eq!(backend.len(area).unwrap(), 2 * PAGE);
-    }
-
-    #[test]
     fn an_image_goes_in_and_out() {
         let mut image = vec![0; CHUNK_BYTES + 2 * PAGE_BYTES];
         image[..PAGE_BYTES].fill(1);
@@ -364,22 +293,5 @@ mod tests {
         assert!(MemoryBackend::from_bytes(&[]).is_ok());
         let error = MemoryBackend::from_bytes(&[0; PAGE_BYTES - 1]).unwrap_err();
         assert_eq!(error.kind(), InvalidData);
-    }
-
-    #[test]
-    fn threads_share_a_backend() {
-        let backend = MemoryBackend::new();
-        backend.set_len(Area::Data, 4 * CHUNK).unwrap();
-        std::thread::scope(|scope| {
-            for thread in 0..4u8 {
-                let backend = &backend;
-                scope.spawn(move || {
-                    let offset_bytes = u64::from(thread) * CHUNK;
-                    write(backend, Area::Data, offset_bytes, thread + 1, 2);
-                    assert_eq!(read(backend, Area::Data, offset_bytes, 2), [thread + 1; 2]);
-                });
-            }
-        });
-        assert_eq!(read(&backend, Area::Data, 2 * CHUNK, 3), [3, 3, 0]);
     }
 }

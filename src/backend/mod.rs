@@ -17,14 +17,23 @@
 #![deny(unsafe_code)]
 
 mod buffer;
+#[cfg(all(test, not(loom)))]
+mod contract;
+#[cfg(unix)]
+mod file;
+mod io_path;
 mod memory;
 mod pool;
 mod ring;
+mod zeros;
 
 use std::io;
 use std::sync::Arc;
 
 pub use buffer::AlignedBlobBuf;
+#[cfg(unix)]
+pub use file::{FileBackend, FileOptions};
+pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
 pub use pool::BlobBufPool;
 pub use ring::{PrivateRing, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
@@ -187,18 +196,33 @@ pub trait Backend: Send + Sync {
         self.sync(op.area)
     }
 
-    /// Writes zeros over a run of pages, so that later writes there change nothing but contents.
+    /// Writes zeros over part of an area, really: afterwards every page there has its place on the medium,
+    /// so that writing it again allocates nothing. The same rules hold as for [`write`](Self::write).
+    ///
+    /// Takes one buffer from [`buffers`](Self::buffers), and waits if all are out.
     fn write_zeros(&self, area: Area, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
-        let mut buffer = self.buffers().lease_blocking();
-        buffer.fill(0);
-        let mut done_bytes = 0;
-        while done_bytes < len_bytes {
-            let part_bytes = (len_bytes - done_bytes).min(BLOB_BYTES as u64);
-            let buf = &buffer[..part_bytes as usize];
-            self.write(&[WriteOp { area, offset_bytes: offset_bytes + done_bytes, buf }])?;
-            done_bytes += part_bytes;
-        }
+        zeros::write(self, area, offset_bytes, len_bytes)
+    }
+
+    /// Closes and deletes the log, the journal and the ring, and makes that durable as
+    /// [`sync_directory`](Self::sync_directory) does. The areas are empty afterwards.
+    ///
+    /// A ring that somebody still holds stays usable, but its words no longer outlive the process.
+    ///
+    /// Areas without files of their own stay as they are: they vanish by themselves.
+    fn remove_side_files(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Returns when the files that were made or deleted so far, as such, are on stable storage. Their
+    /// contents are the business of [`sync`](Self::sync).
+    fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Which way I/O takes, for statistics.
+    fn io_path(&self) -> IoPath {
+        IoPath::default()
     }
 
     /// The memory of the log's ring. With `fresh` it is made anew, full of zeros; otherwise it is what the

@@ -32,9 +32,7 @@ impl Forest {
                 self.put(&whole(&mut buffer, key)?, value, Condition::Always)?
             }
             Write::Remove { key } => self.remove(&whole(&mut buffer, key)?, Condition::Always)?,
-            Write::Rename { from, to } => {
-                self.rename(&whole(&mut buffer, from)?, &whole(&mut other, to)?)?
-            }
+            Write::Rename { from, to } => self.rename(&whole(&mut buffer, from)?, &whole(&mut other, to)?)?,
         };
         Ok(done.map(|appended| appended.seq))
     }

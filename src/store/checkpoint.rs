@@ -157,9 +157,9 @@ impl Store {
         backend.sync(Area::Journal).map_err(|error| poison(error.into()))?;
         // The checkpoint has committed: from here on there is no way back.
         let mut writer = PageWriter::new(backend);
-        let put = pages.iter().try_for_each(|(number, bytes)| {
-            writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)
-        });
+        let put = pages
+            .iter()
+            .try_for_each(|(number, bytes)| writer.put(Area::Data, number * PAGE_BYTES as u64, bytes));
         written_bytes += put.and_then(|()| writer.flush()).map_err(|error| poison(error.into()))?;
         backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         durable.counters.pages.fetch_add(pages.len() as u64, Ordering::Relaxed);

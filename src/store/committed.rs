@@ -61,7 +61,8 @@ impl Committed {
     /// Sets the directory word of a blob, which `cover` has made room for.
     pub(crate) fn enter(&mut self, id: u32, checksum: u64) {
         let (directory, at) = directory_slot(id);
-        if let Some(bytes) = self.directories.get_mut(&directory).filter(|bytes| word(bytes, at) != checksum) {
+        if let Some(bytes) = self.directories.get_mut(&directory).filter(|bytes| word(bytes, at) != checksum)
+        {
             set_word(bytes, at, checksum);
             self.changed.insert((directory, at * 8 / PAGE_BYTES));
         }

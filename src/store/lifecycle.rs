@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use super::Store;
 use super::committed::Committed;
-use super::durable::{Durable, Limits};
 use super::directory::Directory;
+use super::durable::{Durable, Limits};
 use super::frames::Frames;
 use super::page_writer::PageWriter;
 use super::residency::Residency;
@@ -115,8 +115,10 @@ impl Store {
             None => Committed::new(self.first_superblock()),
         };
         let position = (committed.superblock.log_position / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
-        let identity =
-            Identity { log_id: random().max(1), incarnation: committed.superblock.incarnation.wrapping_add(1) };
+        let identity = Identity {
+            log_id: random().max(1),
+            incarnation: committed.superblock.incarnation.wrapping_add(1),
+        };
         committed.superblock.has_ring = ring.outlives_process();
         let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
         log.begin();

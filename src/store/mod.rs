@@ -19,16 +19,16 @@ pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod latch;
 pub(crate) mod lifecycle;
-pub(crate) mod page_writer;
 pub(crate) mod open;
 pub(crate) mod overlay;
+pub(crate) mod page_writer;
 pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod superblock;
 
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::log::payload::Write;

@@ -127,7 +127,9 @@ mod tests {
             let mut buffer = backend.buffers().lease_blocking();
             buffer[..PAGE_BYTES].copy_from_slice(&blob[..PAGE_BYTES]);
             let offset_bytes = (at * PAGE_BYTES) as u64;
-            backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: &buffer[..PAGE_BYTES] }]).expect("memory");
+            backend
+                .write(&[WriteOp { area: Area::Data, offset_bytes, buf: &buffer[..PAGE_BYTES] }])
+                .expect("memory");
         }
         if let Some(generation) = journal_generation {
             let mut blob = vec![0; BLOB_BYTES];
@@ -139,7 +141,10 @@ mod tests {
         backend
     }
 
-    fn outcome(copies: [Option<(u64, u64)>; 2], journal: Option<u64>) -> std::result::Result<(u64, u64, bool), Error> {
+    fn outcome(
+        copies: [Option<(u64, u64)>; 2],
+        journal: Option<u64>,
+    ) -> std::result::Result<(u64, u64, bool), Error> {
         match find(&storage(copies, journal))? {
             Found::Nothing => panic!("there is a database"),
             Found::Database { superblock, pages } => {
