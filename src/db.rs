@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
 use crate::image;
 use crate::limits::TREE_NAME_BYTES_MAX;
+use crate::open::Open;
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::store;
@@ -30,6 +31,8 @@ use crate::tree::{NAMES, Tree};
 /// ```
 #[derive(Clone)]
 pub struct Db {
+    /// Beside what it leads to: a lookup takes the shorter way.
+    open: Arc<Open>,
     forest: Arc<Forest>,
     durability: Durability,
 }
@@ -45,17 +48,18 @@ impl Db {
         Self::with_shape(Shape::default())
     }
 
-    pub(crate) fn new(forest: Arc<Forest>, durability: Durability) -> Self {
-        Db { forest, durability }
+    pub(crate) fn new(forest: Forest, durability: Durability) -> Result<Self> {
+        let open = Open::new(forest)?;
+        Ok(Db { forest: open.forest.clone(), open, durability })
     }
 
     fn tree_of(&self, id: u32) -> Tree {
-        Tree::new(self.forest.clone(), id, self.durability)
+        Tree::new(self.open.clone(), id, self.durability)
     }
 
     pub(crate) fn with_shape(shape: Shape) -> Self {
         let forest = Forest::new(0, shape).expect("the frame of the root blob can be had");
-        Db::new(Arc::new(forest), Durability::Sync)
+        Db::new(forest, Durability::Sync).expect("no thread is started")
     }
 
     /// Opens a copy of an image: what [`Db::image`] returned.
@@ -77,7 +81,7 @@ impl Db {
         image::check_length(bytes)?;
         let backend = MemoryBackend::from_bytes(bytes)?;
         let store = store::image::read(&backend)?;
-        Ok(Db::new(Arc::new(Forest::from_store(store)), Durability::Sync))
+        Db::new(Forest::from_store(store), Durability::Sync)
     }
 
     /// Opens what a backend holds, for reading only: writes are refused with [`Error::ReadOnly`].
@@ -109,7 +113,7 @@ impl Db {
     pub fn open_backend_read_only(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<Self> {
         let mut store = store::open::open_cold(backend, cache_bytes)?;
         store.read_only = true;
-        Ok(Db::new(Arc::new(Forest::from_store(store)), Durability::Sync))
+        Db::new(Forest::from_store(store), Durability::Sync)
     }
 
     /// A cold database that can be written, of blobs of another shape; nothing is ever written back.
@@ -120,7 +124,7 @@ impl Db {
         shape: Shape,
     ) -> Result<Self> {
         let store = store::open::open_cold(backend, cache_bytes)?;
-        Ok(Db::new(Arc::new(Forest { shape, ..Forest::from_store(store) }), Durability::Sync))
+        Db::new(Forest { shape, ..Forest::from_store(store) }, Durability::Sync)
     }
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
@@ -260,7 +264,7 @@ impl Db {
     ///
     /// Dropping the last handle does the same, but has nobody to tell about a failure.
     pub fn close(self) -> Result<()> {
-        self.forest.store.close()
+        self.open.close()
     }
 
     /// How large the database is, and what it did so far.

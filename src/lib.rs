@@ -42,6 +42,7 @@ mod image;
 mod limits;
 mod list;
 mod log;
+mod open;
 mod options;
 mod scan;
 mod stats;

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
 use crate::log::record::Identity;
 use crate::log::replay::Reader;
-use crate::store::background;
 use crate::store::durable::Durability;
 use crate::store::lifecycle::{self, Settings, SideFiles};
 use crate::store::open::open_cold;
@@ -170,11 +169,7 @@ impl Options {
                 self.open_for_writing(backend, superblock)?
             }
         };
-        let forest = Arc::new(forest);
-        if let Some(durable) = forest.store.durable.get() {
-            background::start(&forest, &durable.signals)?;
-        }
-        Ok(Db::new(forest, self.durability))
+        Db::new(forest, self.durability)
     }
 
     fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {

@@ -13,6 +13,7 @@ use crate::forest::write::Condition;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::list::List;
 use crate::log::Appended;
+use crate::open::Open;
 use crate::scan::Scan;
 use crate::store::durable::Durability;
 use crate::value::{Value, Version};
@@ -29,6 +30,8 @@ pub type Pair = (Vec<u8>, Value);
 /// A handle to one tree. Clone it freely, use it from any thread.
 #[derive(Clone)]
 pub struct Tree {
+    /// Keeps the database open.
+    _open: Arc<Open>,
     forest: Arc<Forest>,
     /// The tree id, most significant byte first, so that trees lie one behind the other.
     id: [u8; TREE_ID_BYTES],
@@ -36,8 +39,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn new(forest: Arc<Forest>, id: u32, durability: Durability) -> Self {
-        Tree { forest, id: id.to_be_bytes(), durability }
+    pub(crate) fn new(open: Arc<Open>, id: u32, durability: Durability) -> Self {
+        Tree { forest: open.forest.clone(), _open: open, id: id.to_be_bytes(), durability }
     }
 
     /// Another handle to the same tree, whose writes are acknowledged as `durability` says. It makes no

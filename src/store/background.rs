@@ -1,15 +1,15 @@
 //! The two threads of a database that is open for writing: one makes buffered writes durable and readies
 //! segments of the log, one makes checkpoints. Both sleep until they are told.
-//!
-//! They know the database through a weak reference: nobody has to stop them before dropping the last handle.
 
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Store;
+use super::durable::Durable;
 
 /// What was asked for.
 const FLUSH: u32 = 1;
@@ -106,24 +106,37 @@ impl Signals {
     }
 }
 
-/// Starts both threads.
-pub(crate) fn start<T: HasStore>(owner: &Arc<T>, signals: &Arc<Signals>) -> std::io::Result<()> {
-    let builder = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(256 << 10);
-    let (weak, own) = (Arc::downgrade(owner), signals.clone());
-    builder("spinney-log").spawn(move || flush(&weak, &own))?;
-    let (weak, own) = (Arc::downgrade(owner), signals.clone());
-    builder("spinney-checkpoint").spawn(move || checkpoint(&weak, &own))?;
-    Ok(())
+/// Starts both threads. They end after `Signals::stop`.
+pub(crate) fn start<T: HasStore>(owner: &Arc<T>) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let builder = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(512 << 10);
+    let (flushing, checkpointing) = (owner.clone(), owner.clone());
+    let flusher = builder("spinney-log").spawn(move || {
+        if let Some(durable) = flushing.store().durable.get() {
+            flush(durable);
+        }
+    })?;
+    let checkpointer = builder("spinney-checkpoint").spawn(move || {
+        if let Some(durable) = checkpointing.store().durable.get() {
+            checkpoint(checkpointing.store(), &durable.signals);
+        }
+    });
+    match checkpointer {
+        Ok(checkpointer) => Ok(vec![flusher, checkpointer]),
+        Err(error) => {
+            if let Some(durable) = owner.store().durable.get() {
+                durable.signals.stop();
+            }
+            Err(error)
+        }
+    }
 }
 
 /// A failure is remembered by the log, and met by the next writer.
-fn flush<T: HasStore>(weak: &Weak<T>, signals: &Signals) {
+fn flush(durable: &Durable) {
+    let signals = &durable.signals;
     while let Some(asked) = signals.wait(&signals.flusher, FLUSH | FLUSH_NOW | LOOK_AHEAD) {
         if asked & LOOK_AHEAD != 0 {
-            let Some(owner) = weak.upgrade() else { return };
-            if let Some(durable) = owner.store().durable.get() {
-                let _ = durable.log.look_ahead();
-            }
+            let _ = durable.log.look_ahead();
         }
         if asked & (FLUSH | FLUSH_NOW) == 0 {
             continue;
@@ -131,17 +144,13 @@ fn flush<T: HasStore>(weak: &Weak<T>, signals: &Signals) {
         if asked & FLUSH_NOW == 0 && signals.linger().is_none() {
             return;
         }
-        let Some(owner) = weak.upgrade() else { return };
-        if let Some(durable) = owner.store().durable.get() {
-            let _ = durable.log.wait_durable(durable.log.end());
-        }
+        let _ = durable.log.wait_durable(durable.log.end());
     }
 }
 
 /// A failure is met by those who need the space that the checkpoint would have made.
-fn checkpoint<T: HasStore>(weak: &Weak<T>, signals: &Signals) {
+fn checkpoint(store: &Store, signals: &Signals) {
     while signals.wait(&signals.checkpointer, CHECKPOINT).is_some() {
-        let Some(owner) = weak.upgrade() else { return };
-        let _ = owner.store().checkpoint();
+        let _ = store.checkpoint();
     }
 }

@@ -88,6 +88,7 @@ impl Store {
                 durable.log.recycle_before(cut.log_position);
                 durable.counters.checkpoints.add_one();
                 *committed = next;
+                residency.keep_budget(&self.frames);
                 Ok(())
             }
             Err(error) => {

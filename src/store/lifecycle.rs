@@ -189,7 +189,6 @@ impl Store {
         let Some(durable) = self.durable.get().filter(|durable| durable.begin_close()) else {
             return Ok(());
         };
-        durable.signals.stop();
         self.checkpoint()?;
         let mut committed = durable.committed();
         let backend = &*durable.backend;
@@ -201,13 +200,6 @@ impl Store {
             backend.sync(Area::Data)?;
         }
         Ok(backend.remove_side_files()?)
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // There is nobody left to tell; the next open recovers what is missing.
-        let _ = self.close();
     }
 }
 

@@ -133,6 +133,9 @@ impl Store {
         if changed_pages >= durable.limits.changed_pages_max {
             self.checkpoint()?;
         }
+        if let Some(residency) = self.residency.as_ref().filter(|it| it.is_over_budget(changed_pages)) {
+            residency.keep_budget(&self.frames);
+        }
         Ok(())
     }
 

@@ -35,7 +35,20 @@ enum Round {
 
 const ROUNDS: [Round; 4] = [Round::Unread, Round::Leaves, Round::Ranges, Round::Routers];
 
+/// How far beyond the budget nobody minds.
+const SLACK_PAGES: u64 = 512;
+
 impl Residency {
+    /// Whether fresh and changed blobs have pushed more beyond the budget than cannot be evicted anyway.
+    pub(crate) fn is_over_budget(&self, changed_pages: u64) -> bool {
+        self.resident_pages() > self.budget_pages + changed_pages + SLACK_PAGES
+    }
+
+    /// Evicts until the budget is kept, as far as that can be done.
+    pub(crate) fn keep_budget(&self, frames: &Frames) {
+        self.make_space(frames, &[]);
+    }
+
     /// Evicts until all that is counted fits the budget, if that can be done; but nothing of `spared`.
     pub(super) fn make_space(&self, frames: &Frames, spared: &[u32]) {
         let excess = || self.resident_pages().saturating_sub(self.budget_pages);

@@ -1,0 +1,207 @@
+//! A database that is closed, dropped, or killed and opened again is the one that it was.
+
+#![cfg(all(unix, not(miri)))]
+#![forbid(unsafe_code)]
+
+#[path = "durable/folder.rs"]
+mod folder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use folder::Folder;
+use spinney::backend::{Area, Backend, FileBackend, FileOptions, IoChoice, MemoryBackend};
+use spinney::{Db, Durability, Error, Options, Tree};
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn key(number: u64) -> Vec<u8> {
+    format!("directory-{:02}/file-{:07}.txt", number * 7919 % 97, number).into_bytes()
+}
+
+fn value(number: u64, round: u64) -> Vec<u8> {
+    format!("value {number} of round {round} ").repeat(1 + (number % 5) as usize).into_bytes()
+}
+
+/// Puts, overwrites and removes, in the tree and in the model.
+fn write(tree: &Tree, model: &mut Model, numbers: std::ops::Range<u64>, round: u64) {
+    for number in numbers {
+        let (key, value) = (key(number), value(number, round));
+        if (number + round) % 11 == 3 {
+            assert_eq!(tree.remove(&key).unwrap().is_some(), model.remove(&key).is_some());
+        } else {
+            tree.put(&key, &value).unwrap();
+            model.insert(key, value);
+        }
+    }
+}
+
+fn assert_same(tree: &Tree, model: &Model) {
+    let found: Vec<_> = tree.scan("").map(|entry| entry.unwrap()).collect();
+    assert_eq!(found.len(), model.len());
+    for ((key, value), (expected_key, expected_value)) in found.iter().zip(model) {
+        assert_eq!((key, &value[..]), (expected_key, &expected_value[..]));
+    }
+}
+
+fn buffered() -> Options {
+    Db::builder().durability(Durability::Buffered)
+}
+
+/// A copy of everything that storage holds, as a kill -9 would leave it.
+fn copy(backend: &MemoryBackend) -> MemoryBackend {
+    let copy = MemoryBackend::from_bytes(&backend.to_bytes(Area::Data)).unwrap();
+    for area in [Area::Log, Area::Journal] {
+        let bytes = backend.to_bytes(area);
+        copy.set_len(area, bytes.len() as u64).unwrap();
+        let mut buffer = copy.buffers().lease_blocking();
+        for (at, part) in bytes.chunks(buffer.len()).enumerate() {
+            let offset_bytes = (at * buffer.len()) as u64;
+            buffer[..part.len()].copy_from_slice(part);
+            let buf = &buffer[..part.len()];
+            copy.write(&[spinney::backend::WriteOp { area, offset_bytes, buf }]).unwrap();
+        }
+    }
+    copy
+}
+
+#[test]
+fn what_was_closed_is_there_again_and_one_file_is_left() {
+    let folder = Folder::new("closed");
+    let path = folder.path("catalog.spinney");
+    let mut model = Model::new();
+    for round in 0..4 {
+        let db = buffered().open(&path).unwrap();
+        let tree = db.tree("files").unwrap();
+        assert_same(&tree, &model);
+        write(&tree, &mut model, round * 3000..round * 3000 + 8000, round);
+        if round % 2 == 0 {
+            db.checkpoint().unwrap();
+            write(&tree, &mut model, 0..500, round + 10);
+        }
+        assert_same(&tree, &model);
+        drop(tree);
+        if round == 3 {
+            drop(db)
+        } else {
+            db.close().unwrap()
+        }
+        assert_eq!(folder.names(), ["catalog.spinney"]);
+    }
+    let db = Db::builder().read_only(true).open(&path).unwrap();
+    assert_same(&db.tree("files").unwrap(), &model);
+    assert!(db.check().unwrap().is_clean());
+}
+
+#[test]
+fn what_was_synced_survives_without_closing() {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).unwrap();
+    let tree = db.tree("files").unwrap();
+    let mut model = Model::new();
+    for round in 0..6 {
+        write(&tree, &mut model, round * 200..round * 200 + 700, round);
+        if round % 2 == 1 {
+            db.checkpoint().unwrap();
+        }
+        let killed = Arc::new(copy(&backend));
+        let read_only = Db::builder().read_only(true).open_backend(killed.clone()).unwrap();
+        assert_same(&read_only.tree("files").unwrap(), &model);
+        for _ in 0..2 {
+            let again = Db::builder().open_backend(killed.clone()).unwrap();
+            assert_same(&again.tree("files").unwrap(), &model);
+            assert!(again.check().unwrap().is_clean());
+            again.tree("files").unwrap().put("new", "x").unwrap();
+            again.tree("files").unwrap().remove("new").unwrap();
+            let twice = Arc::new(copy(&killed));
+            let third = Db::builder().open_backend(twice).unwrap();
+            assert_same(&third.tree("files").unwrap(), &model);
+            again.close().unwrap();
+        }
+    }
+}
+
+/// The same writes and checkpoints give the same bytes, whatever carries them.
+#[test]
+fn equal_workloads_give_equal_data_areas_on_every_backend() {
+    let run = |backend: Arc<dyn Backend>| {
+        let options = buffered().database_id(7).cache_bytes(1 << 30);
+        let db = options.open_backend(backend.clone()).unwrap();
+        let tree = db.tree("files").unwrap();
+        let mut model = Model::new();
+        for round in 0..5 {
+            write(&tree, &mut model, round * 20_000..round * 20_000 + 30_000, round);
+            db.checkpoint().unwrap();
+        }
+        drop(tree);
+        db.close().unwrap();
+        let mut bytes = Vec::new();
+        let mut buffer = backend.buffers().lease_blocking();
+        let len = backend.len(Area::Data).unwrap();
+        for offset_bytes in (0..len).step_by(buffer.len()) {
+            let buf = &mut buffer[..];
+            backend.read(&mut [spinney::backend::ReadOp { area: Area::Data, offset_bytes, buf }]).unwrap();
+            bytes.extend_from_slice(&buffer);
+        }
+        bytes
+    };
+    let folder = Folder::new("identity");
+    let file = |name: &str, io: IoChoice| {
+        let options = FileOptions { create: true, io, ..FileOptions::default() };
+        Arc::new(FileBackend::open(&folder.path(name), &options).unwrap())
+    };
+    let memory = run(Arc::new(MemoryBackend::new()));
+    assert!(memory.len() > 3 << 20);
+    assert!(run(file("auto", IoChoice::Auto)) == memory);
+    assert!(run(file("plain", IoChoice::Plain)) == memory);
+    assert!(run(file("buffered", IoChoice::Buffered)) == memory);
+}
+
+#[test]
+fn a_second_writer_is_refused_until_the_first_has_closed() {
+    let folder = Folder::new("locked");
+    let path = folder.path("catalog.spinney");
+    let db = Db::open(&path).unwrap();
+    let impatient = || Db::builder().lock_wait(std::time::Duration::from_millis(20));
+    assert!(matches!(impatient().open(&path), Err(Error::Locked)));
+    assert!(matches!(impatient().read_only(true).open(&path), Err(Error::Locked)));
+    db.close().unwrap();
+    let readers: Vec<Db> = (0..3).map(|_| impatient().read_only(true).open(&path).unwrap()).collect();
+    assert!(matches!(impatient().open(&path), Err(Error::Locked)));
+    drop(readers);
+    impatient().open(&path).unwrap();
+}
+
+#[test]
+fn after_close_reads_go_on_and_writes_are_refused() {
+    let db = Db::builder().open_backend(Arc::new(MemoryBackend::new())).unwrap();
+    let tree = db.tree("files").unwrap();
+    tree.put("a", "b").unwrap();
+    db.close().unwrap();
+    assert_eq!(tree.get("a").unwrap().as_deref(), Some(&b"b"[..]));
+    assert!(matches!(tree.put("a", "c"), Err(Error::Closed)));
+    assert!(matches!(tree.remove("a"), Err(Error::Closed)));
+}
+
+/// A log much smaller than what is written, and a cache much smaller than the data.
+#[test]
+fn checkpoints_come_by_themselves_and_data_may_exceed_the_cache() {
+    let folder = Folder::new("small");
+    let path = folder.path("catalog.spinney");
+    let small = || buffered().log_bytes(8 << 20).cache_bytes(8 << 20);
+    let mut model = Model::new();
+    {
+        let db = small().open(&path).unwrap();
+        let tree = db.tree("files").unwrap();
+        for round in 0..3 {
+            write(&tree, &mut model, 0..200_000, round);
+        }
+        assert!(db.stats().resident_bytes() < 24 << 20, "{:?}", db.stats());
+        assert_same(&tree, &model);
+    }
+    assert!(std::fs::metadata(&path).unwrap().len() > 24 << 20);
+    let db = small().open(&path).unwrap();
+    let tree = db.tree("files").unwrap();
+    assert!(db.check().unwrap().is_clean());
+    assert_same(&tree, &model);
+}
