@@ -10,9 +10,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use super::area::AreaFile;
 use super::syscall;
 
 /// How long to sleep between two attempts.
@@ -39,8 +41,25 @@ pub(super) fn lock(file: &File, exclusive: bool, wait: Duration) -> io::Result<(
     }
 }
 
-/// Gives the lock back. Never fails where it was held.
-pub(super) fn unlock(file: &File) {
-    let result = syscall::unlock(file);
-    debug_assert!(result.is_ok(), "{result:?}");
+/// A locked data file, unlocked when this is dropped.
+pub(super) struct Held(Arc<AreaFile>);
+
+impl Held {
+    /// Takes care of a file that [`lock`] has locked.
+    pub(super) fn new(data: Arc<AreaFile>) -> Held {
+        Held(data)
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Not left to closing the file: a ring of io_uring may hold it, too, and is dismantled later, in the
+        // background. It never fails where the lock was held.
+        let result = syscall::unlock(&self.0.file);
+        debug_assert!(result.is_ok(), "{result:?}");
+    }
 }

@@ -79,14 +79,13 @@ impl Default for FileOptions {
 /// The three areas and the ring as files: `x.spinney`, and beside it `x.spinney-log`, `x.spinney-journal` and
 /// `x.spinney-ring` while they are needed.
 ///
-/// The data file is locked until this is dropped, so nobody else may change any of the four meanwhile; cutting
-/// off the ring by force would kill the process.
+/// The data file is locked until this is dropped, so nobody else may change any of the four meanwhile;
+/// cutting off the ring by force would kill the process.
 pub struct FileBackend {
-    /// Before `areas`: rings refer to their files.
+    // Dropped in this order: the lock is free only when nothing refers to the files any more.
     rings: uring::Rings,
     areas: [AreaSlot; Area::ALL.len()],
-    /// Holds the lock. The same open file as the data area's.
-    data: Arc<AreaFile>,
+    lock: lock::Held,
     ring_path: PathBuf,
     options: FileOptions,
     write_through: Mutex<IoUse>,
@@ -117,7 +116,7 @@ impl FileBackend {
         Ok(FileBackend {
             rings: uring::Rings::new(options.io),
             areas,
-            data,
+            lock: lock::Held::new(data),
             ring_path: with_suffix(&path, "-ring"),
             options: *options,
             write_through: Mutex::default(),
@@ -218,7 +217,7 @@ impl Backend for FileBackend {
     }
 
     fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {
-        let (ring, mapped) = ring::open(&self.ring_path, &self.data.file, fresh, self.options.read_only)?;
+        let (ring, mapped) = ring::open(&self.ring_path, self.lock.file(), fresh, self.options.read_only)?;
         *locked(&self.mapped_ring) = mapped;
         Ok(ring)
     }
@@ -271,14 +270,6 @@ impl FileBackend {
         areas.for_each(|area| used[area as usize] = true);
         // In the order of the areas, as everybody does who holds several.
         Area::ALL.map(|area| used[area as usize].then(|| self.slot(area).hold_shape()))
-    }
-}
-
-impl Drop for FileBackend {
-    fn drop(&mut self) {
-        // Not left to closing the file: a ring of io_uring holds it, too, and is dismantled later, in the
-        // background.
-        lock::unlock(&self.data.file);
     }
 }
 

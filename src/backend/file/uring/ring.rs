@@ -161,8 +161,8 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // At once: what is dismantled with the ring is dismantled later, in the background, and counts against
-        // the user's limit until then. Who opens the database again right away would find it spent.
+        // At once: what is dismantled with the ring is dismantled later, in the background, and counts
+        // against the user's limit until then. Who opens the database again right away would find it spent.
         let submitter = self.uring.submitter();
         if self.registered.is_some() {
             // It fails only if there are none.
