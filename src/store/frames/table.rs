@@ -6,9 +6,8 @@ use std::sync::OnceLock;
 
 use super::{Frame, Side};
 use crate::blob::Words;
-use crate::blob::words::BlobWords;
+use crate::blob::words::{BlobWords, boxed_words};
 use crate::error::{Error, Result};
-use crate::store::scratch::zeroed_words;
 
 const SEGMENT_FRAMES: usize = 256;
 const SEGMENTS: usize = 256;
@@ -46,7 +45,7 @@ impl Frames {
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
         let slot = segment[id as usize % SEGMENT_FRAMES]
-            .get_or_init(|| Slot { words: zeroed_words(), side: Side::new() });
+            .get_or_init(|| Slot { words: boxed_words(), side: Side::new() });
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side })
     }
 }
