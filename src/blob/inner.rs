@@ -335,7 +335,7 @@ mod tests {
         let memory = boxed_words();
         let words = Words::new(&memory);
         header::format(words, 1, BlobKind::Range);
-        // The count before which all children are looked at: each time, but Miri takes too long for that.
+        // Whether to look at all children after this step: Miri can afford it only now and then.
         let look = |i: u32| !cfg!(miri) || i.is_multiple_of(100);
         let mut at = add_inner4(words, b"some prefix");
         words.store_ref(NodeHeader::end_slot(at), 99);
