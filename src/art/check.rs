@@ -39,6 +39,9 @@ struct Level {
     last_byte: Option<u8>,
 }
 
+/// Which words of the gap are looked at: all, but Miri needs half a minute for those of one blob.
+const GAP_STEP: usize = if cfg!(miri) { 257 } else { 1 };
+
 /// Checks refs, counts, live words, order and zeros of the blob whose keys begin with `base`.
 pub(crate) fn check(words: Words<'_>, base: &[u8]) -> Findings {
     let mut walk = Walk {
@@ -80,7 +83,8 @@ impl Walk<'_> {
             return;
         }
         let before = u32::from(header::NODES_AT)..start;
-        if before.chain(inner_end..leaf_start).any(|at| self.words.load(at as Ref) != 0) {
+        let gap = (inner_end..leaf_start).step_by(GAP_STEP);
+        if before.chain(gap).any(|at| self.words.load(at as Ref) != 0) {
             self.problem("the words outside the two regions are not zero".into());
         }
     }

@@ -130,10 +130,10 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
             (value, leaf.seq(words))
         });
         assert_eq!(found.as_ref(), model.get(&probe));
-        if seq % 500 == 0 {
+        if seq % if cfg!(miri) { 20 } else { 500 } == 0 {
             compare(words, base, &model, &probe);
         }
-        if seq % 2000 == 0 {
+        if seq % if cfg!(miri) { 40 } else { 2000 } == 0 {
             compact(words, base);
             compare(words, base, &model, &probe);
         }
@@ -142,7 +142,7 @@ fn run(seed: u64, operations: usize, base: &[u8]) {
 
 #[test]
 fn random_operations_agree_with_a_sorted_map() {
-    let operations = if cfg!(miri) { 60 } else { 20_000 };
+    let operations = if cfg!(miri) { 40 } else { 20_000 };
     for seed in 0..if cfg!(miri) { 1 } else { 6 } {
         run(seed, operations, b"");
         run(seed + 100, operations, b"base/of/all");
@@ -155,14 +155,17 @@ fn a_rebuild_of_a_rebuild_is_the_same_and_splits_at_any_place() {
     let words = Words::new(&memory);
     header::format(words, 5, BlobKind::Range);
     let mut random = Random(9);
-    for seq in 1..=700 {
+    // Miri puts fewer keys, looks at fewer words and cuts at fewer places.
+    let (keys, step) = if cfg!(miri) { (60, 61) } else { (700, 1) };
+    for seq in 1..=keys {
         let key = random_key(&mut random, b"b");
         put(words, 0, &key, &[7; 30], seq).expect("fits");
     }
     compact(words, b"");
-    let image: Vec<u64> = (0..BLOB_WORDS).map(|at| words.load(at as u16)).collect();
+    let image = || -> Vec<u64> { (0..BLOB_WORDS).step_by(step).map(|at| words.load(at as u16)).collect() };
+    let before = image();
     compact(words, b"");
-    assert!((0..BLOB_WORDS).all(|at| words.load(at as u16) == image[at]));
+    assert_eq!(image(), before);
     cut_everywhere(words, Grain::Keys);
     cut_everywhere(words, Grain::Buckets { words_max: 2_000 });
     cut_everywhere(words, Grain::Buckets { words_max: 200 });
@@ -173,8 +176,10 @@ fn cut_everywhere(words: Words<'_>, grain: Grain) {
     let keys = walk(words, b"", Direction::Forward, None);
     let mut entries = Entries::new();
     entries.add_blob(words, SPAN, grain).expect("sound");
-    assert_eq!(entries.has_wholes(), grain != Grain::Keys);
-    for cut in (0..=entries.len()).step_by(if entries.len() > 400 { 37 } else { 1 }) {
+    // The few keys that Miri puts fill no bucket that would stay whole.
+    assert_eq!(entries.has_wholes(), grain != Grain::Keys && !cfg!(miri));
+    let step = if entries.len() > 400 || cfg!(miri) { 37 } else { 1 };
+    for cut in (0..=entries.len()).step_by(step) {
         let (left, right) = (boxed_words(), boxed_words());
         let (left, right) = (Words::new(&left), Words::new(&right));
         build::build(left, 1, &entries, 0..cut, 1).expect("fits");

@@ -335,6 +335,8 @@ mod tests {
         let memory = boxed_words();
         let words = Words::new(&memory);
         header::format(words, 1, BlobKind::Range);
+        // Whether to look at all children after this step: Miri can afford it only now and then.
+        let look = |i: u32| !cfg!(miri) || i.is_multiple_of(100);
         let mut at = add_inner4(words, b"some prefix");
         words.store_ref(NodeHeader::end_slot(at), 99);
         let mut model = BTreeMap::new();
@@ -346,7 +348,9 @@ mod tests {
             }
             add_child(words, at, byte, 1000 + u16::from(byte));
             model.insert(byte, 1000 + u16::from(byte));
-            assert_eq!(children(words, at), model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>());
+            if look(i) {
+                assert_eq!(children(words, at), model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>());
+            }
         }
         let header = NodeHeader::load(words, at);
         assert_eq!((header.kind(), header.extra()), (INNER_MAP, 99));
@@ -360,6 +364,9 @@ mod tests {
             model.remove(&byte);
             let header = NodeHeader::load(words, at);
             assert_eq!(child(words, at, header, byte), 0);
+            if !look(i) {
+                continue;
+            }
             assert_eq!(children(words, at), model.iter().map(|(b, r)| (*b, *r)).collect::<Vec<_>>());
             for (&byte, &to) in &model {
                 assert_eq!(child(words, at, header, byte), to);

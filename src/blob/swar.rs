@@ -59,7 +59,7 @@ mod tests {
     fn a_byte_is_found_where_it_first_stands() {
         let mut buffer: Vec<u8> = (1..=60).collect();
         buffer.extend([b'/'; 8]);
-        for end in 0..=60 {
+        for end in (0..=60).step_by(if cfg!(miri) { 12 } else { 1 }) {
             for from in 0..=end {
                 assert_eq!(find_byte(&buffer, from, end, 200), None);
                 assert_eq!(find_byte(&buffer, from, end, 47), (from..end).find(|&at| buffer[at] == 47));
@@ -69,8 +69,9 @@ mod tests {
 
     #[test]
     fn every_pair_of_bytes() {
-        for a in 0..=255u8 {
-            for b in 0..=255u8 {
+        let step = if cfg!(miri) { 17 } else { 1 };
+        for a in (0..=255u8).step_by(step) {
+            for b in (0..=255u8).step_by(step) {
                 let word = u64::from_le_bytes([0, a, 255, a, b, 1, 128, 127]);
                 for (index, byte) in word.to_le_bytes().into_iter().enumerate() {
                     let bit = 0x80u64 << (8 * index);

@@ -50,18 +50,25 @@ impl RefSlot {
     }
 }
 
+/// What a view points to. Miri visits all 65,536 cells behind a reference each time that one is passed on, so
+/// there the view points to the box, and each access forms a reference to its own word alone.
+#[cfg(not(miri))]
+type Memory = BlobWords;
+#[cfg(miri)]
+type Memory = Box<BlobWords>;
+
 /// A view of one blob. Copy it freely; it is one pointer.
 #[derive(Clone, Copy)]
-pub(crate) struct Words<'a>(&'a BlobWords);
+pub(crate) struct Words<'a>(&'a Memory);
 
 impl<'a> Words<'a> {
     #[inline(always)]
-    pub(crate) fn new(words: &'a BlobWords) -> Self {
+    pub(crate) fn new(words: &'a Memory) -> Self {
         Words(words)
     }
 
     /// The word itself, for what needs its address.
-    #[cfg(all(target_arch = "x86_64", target_feature = "sse", not(miri)))]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
     #[inline(always)]
     pub(crate) fn word(self, at: Ref) -> &'a AtomicU64 {
         &self.0[at as usize]
@@ -310,10 +317,20 @@ pub(crate) fn low_bytes(count: u32) -> u64 {
     if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
 }
 
-#[cfg(test)]
+/// One blob of zeros on the heap, without passing over the stack.
+#[cfg(not(miri))]
 pub(crate) fn boxed_words() -> Box<BlobWords> {
     let words: Box<[AtomicU64]> = (0..BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
-    words.try_into().expect("exactly one blob of words")
+    match words.try_into() {
+        Ok(words) => words,
+        Err(_) => unreachable!("the length is that of a blob"),
+    }
+}
+
+/// The same in one step: a loop of 65,536 rounds takes Miri 9 s, this half a second.
+#[cfg(miri)]
+pub(crate) fn boxed_words() -> Box<BlobWords> {
+    Box::new([const { AtomicU64::new(0) }; BLOB_WORDS])
 }
 
 #[cfg(test)]
@@ -345,10 +362,11 @@ mod tests {
 
     #[test]
     fn drop_front_keeps_the_neighbours() {
-        for len in 1..40usize {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        for len in (1..40usize).step_by(if cfg!(miri) { 5 } else { 1 }) {
             for drop in 0..=len {
-                let memory = boxed_words();
-                let words = Words::new(&memory);
+                words.zero(300, 10);
                 let bytes: Vec<u8> = (1..=len as u8).collect();
                 write(words, 300, &bytes);
                 let behind = 300 + len.div_ceil(8) as u16;

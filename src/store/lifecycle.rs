@@ -193,6 +193,7 @@ impl Store {
         let mut committed = durable.committed();
         let backend = &*durable.backend;
         committed.superblock.log_id = 0;
+        committed.superblock.has_ring = false;
         store_superblocks(backend, &mut committed)?;
         let data_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
         if backend.len(Area::Data)? > data_bytes {

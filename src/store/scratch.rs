@@ -3,10 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
 
 use crate::blob::Words;
-use crate::blob::words::{BLOB_WORDS, BlobWords};
+use crate::blob::words::{BlobWords, boxed_words};
 
 /// Frames that are kept for the next structure change.
 const KEPT_MAX: usize = 4;
@@ -27,7 +26,7 @@ impl Scratches {
 
     pub(crate) fn take(&self) -> Scratch<'_> {
         let kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        Scratch { pool: self, words: Some(kept.unwrap_or_else(zeroed_words)) }
+        Scratch { pool: self, words: Some(kept.unwrap_or_else(boxed_words)) }
     }
 }
 
@@ -46,14 +45,5 @@ impl Drop for Scratch<'_> {
         if kept.len() < KEPT_MAX {
             kept.extend(self.words.take());
         }
-    }
-}
-
-/// One blob of zeros on the heap, without passing over the stack.
-pub(crate) fn zeroed_words() -> Box<BlobWords> {
-    let words: Box<[AtomicU64]> = (0..BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
-    match words.try_into() {
-        Ok(words) => words,
-        Err(_) => unreachable!("the length is that of a blob"),
     }
 }

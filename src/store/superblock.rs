@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn any_flipped_bit_of_blob_0_names_its_page() {
         let (_, mut blob) = sample();
-        for at in (0..BLOB_BYTES).step_by(997).chain(0..80).chain(4096..4176) {
+        // Miri takes seconds for each whole blob.
+        let (step, words) = if cfg!(miri) { (BLOB_BYTES / 2, 1) } else { (997, 80) };
+        for at in (0..BLOB_BYTES).step_by(step).chain(0..words).chain(4096..4096 + words) {
             blob[at] ^= 1 << (at % 8);
             match Superblock::open(&blob) {
                 Err(Error::Corrupt { blob: 0, page, .. }) => assert_eq!(page as usize, at / PAGE_BYTES),

@@ -5,11 +5,10 @@
 use std::sync::OnceLock;
 
 use super::{Frame, Side};
-use crate::blob::words::{BlobWords, PAGE_WORDS};
+use crate::blob::words::{BlobWords, PAGE_WORDS, boxed_words};
 use crate::blob::{Ref, Words};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
-use crate::store::scratch::zeroed_words;
 
 const SEGMENT_FRAMES: usize = 256;
 const SEGMENTS: usize = 256;
@@ -52,8 +51,8 @@ impl Frames {
             return Err(Error::OutOfSpace { limit_blobs: LIMIT_FRAMES });
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
-        let slot = segment[id as usize % SEGMENT_FRAMES]
-            .get_or_init(|| Slot { words: zeroed_words(), side: side() });
+        let slot =
+            segment[id as usize % SEGMENT_FRAMES].get_or_init(|| Slot { words: boxed_words(), side: side() });
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
     }
 
