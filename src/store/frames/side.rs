@@ -40,6 +40,8 @@ pub(crate) struct Side {
     touched: [AtomicU64; 2],
     /// Nothing is evicted while this is not 0. Raised under the latch.
     pins: AtomicU32,
+    /// How often eviction has come by since the blob was read. Changed under the latch.
+    age: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Side>() == 128);
@@ -70,6 +72,7 @@ impl Side {
             writing: none(),
             touched: none(),
             pins: AtomicU32::new(0),
+            age: AtomicU32::new(0),
         }
     }
 
@@ -104,13 +107,20 @@ impl Frame<'_> {
         (root as Ref, BlobKind::from_byte((root >> KIND_SHIFT) as u8))
     }
 
-    /// How much of the frame is in memory.
-    pub(crate) fn extent(self) -> Extent {
-        match self.side.root.load(Ordering::Acquire) {
+    /// The root, if it can be told, and how much of the frame is in memory: both of one moment.
+    pub(crate) fn root_and_extent(self) -> (Ref, Extent) {
+        let root = self.side.root.load(Ordering::Acquire);
+        let extent = match root {
             root if root & FLAG_COLD != 0 => Extent::Cold,
             root if root & FLAG_PARTIAL != 0 => Extent::Partial,
             _ => Extent::Whole,
-        }
+        };
+        (root as Ref, extent)
+    }
+
+    /// How much of the frame is in memory.
+    pub(crate) fn extent(self) -> Extent {
+        self.root_and_extent().1
     }
 
     pub(crate) fn is_whole(self) -> bool {
@@ -173,6 +183,13 @@ impl Frame<'_> {
             take_out(&self.side.touched, touched);
         }
         touched
+    }
+
+    /// Counts a visit of eviction: how many there were since the blob was read. Only for a holder of the latch.
+    pub(crate) fn age(self, was_read: bool) -> u32 {
+        let age = if was_read { 0 } else { self.side.age.load(Ordering::Relaxed).saturating_add(1) };
+        self.side.age.store(age, Ordering::Relaxed);
+        age
     }
 
     pub(crate) fn is_pinned(self) -> bool {
