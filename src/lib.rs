@@ -52,6 +52,8 @@ pub mod wasm;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_cold;
 
 pub use check::{CheckReport, Problem};
 pub use db::Db;

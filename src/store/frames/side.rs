@@ -40,8 +40,6 @@ pub(crate) struct Side {
     touched: [AtomicU64; 2],
     /// Nothing is evicted while this is not 0. Raised under the latch.
     pins: AtomicU32,
-    /// How often eviction has come by since the blob was read. Changed under the latch.
-    age: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Side>() == 128);
@@ -72,7 +70,6 @@ impl Side {
             writing: none(),
             touched: none(),
             pins: AtomicU32::new(0),
-            age: AtomicU32::new(0),
         }
     }
 
@@ -183,13 +180,6 @@ impl Frame<'_> {
             take_out(&self.side.touched, touched);
         }
         touched
-    }
-
-    /// Counts a visit of eviction: how many there were since the blob was read. Only for a holder of the latch.
-    pub(crate) fn age(self, was_read: bool) -> u32 {
-        let age = if was_read { 0 } else { self.side.age.load(Ordering::Relaxed).saturating_add(1) };
-        self.side.age.store(age, Ordering::Relaxed);
-        age
     }
 
     pub(crate) fn is_pinned(self) -> bool {

@@ -1,14 +1,14 @@
-//! Databases that fault their pages in, against the same in memory: reads, writes, structure changes, eviction
-//! under readers. Blobs are small here, or hold few keys, so that there are many of them.
+//! Databases that fault their pages in, against the same in memory: reads, writes, structure changes,
+//! eviction under readers. Blobs hold few keys here, so that there are many of them.
 
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{Model, Random, TINY, assert_same, step};
 use crate::backend::{Area, Backend, MemoryBackend};
 use crate::db::Db;
 use crate::forest::Shape;
+use crate::tests::{Model, Random, TINY, assert_same, step};
 use crate::tree::Tree;
 
 /// Bytes of pages.
