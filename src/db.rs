@@ -163,6 +163,9 @@ impl Db {
         if let Some(value) = names.get(name)? {
             return Ok(self.tree_of(decode_id(&value)?));
         }
+        if self.forest.store.read_only {
+            return Err(Error::ReadOnly);
+        }
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);

@@ -55,6 +55,8 @@ pub mod wasm;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_cold;
 
 pub use check::{CheckReport, Problem};
 pub use db::Db;

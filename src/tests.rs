@@ -3,22 +3,20 @@
 
 #![forbid(unsafe_code)]
 
-mod cold;
-
 use std::collections::BTreeMap;
 
 use crate::db::Db;
 use crate::forest::Shape;
 use crate::tree::Tree;
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-const TINY: Shape = Shape { range_words: 600, router_children: 5 };
+pub(crate) const TINY: Shape = Shape { range_words: 600, router_children: 5 };
 
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % limit
     }
@@ -35,7 +33,7 @@ fn random_key(random: &mut Random) -> Vec<u8> {
     }
 }
 
-fn assert_same(db: &Db, tree: &Tree, model: &Model, random: &mut Random) {
+pub(crate) fn assert_same(db: &Db, tree: &Tree, model: &Model, random: &mut Random) {
     assert_eq!(db.check().expect("checks").problems, vec![]);
     let forward: Vec<_> = tree.scan("").map(|pair| pair.expect("sound")).collect();
     assert_eq!(forward.len(), model.len());
@@ -87,7 +85,7 @@ fn assert_listing(tree: &Tree, model: &Model, path: &[u8]) {
 }
 
 /// One write, on both: a removal in so many of ten cases.
-fn step(tree: &Tree, model: &mut Model, random: &mut Random, number: usize, removing: usize) {
+pub(crate) fn step(tree: &Tree, model: &mut Model, random: &mut Random, number: usize, removing: usize) {
     let key = random_key(random);
     let known = model.range(key.clone()..).next().map(|(key, _)| key.clone());
     if random.below(10) < removing {

@@ -215,15 +215,15 @@ struct Get<'r> {
 impl Reading for Get<'_> {
     type Answer = Option<u64>;
 
-    #[inline(always)]
+    #[inline]
     fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Option<u64>> {
         self.out.clear();
         let words = route.frame.words;
-        let leaf = find::find(words, route.root, self.key, route.base, presence)?;
-        Ok(leaf.map(|leaf| {
-            leaf.append_value(words, self.out);
-            leaf.seq(words)
-        }))
+        let Some(leaf) = find::find(words, route.root, self.key, route.base, presence)? else {
+            return Ok(None);
+        };
+        leaf.append_value(words, self.out);
+        Ok(Some(leaf.seq(words)))
     }
 }
 

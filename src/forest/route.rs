@@ -139,24 +139,14 @@ impl<'a> Route<'a> {
                         Err(Torn) => return Err(lost(&self.steps, id)),
                     }
                 }
-                None => return Err(self.stop(frame, version, base)),
+                None => {
+                    let (root, extent) = frame.root_and_extent();
+                    // The route ends here, too.
+                    (self.frame, self.version, self.root, self.base) = (frame, version, root, base);
+                    return Err(stop(&self.steps, frame, version, extent));
+                }
                 _ => return Err(lost(&self.steps, id)),
             }
-        }
-    }
-
-    /// Says why the way ends at a frame without a kind. The route ends there, too.
-    #[cold]
-    fn stop(&mut self, frame: Frame<'a>, version: Version, base: usize) -> Lost {
-        (self.frame, self.version, self.root, self.base) = (frame, version, frame.root().0, base);
-        match frame.extent() {
-            // It counts only after validation, like every arrival.
-            Extent::Partial => Lost::Partial,
-            _ if !self.is_unchanged() => Lost::Restart,
-            Extent::Cold => Lost::Absent(frame.id),
-            // Pages may have arrived since the kind was looked at: the version says nothing of that.
-            Extent::Whole if frame.root().1.is_some() => Lost::Restart,
-            Extent::Whole => Lost::Corrupt(frame.id),
         }
     }
 
@@ -187,7 +177,8 @@ impl Forest {
         let steps = Steps { first: None, second: None, further: Vec::new() };
         match self.store.frames.get(ROOT_BLOB) {
             Some(frame) => Ok(Route { steps, frame, version: 0, root: 0, base: 0 }),
-            None => Err(no_frame(self, &steps, ROOT_BLOB)),
+            None if self.store.is_stored(ROOT_BLOB) => Err(Lost::Absent(ROOT_BLOB)),
+            None => Err(Lost::Corrupt(ROOT_BLOB)),
         }
     }
 
@@ -238,6 +229,20 @@ impl Forest {
 fn lost(steps: &Steps<'_>, id: u32) -> Lost {
     let unchanged = steps.are_unchanged();
     if unchanged { Lost::Corrupt(id) } else { Lost::Restart }
+}
+
+/// Says why a way ends at a frame without a kind.
+#[cold]
+fn stop(steps: &Steps<'_>, frame: Frame<'_>, version: Version, extent: Extent) -> Lost {
+    match extent {
+        // It counts only after validation, like every arrival.
+        Extent::Partial => Lost::Partial,
+        _ if !frame.latch().is_unchanged(version) || !steps.are_unchanged() => Lost::Restart,
+        Extent::Cold => Lost::Absent(frame.id),
+        // Pages may have arrived since the kind was looked at: the version says nothing of that.
+        Extent::Whole if frame.root().1.is_some() => Lost::Restart,
+        Extent::Whole => Lost::Corrupt(frame.id),
+    }
 }
 
 /// There is no frame of that id: it may be that of a blob that was never loaded.

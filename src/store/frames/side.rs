@@ -108,13 +108,20 @@ impl Frame<'_> {
         (root as Ref, BlobKind::from_byte((root >> KIND_SHIFT) as u8))
     }
 
-    /// How much of the frame is in memory.
-    pub(crate) fn extent(self) -> Extent {
-        match self.side.root.load(Ordering::Acquire) {
+    /// The root, if it can be told, and how much of the frame is in memory: both of one moment.
+    pub(crate) fn root_and_extent(self) -> (Ref, Extent) {
+        let root = self.side.root.load(Ordering::Acquire);
+        let extent = match root {
             root if root & FLAG_COLD != 0 => Extent::Cold,
             root if root & FLAG_PARTIAL != 0 => Extent::Partial,
             _ => Extent::Whole,
-        }
+        };
+        (root as Ref, extent)
+    }
+
+    /// How much of the frame is in memory.
+    pub(crate) fn extent(self) -> Extent {
+        self.root_and_extent().1
     }
 
     pub(crate) fn is_whole(self) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! Pages of leaves go first. A blob that was not read for a whole round, and has no leaves left in memory,
 //! goes altogether; so its inner nodes, a few pages that serve all its keys, stay much longer than any leaf.
+//! (To let it go only after eight such rounds gained nothing: 1.115 reads for a lookup either way, with a
+//! cache of 1/16 of a million keys.)
 //! Routers go last, the root never. If a round does not bring enough, the next one is less considerate.
 //!
 //! What is dirty, captured by a checkpoint, pinned, or latched by another stays. So the budget may be
@@ -26,7 +28,7 @@ const BATCH_PARTS: u64 = 8;
 enum Round {
     /// Leaves that were not read, and blobs that were not read and have no leaves left.
     Unread,
-    /// All leaves, and blobs that have none.
+    /// All leaves.
     Leaves,
     /// Whole blobs.
     Ranges,
@@ -113,23 +115,10 @@ fn evictable(held: &Held<'_>, round: Round) -> Pages {
     }
     let leaves = present & !inner_pages(words);
     match round {
-        Round::Unread if leaves == 0 => {
-            if touched == 0 {
-                everything
-            } else {
-                0
-            }
-        }
-        Round::Unread => clean & leaves & !touched,
-        Round::Leaves if leaves == 0 => {
-            if touched == 0 {
-                everything
-            } else {
-                0
-            }
-        }
-        Round::Leaves => clean & leaves,
+        Round::Unread if leaves != 0 => clean & leaves & !touched,
+        Round::Unread if touched == 0 => everything,
+        Round::Unread => 0,
         Round::Ranges | Round::Routers if everything != 0 => everything,
-        Round::Ranges | Round::Routers => clean & leaves,
+        _ => clean & leaves,
     }
 }

@@ -1,14 +1,14 @@
-//! Databases that fault their pages in, against the same in memory: reads, writes, structure changes, eviction
-//! under readers. Blobs are small here, or hold few keys, so that there are many of them.
+//! Databases that fault their pages in, against the same in memory: reads, writes, structure changes,
+//! eviction under readers. Blobs hold few keys here, so that there are many of them.
 
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{Model, Random, TINY, assert_same, step};
 use crate::backend::{Area, Backend, MemoryBackend};
 use crate::db::Db;
 use crate::forest::Shape;
+use crate::tests::{Model, Random, TINY, assert_same, step};
 use crate::tree::Tree;
 
 /// Bytes of pages.
@@ -32,7 +32,7 @@ fn backend(image: &[u8]) -> Arc<dyn Backend> {
 
 #[test]
 fn a_cold_database_says_what_the_one_in_memory_says() {
-    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (4, 3_000) };
+    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (2, 1_200) };
     for seed in 0..seeds {
         let (image, model) = image_of(seed, operations);
         for budget in [0, 40, 400, 1 << 20] {
@@ -54,7 +54,7 @@ fn a_cold_database_says_what_the_one_in_memory_says() {
 /// Writers, cuts, shares and joins beside eviction. What they change stays in memory: nobody writes it back.
 #[test]
 fn a_cold_database_can_be_written() {
-    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (6, 3_000) };
+    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (3, 1_500) };
     for seed in 0..seeds {
         let (image, mut model) = image_of(seed, operations);
         let budget = pages([0, 300, 1 << 20][seed as usize % 3]);
@@ -106,7 +106,7 @@ fn read_some(tree: &Tree, count: usize, seed: u64, rounds: usize) {
 #[test]
 fn readers_agree_while_pages_leave_under_them() {
     let shape = Shape { range_words: if cfg!(miri) { 300 } else { 8_000 }, router_children: 8 };
-    let (count, rounds) = if cfg!(miri) { (30, 4) } else { (20_000, 3_000) };
+    let (count, rounds) = if cfg!(miri) { (30, 4) } else { (8_000, 600) };
     let db = Db::with_shape(shape);
     let tree = db.tree("t").expect("made");
     for key in 0..count {
@@ -131,7 +131,7 @@ fn readers_agree_while_pages_leave_under_them() {
 #[test]
 fn writers_and_readers_share_a_small_cache() {
     let shape = Shape { range_words: if cfg!(miri) { 300 } else { 4_000 }, router_children: 8 };
-    let count = if cfg!(miri) { 24 } else { 8_000 };
+    let count = if cfg!(miri) { 24 } else { 4_000 };
     let db = Db::with_shape(shape);
     let tree = db.tree("t").expect("made");
     for key in 0..count {
