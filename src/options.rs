@@ -124,11 +124,8 @@ impl Options {
     /// [`Error::Io`] for what the system says of the path.
     #[cfg(unix)]
     pub fn open(self, path: impl AsRef<std::path::Path>) -> Result<Db> {
-        let file = crate::backend::FileOptions {
-            read_only: self.read_only,
-            create: self.create,
-            ..self.file.clone()
-        };
+        let file =
+            crate::backend::FileOptions { read_only: self.read_only, create: self.create, ..self.file };
         let backend = crate::backend::FileBackend::open(path.as_ref(), &file).map_err(|error| {
             if error.kind() == std::io::ErrorKind::WouldBlock { Error::Locked } else { Error::Io(error) }
         })?;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::Page;
@@ -45,8 +46,8 @@ impl Committed {
     /// Makes room in the directory for blobs below `end`.
     pub(crate) fn cover(&mut self, end: u32) {
         for id in (0..end).filter(|&id| is_directory_blob(id)) {
-            if !self.directories.contains_key(&id) {
-                self.directories.insert(id, vec![0; BLOB_BYTES]);
+            if let Entry::Vacant(vacant) = self.directories.entry(id) {
+                vacant.insert(vec![0; BLOB_BYTES]);
                 self.changed.extend((0..BLOB_PAGES).map(|page| (id, page)));
             }
         }

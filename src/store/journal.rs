@@ -150,7 +150,8 @@ mod tests {
 
     fn written(count: u64) -> (MemoryBackend, Vec<(u64, Vec<u8>)>) {
         let backend = MemoryBackend::new();
-        let pages: Vec<_> = (0..count).map(|nth| (nth * 3, vec![(nth % 251) as u8 + 1; PAGE_BYTES])).collect();
+        let pages: Vec<_> =
+            (0..count).map(|nth| (nth * 3, vec![(nth % 251) as u8 + 1; PAGE_BYTES])).collect();
         let list: Vec<Page<'_>> = pages.iter().map(|(number, bytes)| (*number, &bytes[..])).collect();
         write(&backend, IDENTITY, &list).expect("memory");
         (backend, pages)

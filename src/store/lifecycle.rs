@@ -192,7 +192,9 @@ impl Store {
         self.checkpoint()?;
         let mut committed = durable.committed();
         let backend = &*durable.backend;
+        // The next log has another id. How far this one came depends on who waited for whom.
         committed.superblock.log_id = 0;
+        committed.superblock.log_position = 0;
         committed.superblock.has_ring = false;
         store_superblocks(backend, &mut committed)?;
         let data_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
