@@ -10,13 +10,13 @@ use crate::check::CheckReport;
 use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
 use crate::image;
-use crate::limits::TREE_NAME_BYTES_MAX;
+use crate::limits::{NAMES, TREE_NAME_BYTES_MAX};
 use crate::open::Open;
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::store;
 use crate::store::durable::Durability;
-use crate::tree::{NAMES, Tree};
+use crate::tree::Tree;
 
 /// A database: a handle to share and to clone freely, from any thread.
 ///

@@ -10,3 +10,9 @@ pub const VALUE_BYTES_MAX: usize = 65_535;
 
 /// The longest name of a tree, in bytes.
 pub const TREE_NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of the tree id in front of every stored key.
+pub(crate) const TREE_ID_BYTES: usize = 4;
+
+/// The tree whose keys are the names of all others, and whose values are their ids.
+pub(crate) const NAMES: u32 = 0;

@@ -4,8 +4,8 @@
 
 use crate::art::cursor::Direction;
 use crate::error::Result;
+use crate::limits::TREE_ID_BYTES;
 use crate::scan::Scan;
-use crate::tree::TREE_ID_BYTES;
 use crate::value::{Value, Version};
 
 /// What separates directories unless told otherwise.

@@ -8,7 +8,8 @@ use crate::art::cursor::Direction;
 use crate::error::Result;
 use crate::forest::Forest;
 use crate::forest::scan::{Side, successor};
-use crate::tree::{Pair, TREE_ID_BYTES};
+use crate::limits::TREE_ID_BYTES;
+use crate::tree::Pair;
 use crate::value::{Value, Version};
 
 /// An entry that is lent from the iterator's own buffers until its next step.

@@ -10,19 +10,13 @@ use crate::error::{Error, Result};
 use crate::forest::Forest;
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
-use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
 use crate::list::List;
 use crate::log::Appended;
 use crate::open::Open;
 use crate::scan::Scan;
 use crate::store::durable::Durability;
 use crate::value::{Value, Version};
-
-/// Bytes of the tree id in front of every stored key.
-pub(crate) const TREE_ID_BYTES: usize = 4;
-
-/// The tree whose keys are the names of all others, and whose values are their ids.
-pub(crate) const NAMES: u32 = 0;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Value);

@@ -9,10 +9,9 @@ use super::write::Condition;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::{KEY_BYTES_MAX, NAMES, TREE_ID_BYTES};
 use crate::log::payload::Write;
 use crate::log::replay::{Reader, Replayed};
-use crate::tree::{NAMES, TREE_ID_BYTES};
 
 impl Forest {
     /// Replays what `reader` finds from `position` on. Nothing is appended to a log meanwhile.

@@ -8,7 +8,7 @@
 //!   word 3, 4     database id
 //!   word 5        log position up to which all is in the blobs
 //!   word 6        seq of the next write
-//!   word 7        incarnation u32 | flags u32 (bit 0: unused blobs are all zero; bit 1: there is a ring file)
+//!   word 7        incarnation u32 | flags u32 (bit 0: unused blobs are zero; bit 1: there is a ring file)
 //!   word 8        log id, 0 = closed cleanly
 //!   word 9        blobs in the data area u32 | id of the next tree u32
 //!   word 10       no key is longer than this

@@ -11,9 +11,10 @@ use super::handle::{Shared, Which};
 use super::keys;
 use super::options::{KeyForm, Options};
 use crate::error::Result;
+use crate::limits::TREE_ID_BYTES;
 use crate::list::{Entry, List, ListRef};
 use crate::scan::Scan;
-use crate::tree::{TREE_ID_BYTES, Tree};
+use crate::tree::Tree;
 
 /// Where the entries of a cursor come from.
 pub(super) struct Source {

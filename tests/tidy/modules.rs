@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("error", &[]),
+    ("limits", &[]),
     ("blob", &["error", "sync"]),
     ("art", &["blob", "error"]),
     ("backend", &["error", "sync"]),
     ("log", &["backend", "error", "sync"]),
-    ("store", &["backend", "blob", "error", "log", "sync"]),
-    ("forest", &["art", "backend", "blob", "error", "store"]),
+    ("store", &["backend", "blob", "error", "limits", "log", "sync"]),
+    ("forest", &["art", "backend", "blob", "error", "limits", "log", "store"]),
 ];
 
 /// The layers see the trait and its types, never one of these. Their unit tests may.
@@ -86,7 +87,9 @@ fn test_lines(source: &Source) -> Vec<std::ops::RangeInclusive<usize>> {
     }
     let mut found = Vec::new();
     for at in 0..source.code.len() {
-        if source.spells(at, &["#", "[", "cfg", "(", "test", ")", "]"]) {
+        let is_test = source.spells(at, &["#", "[", "cfg", "(", "test", ")", "]"])
+            || source.spells(at, &["#", "[", "cfg", "(", "all", "(", "test", ","]);
+        if is_test {
             let body = (at..source.code.len()).find(|&i| source.is(i, "{") || source.is(i, ";"));
             if let Some(open) = body.filter(|&i| source.is(i, "{")) {
                 found.push(source.code[at].line..=source.code[source.closing(open)].line);
