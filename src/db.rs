@@ -262,8 +262,8 @@ impl Db {
         self.forest.store.checkpoint()
     }
 
-    /// Closes the database: all is in its one file then, and the others are gone. Other handles can still
-    /// read what is in memory, and write nothing more.
+    /// Closes the database: all is in its one file then, the others are gone, and the file can be opened
+    /// again. Other handles can still read what is in memory; everything else is [`Error::Closed`].
     ///
     /// Dropping the last handle does the same, but has nobody to tell about a failure.
     pub fn close(self) -> Result<()> {

@@ -65,7 +65,7 @@ pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 pub use list::{Entry, List, ListRef};
 pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};
-pub use stats::Stats;
+pub use stats::{CheckpointStats, LogStats, Stats};
 pub use store::durable::Durability;
 pub use tree::{Pair, Tree};
 pub use value::{Value, Version};

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Area, Backend};
+use crate::backend::{Area, Backend, Metered};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
@@ -150,22 +150,24 @@ impl Options {
     /// ```
     pub fn open_backend(self, backend: Arc<dyn Backend>) -> Result<Db> {
         let read_only = self.read_only || backend.is_read_only();
-        let forest = match recover::find(&*backend)? {
+        let meter = Arc::new(Metered::new(backend));
+        let backend: Arc<dyn Backend> = meter.clone();
+        let mut forest = match recover::find(&*backend)? {
             Found::Nothing if read_only || !self.create => {
                 return Err(Error::NotSpinney { reason: "it is empty" });
             }
             Found::Nothing => self.make(backend)?,
             Found::Database { superblock, pages } if read_only => {
                 let backend = Arc::new(Overlay::new(backend, pages)?);
-                let mut forest = self.load(backend, &superblock)?.0;
-                forest.store.read_only = true;
-                forest
+                self.load(backend, &superblock)?.0
             }
             Found::Database { superblock, pages } => {
                 lifecycle::put_in_place(&*backend, &pages)?;
                 self.open_for_writing(backend, superblock)?
             }
         };
+        forest.store.read_only = read_only;
+        forest.store.meter = Some(meter);
         Db::new(forest, self.durability)
     }
 

@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::backend::{BLOB_BYTES, PAGE_BYTES};
+use crate::backend::Backend as _;
+use crate::backend::{Area, AreaCounts, BLOB_BYTES, IoPath, PAGE_BYTES};
 use crate::blob::header::CAPACITY_WORDS;
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
 use crate::forest::Forest;
+use crate::store::Store;
 use crate::store::residency::HeaderCounts;
 use crate::store::superblock::is_directory_blob;
 
@@ -57,6 +59,46 @@ pub struct Stats {
     pub pages_read: u64,
     /// Pages that were dropped from memory.
     pub evictions: u64,
+    /// What went through the backend, by [`Area`](crate::backend::Area) as an index.
+    pub areas: [AreaCounts; Area::ALL.len()],
+    /// Which way I/O takes.
+    pub io: IoPath,
+    /// The log; all zero where there is none.
+    pub log: LogStats,
+    /// The checkpoints since the database was opened.
+    pub checkpoints: CheckpointStats,
+}
+
+/// The log of a database that is open for writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// How far the log has come: a position in a stream that never ends.
+    pub end_bytes: u64,
+    /// Up to where it is on stable storage.
+    pub durable_bytes: u64,
+    /// Segments of 4 MiB that are in use.
+    pub segments: u32,
+    /// The most there may be. A checkpoint starts when half of them are in use.
+    pub segments_max: u32,
+    /// Groups of writes that were made durable together.
+    pub groups: u64,
+    /// Callers that waited for one of these groups: so many to a group is its size.
+    pub waiters: u64,
+}
+
+/// What checkpoints have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointStats {
+    /// Checkpoints that were made.
+    pub count: u64,
+    /// Pages that went through the journal for them.
+    pub journaled_pages: u64,
+    /// Bytes that were written for them: new blobs, the journal, and the same pages in place.
+    pub written_bytes: u64,
+    /// Pages that have changed since, and that the next one will write.
+    pub changed_pages: u64,
 }
 
 impl Stats {
@@ -103,6 +145,7 @@ impl Stats {
             stats.pages_read = residency.counts.pages_read.get();
             stats.evictions = residency.counts.evictions.get();
         }
+        stats.count_durable(&forest.store);
         let (end, unused) = forest.store.ids.in_use();
         stats.total_blobs = end;
         let mut unread = Vec::new();
@@ -114,6 +157,32 @@ impl Stats {
             }
         }
         (stats, unread)
+    }
+
+    fn count_durable(&mut self, store: &Store) {
+        if let Some(meter) = &store.meter {
+            self.areas = meter.counts();
+            self.io = meter.io_path();
+        }
+        let Some(durable) = store.durable.get() else {
+            return;
+        };
+        let (segments, segments_max) = durable.log.fill();
+        let (groups, waiters) = durable.log.group_counts();
+        self.log = LogStats {
+            end_bytes: durable.log.end(),
+            durable_bytes: durable.log.durable(),
+            segments: segments as u32,
+            segments_max: segments_max as u32,
+            groups,
+            waiters,
+        };
+        self.checkpoints = CheckpointStats {
+            count: durable.counters.checkpoints.get(),
+            journaled_pages: durable.counters.pages.get(),
+            written_bytes: durable.counters.bytes.get(),
+            changed_pages: store.frames.captures.changed_pages(),
+        };
     }
 
     fn count(&mut self, counts: HeaderCounts) {

@@ -169,7 +169,9 @@ fn a_second_writer_is_refused_until_the_first_has_closed() {
     let impatient = || Db::builder().lock_wait(std::time::Duration::from_millis(20));
     assert!(matches!(impatient().open(&path), Err(Error::Locked)));
     assert!(matches!(impatient().read_only(true).open(&path), Err(Error::Locked)));
+    let other_handle = db.clone();
     db.close().unwrap();
+    assert_eq!(other_handle.stats().keys, 0);
     let readers: Vec<Db> = (0..3).map(|_| impatient().read_only(true).open(&path).unwrap()).collect();
     assert!(matches!(impatient().open(&path), Err(Error::Locked)));
     drop(readers);

@@ -23,6 +23,7 @@ mod contract;
 mod file;
 mod io_path;
 mod memory;
+mod metered;
 mod pool;
 mod ring;
 mod zeros;
@@ -35,6 +36,8 @@ pub use buffer::AlignedBlobBuf;
 pub use file::{FileBackend, FileOptions};
 pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
+pub use metered::AreaCounts;
+pub(crate) use metered::Metered;
 pub use pool::BlobBufPool;
 pub use ring::{PrivateRing, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
 
@@ -217,6 +220,11 @@ pub trait Backend: Send + Sync {
     /// Returns when the files that were made or deleted so far, as such, are on stable storage. Their
     /// contents are the business of [`sync`](Self::sync).
     fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Lets others have the medium: the database on it was closed. What is read from now on may be theirs.
+    fn let_go(&self) -> io::Result<()> {
         Ok(())
     }
 

@@ -163,8 +163,8 @@ impl Store {
             .try_for_each(|(number, bytes)| writer.put(Area::Data, number * PAGE_BYTES as u64, bytes));
         written_bytes += put.and_then(|()| writer.flush()).map_err(|error| poison(error.into()))?;
         backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
-        durable.counters.pages.fetch_add(pages.len() as u64, Ordering::Relaxed);
-        durable.counters.bytes.fetch_add(written_bytes, Ordering::Relaxed);
+        durable.counters.pages.add(pages.len() as u64);
+        durable.counters.bytes.add(written_bytes);
         Ok(())
     }
 

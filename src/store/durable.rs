@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::background::Signals;
@@ -35,8 +35,8 @@ pub(crate) struct Limits {
 #[derive(Default)]
 pub(crate) struct CheckpointCounters {
     pub(crate) checkpoints: Counter,
-    pub(crate) pages: AtomicU64,
-    pub(crate) bytes: AtomicU64,
+    pub(crate) pages: Counter,
+    pub(crate) bytes: Counter,
 }
 
 /// See the head of this file.

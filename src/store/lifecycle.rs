@@ -202,7 +202,12 @@ impl Store {
             backend.set_len(Area::Data, data_bytes)?;
             backend.sync(Area::Data)?;
         }
-        Ok(backend.remove_side_files()?)
+        backend.remove_side_files()?;
+        // From now on the file may be another's. What is in memory can still be read.
+        if let Some(residency) = &self.residency {
+            residency.cut_off();
+        }
+        Ok(backend.let_go()?)
     }
 }
 

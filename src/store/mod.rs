@@ -28,8 +28,9 @@ pub(crate) mod scratch;
 pub(crate) mod superblock;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::backend::Metered;
 use crate::error::{Error, Result};
 use crate::log::payload::Write;
 use crate::log::ring::Full;
@@ -63,6 +64,8 @@ pub(crate) struct Store {
     pub(crate) durable: OnceLock<Durable>,
     /// Where blobs come from that are not in memory; none if all are always there.
     pub(crate) residency: Option<Residency>,
+    /// Counts what goes through the backend.
+    pub(crate) meter: Option<Arc<Metered>>,
     /// Whether writes are refused.
     pub(crate) read_only: bool,
 }
@@ -82,6 +85,7 @@ impl Store {
             database_id,
             durable: OnceLock::new(),
             residency: None,
+            meter: None,
             read_only: false,
         }
     }

@@ -50,6 +50,11 @@ impl Held {
         Held(data)
     }
 
+    /// Unlocks the file before this is dropped.
+    pub(super) fn let_go(&self) -> io::Result<()> {
+        syscall::unlock(&self.0.file)
+    }
+
     pub(super) fn file(&self) -> &File {
         &self.0.file
     }

@@ -234,6 +234,10 @@ impl Backend for FileBackend {
         self.sync_directory()
     }
 
+    fn let_go(&self) -> io::Result<()> {
+        self.lock.let_go()
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         open::sync_folder_of(&self.ring_path)
     }

@@ -48,6 +48,9 @@ impl Residency {
     pub(crate) fn load(&self, frames: &Frames, faults: &[Fault]) -> Result<()> {
         self.counts.faults.add(faults.len() as u64);
         loop {
+            if self.is_cut_off.load(Ordering::Acquire) {
+                return Err(Error::Closed);
+            }
             let mut plans = Vec::new();
             for fault in faults {
                 plans.extend(self.plan(frames, *fault)?);

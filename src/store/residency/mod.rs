@@ -22,7 +22,7 @@ mod survey;
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::counters::Counter;
 use super::directory::Directory;
@@ -87,6 +87,8 @@ pub(crate) struct Residency {
     claims: Claims,
     /// Where eviction goes on. Held while it works.
     hand: Mutex<u32>,
+    /// Nothing may be read from the backend any more.
+    is_cut_off: AtomicBool,
 }
 
 impl Residency {
@@ -101,7 +103,13 @@ impl Residency {
             end: AtomicU32::new(end),
             claims: Claims::new(),
             hand: Mutex::new(0),
+            is_cut_off: AtomicBool::new(false),
         }
+    }
+
+    /// Lets every fault fail from now on: the database was closed.
+    pub(crate) fn cut_off(&self) {
+        self.is_cut_off.store(true, Ordering::Release);
     }
 
     pub(crate) fn resident_pages(&self) -> u64 {
