@@ -54,7 +54,7 @@ impl Default for Options {
             create: true,
             read_only: false,
             durability: Durability::Sync,
-            settings: Settings { cache_bytes: 1 << 30, log_bytes: 64 << 20, database_id: None },
+            settings: Settings { cache_bytes: 1 << 30, log_bytes: 256 << 20, database_id: None },
             shape: Shape::default(),
             #[cfg(unix)]
             file: crate::backend::FileOptions::default(),
@@ -88,10 +88,10 @@ impl Options {
         self
     }
 
-    /// How long the log may become: 64 MiB, unless you say otherwise; from 8 MiB to 256 MiB. A longer log
+    /// How long the log may become: 256 MiB, unless you say otherwise; from 8 MiB to 1 GiB. A longer log
     /// means fewer checkpoints and a longer recovery.
     pub fn log_bytes(mut self, log_bytes: u64) -> Self {
-        self.settings.log_bytes = log_bytes.clamp(8 << 20, 256 << 20);
+        self.settings.log_bytes = log_bytes.clamp(8 << 20, 1 << 30);
         self
     }
 

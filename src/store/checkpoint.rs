@@ -69,10 +69,25 @@ impl Ready {
 impl Store {
     /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.checkpoint_unless(|_| false)
+    }
+
+    /// For who needs what a checkpoint sets free: makes one, or waits for the one that runs. That one may
+    /// have been too early to help; the caller looks again anyway.
+    pub(crate) fn next_checkpoint(&self) -> Result<()> {
+        let count = |durable: &Durable| durable.counters.checkpoints.get();
+        let before = self.durable.get().map_or(0, count);
+        self.checkpoint_unless(|durable| count(durable) != before)
+    }
+
+    fn checkpoint_unless(&self, is_superfluous: impl FnOnce(&Durable) -> bool) -> Result<()> {
         let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
             return Ok(());
         };
         let mut committed = durable.committed();
+        if is_superfluous(durable) {
+            return Ok(());
+        }
         if durable.log.is_poisoned() {
             return Err(durable.log.poisoned());
         }

@@ -151,7 +151,8 @@ impl Store {
             Some(ring) => ring,
             None => backend.ring(true)?,
         };
-        let committed = Committed::read(&*backend, superblock)?;
+        let mut committed = Committed::read(&*backend, superblock)?;
+        committed.superblock.has_ring = ring.outlives_process();
         let incarnation = superblock.incarnation.wrapping_add(1);
         let identity = Identity { log_id: superblock.log_id, incarnation };
         let position = (end / SEGMENT_BYTES + 1) * SEGMENT_BYTES;

@@ -135,7 +135,7 @@ impl Store {
             durable.signals.checkpoint();
         }
         if changed_pages >= durable.limits.changed_pages_max {
-            self.checkpoint()?;
+            self.next_checkpoint()?;
         }
         if let Some(residency) = self.residency.as_ref().filter(|it| it.is_over_budget(changed_pages)) {
             residency.keep_budget(&self.frames);
@@ -146,7 +146,9 @@ impl Store {
     /// After the log was full: waits for space in it. The caller holds neither gate nor latch.
     pub(crate) fn make_log_space(&self, full: Full) -> Result<()> {
         match self.durable.get() {
-            Some(durable) if durable.log.make_space(full)? == Space::WantsCheckpoint => self.checkpoint(),
+            Some(durable) if durable.log.make_space(full)? == Space::WantsCheckpoint => {
+                self.next_checkpoint()
+            }
             _ => Ok(()),
         }
     }
