@@ -43,6 +43,11 @@ pub(crate) fn assert_same(db: &Db, tree: &Tree, model: &Model, random: &mut Rand
     let mut backward: Vec<_> = tree.scan("").keys().rev().map(|key| key.expect("sound")).collect();
     backward.reverse();
     assert_eq!(backward, model.keys().cloned().collect::<Vec<_>>());
+    let probes: Vec<_> = (0..100).map(|_| random_key(random)).chain(model.keys().take(50).cloned()).collect();
+    let found = tree.get_many(&probes).expect("sound");
+    for (probe, found) in probes.iter().zip(found) {
+        assert_eq!(found.as_deref(), model.get(probe).map(|value| &value[..]), "{probe:?}");
+    }
     for _ in 0..if cfg!(miri) { 3 } else { 20 } {
         let (a, b) = (random_key(random), random_key(random));
         let (low, high) = (a.clone().min(b.clone()), a.max(b));

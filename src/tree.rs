@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::Forest;
+use crate::forest::many::{Found, GROUP};
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
 use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
@@ -107,6 +108,40 @@ impl Tree {
             out.clear();
         }
         Ok(version.map(Version::from_number))
+    }
+
+    /// The values of many keys, in the order of the keys: what [`Tree::get`] says of each.
+    ///
+    /// Lookups are under way together, so that their waits for memory overlap, and pages that have to be read
+    /// are read as one batch. The answers need not be of one moment: writers go on.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// files.put("c", "3")?;
+    /// let values = files.get_many(&["a", "b", "c"])?;
+    /// assert_eq!(values[0].as_deref(), Some(&b"1"[..]));
+    /// assert!(values[1].is_none());
+    /// assert_eq!(values[2].as_deref(), Some(&b"3"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        let mut buffers: Vec<KeyBuf> = Vec::new();
+        for group in keys.chunks(GROUP) {
+            buffers.resize_with(buffers.len().max(group.len()), KeyBuf::empty);
+            let mut padded = Vec::with_capacity(group.len());
+            for (key, buffer) in group.iter().zip(&mut buffers) {
+                padded.push(buffer.refill(self.id, checked(key.as_ref())?));
+            }
+            let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);
+            self.forest.get_group(&padded, &mut answers[..group.len()])?;
+            let answers = answers.into_iter().take(group.len());
+            values.extend(answers.map(|found| found.map(|(bytes, version)| Value::new(bytes, version))));
+        }
+        Ok(values)
     }
 
     /// Whether a key is there.

@@ -183,6 +183,36 @@ fn a_first_touch_is_two_reads_and_a_later_one_is_one_page() {
 }
 
 #[test]
+fn many_lookups_are_read_as_one_batch() {
+    const COUNT: usize = 60_000;
+    let (_db, files, image) = sample(COUNT);
+    let backend = Watched::new(&image);
+    let cold = Db::open_backend_read_only(backend.clone(), u64::MAX).expect("opens");
+    let tree = cold.tree("files").expect("there");
+    let mut random = Random::new(4);
+    for round in 0..40 {
+        let keys: Vec<_> = (0..32).map(|_| key_of(random.below(COUNT * 5 / 4))).collect();
+        backend.taken();
+        let found = tree.get_many(&keys).expect("reads");
+        let (batches, _) = backend.taken();
+        // Headers and inner nodes, then leaves; now and then a leaf that goes on in another page, or a bucket
+        // in which another leaf has the same fingerprint.
+        assert!(batches <= 4, "round {round}: {batches} batches");
+        assert_eq!(found, files.get_many(&keys).expect("reads"));
+        for (key, found) in keys.iter().zip(found) {
+            assert_eq!(found, files.get(key).expect("reads"), "{key}");
+        }
+    }
+    let too_long = vec![0; spinney::KEY_BYTES_MAX + 1];
+    assert!(matches!(tree.get_many(&[&b"a"[..], &too_long]), Err(Error::KeyTooLong { .. })));
+    assert!(tree.get_many::<&str>(&[]).expect("nothing to read").is_empty());
+    let tiny = Db::open_backend_read_only(backend, 40 * PAGE_BYTES as u64).expect("opens");
+    let tree = tiny.tree("files").expect("there");
+    let keys: Vec<_> = (0..1_000).map(|_| key_of(random.below(COUNT * 5 / 4))).collect();
+    assert_eq!(tree.get_many(&keys).expect("reads"), files.get_many(&keys).expect("reads"));
+}
+
+#[test]
 fn a_cache_of_a_twelfth_holds_the_inner_nodes() {
     const COUNT: usize = 250_000;
     let (_db, _files, image) = sample(COUNT);

@@ -9,7 +9,7 @@
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
-use crate::blob::presence::Presence;
+use crate::blob::presence::{Everything, Presence};
 use crate::blob::{Key, Ref, Torn, Words, bucket, inner, simd};
 
 /// The leaf of `key` in the tree at `root`, whose keys all begin with the key's first `base` bytes.
@@ -63,6 +63,86 @@ pub(crate) fn find(
             }
             _ => return Err(Torn),
         }
+    }
+}
+
+/// A lookup that is taken node by node, with others in between: each step asks for the memory that the next
+/// one reads.
+pub(crate) struct Descent {
+    at: Ref,
+    depth: usize,
+    /// The bucket at `at` has been looked at, and this leaf of it is on its way.
+    candidate: Option<Ref>,
+}
+
+/// Where a descent stands after a step.
+pub(crate) enum Pause {
+    Again,
+    Found(Option<Leaf>),
+}
+
+impl Descent {
+    /// A descent in the tree at `root`, whose keys all begin with the key's first `base` bytes.
+    #[inline]
+    pub(crate) fn new(words: Words<'_>, root: Ref, base: usize) -> Self {
+        simd::prefetch(words, root);
+        simd::prefetch(words, root.wrapping_add(8));
+        Descent { at: root, depth: base, candidate: None }
+    }
+
+    /// One node. All of the blob is in memory.
+    #[inline]
+    pub(crate) fn advance(&mut self, words: Words<'_>, key: &Key<'_>) -> Result<Pause, Torn> {
+        let at = self.at;
+        if at == 0 {
+            return Ok(Pause::Found(None));
+        }
+        let header = NodeHeader::load(words, at);
+        let depth = &mut self.depth;
+        let stepped = match header.kind() {
+            node::INNER4 => step::<{ node::INNER4 }, _>(words, at, header, key, depth, &Everything),
+            node::INNER16 => step::<{ node::INNER16 }, _>(words, at, header, key, depth, &Everything),
+            node::INNER_MAP => step::<{ node::INNER_MAP }, _>(words, at, header, key, depth, &Everything),
+            node::BUCKET => return Ok(self.in_bucket(words, header, key)),
+            node::LEAF => {
+                let leaf = Leaf { at, header };
+                Step::Stop(leaf.is(words, key, *depth).then_some(leaf))
+            }
+            _ => return Err(Torn),
+        };
+        Ok(match stepped {
+            Step::Down(child) => {
+                self.at = child;
+                // `step` has asked for the line behind it.
+                simd::prefetch(words, child);
+                Pause::Again
+            }
+            Step::Stop(leaf) => Pause::Found(leaf),
+        })
+    }
+
+    fn in_bucket(&mut self, words: Words<'_>, header: NodeHeader, key: &Key<'_>) -> Pause {
+        let at = self.at;
+        if let Some(candidate) = self.candidate {
+            let leaf = Leaf::load(words, candidate);
+            if leaf.is(words, key, self.depth) {
+                return Pause::Found(Some(leaf));
+            }
+            let found = bucket::find(words, at, header, key, self.depth, &Everything);
+            return Pause::Found(found.map(|(_, leaf)| leaf));
+        }
+        if !spells(words, bucket::prefix_at(at, header), header, key, self.depth) {
+            return Pause::Found(None);
+        }
+        self.depth += header.prefix_len();
+        let Some(leaf) = bucket::candidate(words, at, header, key, self.depth) else {
+            return Pause::Found(None);
+        };
+        for line in 0..3 {
+            simd::prefetch(words, leaf.wrapping_add(8 * line));
+        }
+        self.candidate = Some(leaf);
+        Pause::Again
     }
 }
 

@@ -170,6 +170,28 @@ pub(crate) fn find(
     None
 }
 
+/// The first leaf that may be that of `key`, by its fingerprint: for asking for its memory ahead.
+#[inline]
+pub(crate) fn candidate(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    key: &Key<'_>,
+    depth: usize,
+) -> Option<Ref> {
+    let fingerprint = fingerprint_of_key(key, depth);
+    let count = count(header);
+    for start in (0..count).step_by(16) {
+        let word_at = fingerprints_at(at).wrapping_add((start / 8) as u16);
+        let found = simd::matches16(words.load(word_at), words.load(word_at.wrapping_add(1)), fingerprint);
+        let index = start + found.trailing_zeros() as usize;
+        if found != 0 && index < count {
+            return Some(words.load_ref(slot(at, header, index)));
+        }
+    }
+    None
+}
+
 /// How many leaves sort before `key`.
 pub(crate) fn count_below(
     words: Words<'_>,

@@ -36,6 +36,16 @@ impl KeyBuf {
         Key { padded: &self.inline, len }
     }
 
+    /// Fills a buffer that may have been filled before.
+    #[inline]
+    pub(crate) fn refill(&mut self, tree: [u8; 4], bytes: &[u8]) -> Key<'_> {
+        let len = tree.len() + bytes.len();
+        if len <= INLINE_BYTES {
+            self.inline[len..len + PADDING_BYTES].fill(0);
+        }
+        self.fill(tree, bytes)
+    }
+
     #[cold]
     fn fill_long(&mut self, parts: &[&[u8]]) -> Key<'_> {
         let len = parts.iter().map(|part| part.len()).sum();

@@ -155,6 +155,10 @@ impl Forest {
         loop {
             let mut route = self.start().ok()?;
             match route.find(self, key) {
+                // The way ends at a frame, even if that is cold.
+                Err(Lost::Absent(id)) if self.store.frames.get(id).is_none() => {
+                    self.store.frames.cold(id).ok()?;
+                }
                 Ok(()) | Err(Lost::Partial | Lost::Absent(_)) => return Some(route),
                 // Nobody writes, but pages come and go.
                 Err(Lost::Restart) => std::thread::yield_now(),

@@ -12,6 +12,7 @@ pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod join;
 pub(crate) mod lineage;
+pub(crate) mod many;
 pub(crate) mod pins;
 pub(crate) mod read;
 pub(crate) mod rearrange;

@@ -30,7 +30,7 @@ pub(crate) trait Reading {
 }
 
 /// What became of a try that may have met an absent page.
-enum Tried<T> {
+pub(super) enum Tried<T> {
     Done(T),
     Restart,
     Fault(Fault),
@@ -98,7 +98,7 @@ impl Forest {
     }
 
     /// Reads where a route has ended, whatever of the blob is in memory.
-    fn try_reading<R: Reading>(
+    pub(super) fn try_reading<R: Reading>(
         &self,
         reading: &mut R,
         route: &Route<'_>,
@@ -207,9 +207,9 @@ impl Forest {
     }
 }
 
-struct Get<'r> {
-    key: &'r Key<'r>,
-    out: &'r mut Vec<u8>,
+pub(super) struct Get<'r> {
+    pub(super) key: &'r Key<'r>,
+    pub(super) out: &'r mut Vec<u8>,
 }
 
 impl Reading for Get<'_> {
@@ -260,7 +260,7 @@ impl Reading for LongestPrefix<'_> {
     }
 }
 
-fn value_of(words: Words<'_>, leaf: Leaf) -> Vec<u8> {
+pub(super) fn value_of(words: Words<'_>, leaf: Leaf) -> Vec<u8> {
     let mut value = Vec::with_capacity(leaf.value_len().next_multiple_of(8));
     leaf.append_value(words, &mut value);
     value

@@ -107,6 +107,10 @@ fn evictable(held: &Held<'_>, round: Round) -> Pages {
         // A blob that is half-way in, and that nobody needed enough to go on.
         return present;
     }
+    if frame.is_whole() && frame.root().1.is_none() {
+        // A blob that was freed, or is not written yet.
+        return 0;
+    }
     let clean = present & !words.dirty_pages() & !frame.writing();
     let everything = if clean == present { present } else { 0 };
     if frame.root().1 == Some(BlobKind::Router) {

@@ -64,6 +64,23 @@ impl Fault {
     }
 }
 
+/// The same faults with one for each blob.
+pub(crate) fn merge(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.sort_by_key(|fault| fault.blob);
+    faults.dedup_by(|next, kept| {
+        let is_same = next.blob == kept.blob;
+        if is_same {
+            kept.want = match (kept.want, next.want) {
+                (Want::Whole, _) | (_, Want::Whole) => Want::Whole,
+                (Want::Leaves(some), Want::Leaves(others)) => Want::Leaves(some | others),
+                (Want::Inner, other) | (other, Want::Inner) => other,
+            };
+        }
+        is_same
+    });
+    faults
+}
+
 /// Counts of what happened.
 #[derive(Default)]
 pub(crate) struct Counts {
