@@ -84,38 +84,6 @@ impl Db {
         Db::new(Forest::from_store(store), Durability::Sync)
     }
 
-    /// Opens what a backend holds, for reading only: writes are refused with [`Error::ReadOnly`].
-    ///
-    /// Nothing but superblock and directory is read now. Pages are read when they are touched, verified, and
-    /// dropped again when more than `cache_bytes` of them are in memory. What the operations of this moment
-    /// ask for stays beyond that: up to a blob of 512 KiB each, and the blobs that lead to it. A lookup reads
-    /// the header and the inner nodes of a blob at first, then single pages of 4 KiB; scans and listings read
-    /// whole blobs.
-    ///
-    /// A damaged page is an error that names it, as soon as it is touched.
-    ///
-    /// ```
-    /// # fn main() -> spinney::Result<()> {
-    /// use spinney::backend::MemoryBackend;
-    /// use std::sync::Arc;
-    ///
-    /// let db = spinney::Db::memory();
-    /// db.tree("files")?.put("a/b", "c")?;
-    ///
-    /// let backend = Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
-    /// let cold = spinney::Db::open_backend_read_only(backend, 1 << 20)?;
-    /// let files = cold.tree("files")?;
-    /// assert_eq!(files.get("a/b")?.as_deref(), Some(&b"c"[..]));
-    /// assert!(matches!(files.put("a/b", "d"), Err(spinney::Error::ReadOnly)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open_backend_read_only(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<Self> {
-        let mut store = store::open::open_cold(backend, cache_bytes)?;
-        store.read_only = true;
-        Db::new(Forest::from_store(store), Durability::Sync)
-    }
-
     /// A cold database that can be written, of blobs of another shape; nothing is ever written back.
     #[cfg(test)]
     pub(crate) fn open_cold_for_tests(
@@ -288,7 +256,7 @@ impl Db {
     /// let db = spinney::Db::memory();
     /// db.tree("files")?.put("a/b", "c")?;
     /// let backend = Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
-    /// let cold = spinney::Db::open_backend_read_only(backend, 1 << 20)?;
+    /// let cold = spinney::Db::builder().read_only(true).open_backend(backend)?;
     /// assert_eq!((cold.stats().keys, cold.stats().unread_blobs), (0, 1));
     /// assert_eq!((cold.survey()?.keys, cold.survey()?.unread_blobs), (1, 0));
     /// # Ok(())

@@ -30,13 +30,17 @@ fn backend(image: &[u8]) -> Arc<dyn Backend> {
     Arc::new(MemoryBackend::from_bytes(image).expect("whole pages"))
 }
 
+fn read_only(backend: Arc<dyn Backend>, cache_bytes: u64) -> crate::Result<Db> {
+    Db::builder().read_only(true).cache_bytes(cache_bytes).open_backend(backend)
+}
+
 #[test]
 fn a_cold_database_says_what_the_one_in_memory_says() {
     let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (2, 1_200) };
     for seed in 0..seeds {
         let (image, model) = image_of(seed, operations);
         for budget in [0, 40, 400, 1 << 20] {
-            let db = Db::open_backend_read_only(backend(&image), pages(budget)).expect("sound");
+            let db = read_only(backend(&image), pages(budget)).expect("sound");
             let tree = db.tree("t").expect("there");
             for (key, value) in &model {
                 assert_eq!(tree.get(key).expect("sound").as_deref(), Some(&value[..]));
@@ -114,7 +118,7 @@ fn readers_agree_while_pages_leave_under_them() {
     }
     let image = db.image().expect("writes");
     for budget in [20, 300, 3_000] {
-        let db = Db::open_backend_read_only(backend(&image), pages(budget)).expect("sound");
+        let db = read_only(backend(&image), pages(budget)).expect("sound");
         let tree = db.tree("t").expect("there");
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -167,8 +171,8 @@ fn writers_and_readers_share_a_small_cache() {
 #[test]
 fn what_is_no_database_is_refused() {
     let (image, _) = image_of(1, 50);
-    assert!(Db::open_backend_read_only(backend(&image[..image.len() - 512 * 1024]), 0).is_err());
+    assert!(read_only(backend(&image[..image.len() - 512 * 1024]), 0).is_err());
     let empty: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     assert_eq!(empty.len(Area::Data).expect("known"), 0);
-    assert!(Db::open_backend_read_only(empty, 0).is_err());
+    assert!(read_only(empty, 0).is_err());
 }

@@ -16,6 +16,10 @@ use spinney::{Db, Entry, Error, Tree};
 
 use common::Random;
 
+fn read_only(backend: Arc<dyn Backend>, cache_bytes: u64) -> spinney::Result<Db> {
+    Db::builder().read_only(true).cache_bytes(cache_bytes).open_backend(backend)
+}
+
 /// A backend that counts what is read, and flips a bit of what it reads if it is told to.
 struct Watched {
     inner: MemoryBackend,
@@ -146,7 +150,7 @@ fn answers_are_the_same_with_any_cache_and_the_cache_keeps_its_size() {
     for cache_pages in [40, 300, all_pages / 16, all_pages] {
         let cache_bytes = cache_pages * PAGE_BYTES as u64;
         let backend = Watched::new(&image);
-        let cold = Db::open_backend_read_only(backend, cache_bytes).expect("opens");
+        let cold = read_only(backend, cache_bytes).expect("opens");
         assert_eq!(cold.stats().resident_pages, 0, "nothing but the directory is read");
         let tree = cold.tree("files").expect("there");
         assert_same(&files, &tree, COUNT, &mut Random::new(cache_pages));
@@ -168,7 +172,7 @@ fn a_first_touch_is_two_reads_and_a_later_one_is_one_page() {
     let backend = Watched::new(&image);
     let mut random = Random::new(3);
     for _ in 0..300 {
-        let cold = Db::open_backend_read_only(backend.clone(), u64::MAX).expect("opens");
+        let cold = read_only(backend.clone(), u64::MAX).expect("opens");
         // The name of the tree brings the router in.
         let tree = cold.tree("files").expect("there");
         let before = cold.stats().unread_blobs;
@@ -187,7 +191,7 @@ fn many_lookups_are_read_as_one_batch() {
     const COUNT: usize = 60_000;
     let (_db, files, image) = sample(COUNT);
     let backend = Watched::new(&image);
-    let cold = Db::open_backend_read_only(backend.clone(), u64::MAX).expect("opens");
+    let cold = read_only(backend.clone(), u64::MAX).expect("opens");
     let tree = cold.tree("files").expect("there");
     let mut random = Random::new(4);
     for round in 0..40 {
@@ -206,7 +210,7 @@ fn many_lookups_are_read_as_one_batch() {
     let too_long = vec![0; spinney::KEY_BYTES_MAX + 1];
     assert!(matches!(tree.get_many(&[&b"a"[..], &too_long]), Err(Error::KeyTooLong { .. })));
     assert!(tree.get_many::<&str>(&[]).expect("nothing to read").is_empty());
-    let tiny = Db::open_backend_read_only(backend, 40 * PAGE_BYTES as u64).expect("opens");
+    let tiny = read_only(backend, 40 * PAGE_BYTES as u64).expect("opens");
     let tree = tiny.tree("files").expect("there");
     let keys: Vec<_> = (0..1_000).map(|_| key_of(random.below(COUNT * 5 / 4))).collect();
     assert_eq!(tree.get_many(&keys).expect("reads"), files.get_many(&keys).expect("reads"));
@@ -217,7 +221,7 @@ fn a_cache_of_a_twelfth_holds_the_inner_nodes() {
     const COUNT: usize = 250_000;
     let (_db, _files, image) = sample(COUNT);
     let backend = Watched::new(&image);
-    let cold = Db::open_backend_read_only(backend.clone(), image.len() as u64 / 12).expect("opens");
+    let cold = read_only(backend.clone(), image.len() as u64 / 12).expect("opens");
     let tree = cold.tree("files").expect("there");
     let mut random = Random::new(5);
     let mut get = |times: usize| {
@@ -250,7 +254,7 @@ fn a_damaged_page_is_found_when_it_is_touched() {
             Error::Corrupt { blob: b, page: p, .. } => (b, p) == (blob, page_in_blob),
             _ => false,
         };
-        let cold = match Db::open_backend_read_only(backend.clone(), u64::MAX) {
+        let cold = match read_only(backend.clone(), u64::MAX) {
             Ok(cold) => cold,
             Err(error) => {
                 assert!(blob == 0 && told(&error), "{error}");
@@ -258,6 +262,11 @@ fn a_damaged_page_is_found_when_it_is_touched() {
             }
         };
         let scanned = cold.tree("files").and_then(|tree| tree.scan("").try_for_each(|pair| pair.map(drop)));
+        if page < 2 {
+            // The other copy of the superblock is as good.
+            assert!(scanned.is_ok(), "byte {at}: {scanned:?}");
+            continue;
+        }
         let error = scanned.expect_err("a scan comes by every page");
         assert!(told(&error), "byte {at}: {error}");
         let problems = cold.check().expect("reads").problems;
@@ -280,7 +289,7 @@ fn a_lookup_beside_a_damaged_page_is_right() {
         backend
             .damaged
             .store((BLOB_BYTES + random.below(image.len() - BLOB_BYTES)) as u64, Ordering::Relaxed);
-        let cold = Db::open_backend_read_only(backend.clone(), 40 * PAGE_BYTES as u64).expect("opens");
+        let cold = read_only(backend.clone(), 40 * PAGE_BYTES as u64).expect("opens");
         let Ok(tree) = cold.tree("files") else { continue };
         for _ in 0..200 {
             let number = random.below(COUNT);
@@ -299,7 +308,7 @@ fn readers_share_a_cache_that_is_too_small_for_them() {
     const COUNT: usize = 40_000;
     let (_db, files, image) = sample(COUNT);
     let cache_bytes = 100 * PAGE_BYTES as u64;
-    let cold = Db::open_backend_read_only(Watched::new(&image), cache_bytes).expect("opens");
+    let cold = read_only(Watched::new(&image), cache_bytes).expect("opens");
     let tree = cold.tree("files").expect("there");
     std::thread::scope(|scope| {
         for thread in 0..4 {
