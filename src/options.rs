@@ -85,8 +85,8 @@ impl Options {
     /// How much of the database is kept in memory. 1 GiB, unless you say otherwise.
     ///
     /// Pages are read when they are touched, verified, and dropped again when more than this is in memory. A
-    /// lookup reads the header and the inner nodes of a blob at first, then single pages of 4 KiB; scans,
-    /// listings and writes read whole blobs. What the operations of this moment need stays beyond the limit,
+    /// lookup or a write reads the header and the inner nodes of a blob at first, then single pages of 4 KiB;
+    /// scans, listings, and changes of which keys share a blob read whole blobs. What the operations of this moment need stays beyond the limit,
     /// up to a blob of 512 KiB each and the blobs that lead to it; so do the pages that have changed since
     /// the last checkpoint, up to a quarter of the limit or 8 MiB.
     pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {

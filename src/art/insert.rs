@@ -7,6 +7,7 @@ use super::locate::{Spot, locate};
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
+use crate::blob::presence::Presence;
 use crate::blob::space::{self, Need};
 use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 
@@ -23,7 +24,7 @@ pub(crate) struct Shortage {
 pub(crate) enum Refused {
     /// The blob has not so much room.
     Full(Shortage),
-    /// The words make no sense.
+    /// Pages were missed, or else the words make no sense.
     Torn,
 }
 
@@ -35,18 +36,19 @@ impl From<Torn> for Refused {
 
 /// Finds the place of `key` and makes sure that a value of this length can be written there: full
 /// buckets in the way are burst, which changes the tree's shape but not its keys. `begin` is called before
-/// the first such change. `reserve` words stay free.
+/// the first such change. `reserve` words stay free. All pages that `apply` reads or changes are there then.
 pub(crate) fn prepare(
     words: Words<'_>,
     key: &Key<'_>,
     base: usize,
     value_len: usize,
     reserve: u32,
+    presence: &impl Presence,
     mut begin: impl FnMut(),
 ) -> Result<Spot, Refused> {
     let fits = |need: Need| need.words() + reserve <= header::free_words(words);
     loop {
-        let spot = locate(words, key, base)?;
+        let spot = locate(words, key, base, presence)?;
         let full_bucket = match spot {
             Spot::InBucket { slot, at, .. } if is_full(words, at) => Some((slot, at)),
             _ => None,
@@ -54,15 +56,41 @@ pub(crate) fn prepare(
         let Some((slot, at)) = full_bucket else {
             let need = spot.need(words, key, value_len);
             let is_new = !matches!(spot, Spot::Found { .. });
-            return if fits(need) { Ok(spot) } else { Err(Refused::Full(Shortage { need, is_new })) };
+            return match fits(need) {
+                false => Err(Refused::Full(Shortage { need, is_new })),
+                true if holds_place(words, spot, key, need, presence) => Ok(spot),
+                true => Err(Refused::Torn),
+            };
         };
+        if !bucket::holds_leaves(words, at, presence) {
+            return Err(Refused::Torn);
+        }
         let need = burst::need(words, at);
         if !fits(need) {
             return Err(Refused::Full(Shortage { need, is_new: true }));
         }
+        if !holds_gap(words, need, presence) {
+            return Err(Refused::Torn);
+        }
         begin();
         burst::burst(words, slot, at);
     }
+}
+
+/// Whether all that `apply` needs beside inner nodes and the leaf that was found is there.
+fn holds_place(words: Words<'_>, spot: Spot, key: &Key<'_>, need: Need, presence: &impl Presence) -> bool {
+    let gap = holds_gap(words, need, presence);
+    match spot {
+        Spot::InBucket { at, depth, .. } => bucket::holds_search(words, at, key, depth, presence) && gap,
+        _ => gap,
+    }
+}
+
+/// Whether the words that will be taken from between inner nodes and leaves are there.
+fn holds_gap(words: Words<'_>, need: Need, presence: &impl Presence) -> bool {
+    let inner = presence.holds_words(header::inner_end(words), need.inner);
+    let leaf_at = header::leaf_start(words).saturating_sub(need.leaf);
+    presence.holds_words(leaf_at, need.leaf) && inner
 }
 
 fn is_full(words: Words<'_>, at: Ref) -> bool {

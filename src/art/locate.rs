@@ -8,7 +8,7 @@
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
-use crate::blob::presence::Everything;
+use crate::blob::presence::Presence;
 use crate::blob::space::Need;
 use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 
@@ -31,8 +31,13 @@ pub(crate) enum Spot {
     NewChild { slot: RefSlot, at: Ref, depth: usize },
 }
 
-/// Finds the place of `key`. The caller holds the latch, so `Torn` means corrupt.
-pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spot, Torn> {
+/// Finds the place of `key`. The caller holds the latch, so `Torn` means that a page was missed, or corrupt.
+pub(crate) fn locate(
+    words: Words<'_>,
+    key: &Key<'_>,
+    base: usize,
+    presence: &impl Presence,
+) -> Result<Spot, Torn> {
     let mut slot = ROOT_SLOT;
     let mut at = header::root(words);
     let mut depth = base;
@@ -40,12 +45,18 @@ pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spo
         return Ok(Spot::Empty);
     }
     loop {
+        if !presence.holds_node(at) {
+            return Err(Torn);
+        }
         let header = NodeHeader::load(words, at);
         let prefix_at = match header.kind() {
             node::BUCKET => bucket::prefix_at(at, header),
             node::INNER4 | node::INNER16 | node::INNER_MAP => inner::prefix_at(at, header),
             node::LEAF => {
                 let leaf = Leaf { at, header };
+                if !presence.holds_leaf(words, at) {
+                    return Err(Torn);
+                }
                 if leaf.is(words, key, depth) {
                     return Ok(Spot::Found { leaf, slot });
                 }
@@ -60,17 +71,19 @@ pub(crate) fn locate(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<Spo
         }
         depth += common;
         if header.kind() == node::BUCKET {
-            return Ok(match bucket::find(words, at, header, key, depth, &Everything) {
-                Some((index, leaf)) => Spot::Found { leaf, slot: bucket::slot(at, header, index) },
-                None => Spot::InBucket { slot, at, depth },
-            });
+            return match bucket::find(words, at, header, key, depth, presence) {
+                _ if presence.missed() != 0 => Err(Torn),
+                Some((index, leaf)) => Ok(Spot::Found { leaf, slot: bucket::slot(at, header, index) }),
+                None => Ok(Spot::InBucket { slot, at, depth }),
+            };
         }
         if depth == key.len() {
             let slot = NodeHeader::end_slot(at);
-            return Ok(match header.extra() {
-                0 => Spot::AtEnd { at },
-                end => Spot::Found { leaf: Leaf::load(words, end), slot },
-            });
+            return match header.extra() {
+                0 => Ok(Spot::AtEnd { at }),
+                end if !presence.holds_leaf(words, end) => Err(Torn),
+                end => Ok(Spot::Found { leaf: Leaf::load(words, end), slot }),
+            };
         }
         match inner::child_slot(words, at, header, key.byte(depth)) {
             Some(child) => {

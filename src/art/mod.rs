@@ -19,3 +19,5 @@ pub(crate) mod shape;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_partial;

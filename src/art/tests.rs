@@ -16,20 +16,20 @@ use crate::blob::{BLOB_WORDS, Words};
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 const SPAN: Span<'_> = Span { lo: b"", base: 0, hi: None };
 const SPAN_B: Span<'_> = Span { lo: b"b", base: 1, hi: None };
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % limit
     }
 }
 
 /// A key of one of several families, all beginning with `base`.
-fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
+pub(super) fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
     let mut key = base.to_vec();
     match random.below(7) {
         0 => {}
@@ -46,7 +46,7 @@ fn random_key(random: &mut Random, base: &[u8]) -> Vec<u8> {
 fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Result<bool, Refused> {
     let mut buffer = KeyBuf::empty();
     let key = buffer.fill_whole(key);
-    let spot = insert::prepare(words, &key, base, value.len(), 0, || {})?;
+    let spot = insert::prepare(words, &key, base, value.len(), 0, &Everything, || {})?;
     Ok(insert::apply(words, spot, &key, base, value, seq))
 }
 

@@ -212,6 +212,52 @@ pub(crate) fn count_below(
     low
 }
 
+/// So many steps of a search are asked for at once where leaves are absent: seven leaves, one batch.
+const STEPS_AHEAD: u32 = 3;
+
+/// Whether every leaf that `count_below` is going to read can be read.
+pub(crate) fn holds_search(
+    words: Words<'_>,
+    at: Ref,
+    key: &Key<'_>,
+    depth: usize,
+    presence: &impl Presence,
+) -> bool {
+    let header = NodeHeader::load(words, at);
+    let (mut low, mut high) = (0, count(header));
+    while low < high {
+        let middle = (low + high) / 2;
+        if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
+            ask_ahead(words, at, (low, high), STEPS_AHEAD, presence);
+            return false;
+        }
+        if leaf(words, at, header, middle).compare(words, key, depth) == Ordering::Less {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    true
+}
+
+/// Asks for the leaves that the next steps of a search in a range of leaves may read.
+fn ask_ahead(words: Words<'_>, at: Ref, (low, high): (usize, usize), steps: u32, presence: &impl Presence) {
+    if low < high && steps > 0 {
+        let middle = (low + high) / 2;
+        presence.holds_suffix(words, words.load_ref(slot(at, NodeHeader::load(words, at), middle)));
+        ask_ahead(words, at, (low, middle), steps - 1, presence);
+        ask_ahead(words, at, (middle + 1, high), steps - 1, presence);
+    }
+}
+
+/// Whether all leaves can be read and changed.
+pub(crate) fn holds_leaves(words: Words<'_>, at: Ref, presence: &impl Presence) -> bool {
+    let header = NodeHeader::load(words, at);
+    let holds = |index| presence.holds_leaf(words, words.load_ref(slot(at, header, index)));
+    // Not `all`: whatever is missing is to be noted at once.
+    (0..count(header)).fold(true, |whole, index| holds(index) & whole)
+}
+
 /// Writes the head of an empty bucket at `at`, whose words are zero.
 pub(crate) fn write_empty(words: Words<'_>, at: Ref, capacity: usize, prefix: &[u8]) {
     let header = NodeHeader::new(BUCKET, capacity as u8, 0, prefix.len(), 0);

@@ -1,14 +1,15 @@
-//! Which parts of a blob are in memory, for lookups that may meet a page that is not.
+//! Which parts of a blob are in memory, for lookups and writes that may meet a page that is not.
 //!
-//! A lookup asks before it reads a leaf. In a blob that is wholly there the answer is a constant, and nothing
-//! is left of the question. Else the pages that it would have needed are noted, and what the lookup then says
-//! counts for nothing: whoever called it looks at the notes first.
+//! A lookup asks before it reads a leaf, a write before it reads or changes anything but inner nodes. In a
+//! blob that is wholly there the answer is a constant, and nothing is left of the question. Else the pages
+//! that would have been needed are noted, and what the lookup then says counts for nothing: whoever called it
+//! looks at the notes first.
 
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
 
-use super::leaf::Leaf;
+use super::leaf::{self, Leaf};
 use super::words::{BLOB_WORDS, PAGE_WORDS, Ref, Words};
 
 /// A leaf that begins so close to the end of an absent page is likely to go on in the next: both are asked
@@ -22,6 +23,15 @@ pub(crate) trait Presence {
 
     /// Whether all of the leaf at `at` can be read.
     fn holds_leaf(&self, words: Words<'_>, at: Ref) -> bool;
+
+    /// Whether the leaf at `at` can be read up to the end of its suffix.
+    fn holds_suffix(&self, words: Words<'_>, at: Ref) -> bool;
+
+    /// Whether `count` words from `at` on are there. None are always there.
+    fn holds_words(&self, at: u32, count: u32) -> bool;
+
+    /// Pages that were asked for and are not there.
+    fn missed(&self) -> u128;
 }
 
 /// All pages are there.
@@ -37,6 +47,21 @@ impl Presence for Everything {
     fn holds_leaf(&self, _words: Words<'_>, _at: Ref) -> bool {
         true
     }
+
+    #[inline(always)]
+    fn holds_suffix(&self, _words: Words<'_>, _at: Ref) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn holds_words(&self, _at: u32, _count: u32) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn missed(&self) -> u128 {
+        0
+    }
 }
 
 /// Some pages are there; notes which were read, and which were missed.
@@ -49,11 +74,6 @@ pub(crate) struct SomePages {
 impl SomePages {
     pub(crate) fn new(present: u128) -> Self {
         SomePages { present, read: Cell::new(0), missed: Cell::new(0) }
-    }
-
-    /// Pages that were asked for and are not there.
-    pub(crate) fn missed(&self) -> u128 {
-        self.missed.get()
     }
 
     /// Pages of the leaves that were read.
@@ -90,13 +110,25 @@ impl Presence for SomePages {
     fn holds_leaf(&self, words: Words<'_>, at: Ref) -> bool {
         self.holds_node(at) && self.holds(usize::from(at), Leaf::load(words, at).words())
     }
+
+    fn holds_suffix(&self, words: Words<'_>, at: Ref) -> bool {
+        let count = || leaf::size_words(Leaf::load(words, at).suffix_len(), 0);
+        self.holds_node(at) && self.holds(usize::from(at), count())
+    }
+
+    fn holds_words(&self, at: u32, count: u32) -> bool {
+        count == 0 || self.holds((at as usize).min(BLOB_WORDS - 1), count as usize)
+    }
+
+    fn missed(&self) -> u128 {
+        self.missed.get()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::blob::header::{self, BlobKind};
-    use crate::blob::leaf;
     use crate::blob::words::boxed_words;
 
     #[test]

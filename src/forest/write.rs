@@ -8,15 +8,16 @@ use super::route::{Lost, Route};
 use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
 use crate::art::{find, remove};
+use crate::blob::Key;
 use crate::blob::header;
-use crate::blob::presence::Everything;
-use crate::blob::{Key, Words};
+use crate::blob::leaf::Leaf;
+use crate::blob::presence::{Everything, Presence, SomePages};
 use crate::error::{Error, Result};
 use crate::log::payload::Write;
 use crate::log::ring::Full;
 use crate::log::{Appended, Refused as LogRefused};
 use crate::store::frames::Held;
-use crate::store::residency::{Fault, Faults};
+use crate::store::residency::{Fault, Faults, Want};
 
 /// What must hold of a key for a write to take place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +59,21 @@ impl From<Error> for Stop {
 type Try<T> = std::result::Result<T, Stop>;
 
 impl Forest {
+    /// Finds the range blob of `key`, of which inner nodes are in memory at least.
     fn route_for_writing(&self, key: &Key<'_>) -> Try<Route<'_>> {
-        self.route(key).map_err(|lost| match lost {
+        let found = self.start().and_then(|mut route| match route.find(self, key) {
+            Ok(()) | Err(Lost::Partial) => Ok(route),
+            Err(lost) => Err(lost),
+        });
+        found.map_err(|lost| match lost {
             Lost::Restart | Lost::Partial => Stop::Restart,
-            Lost::Absent(blob) => Stop::Fault(Fault::whole(blob)),
+            Lost::Absent(blob) => Stop::Fault(Fault { blob, want: Want::Inner }),
             Lost::Corrupt(id) => Stop::Failed(Self::corrupt(id)),
         })
     }
 
-    /// Latches the range blob of `key`, all of which is in memory: the route saw that, and what leaves memory
-    /// changes the version.
+    /// Latches the range blob of `key`. The route saw that its inner nodes are in memory, and what leaves
+    /// memory changes the version.
     fn hold(&self, key: &Key<'_>) -> Try<(Held<'_>, usize)> {
         let route = self.route_for_writing(key)?;
         let held = route.hold().ok_or(Stop::Restart)?;
@@ -110,7 +116,7 @@ impl Forest {
             self.store.admit()?;
             let outcome = {
                 let _gate = self.store.gate.enter();
-                self.hold(key).and_then(|(held, base)| self.put_held(held, base, key, value, condition))
+                self.hold(key).and_then(|(held, base)| self.try_put(held, base, key, value, condition))
             };
             match outcome {
                 Ok(Put::Written(appended)) => return Ok(Some(appended)),
@@ -124,7 +130,7 @@ impl Forest {
         }
     }
 
-    fn put_held(
+    fn try_put(
         &self,
         mut held: Held<'_>,
         base: usize,
@@ -132,15 +138,34 @@ impl Forest {
         value: &[u8],
         condition: Condition,
     ) -> Try<Put> {
+        if held.frame.is_whole() {
+            return self.put_held(&mut held, &Everything, base, key, value, condition);
+        }
+        let presence = in_memory(&held);
+        let outcome = self.put_held(&mut held, &presence, base, key, value, condition);
+        note_read(&held, &presence);
+        outcome
+    }
+
+    #[inline(always)]
+    fn put_held(
+        &self,
+        held: &mut Held<'_>,
+        presence: &impl Presence,
+        base: usize,
+        key: &Key<'_>,
+        value: &[u8],
+        condition: Condition,
+    ) -> Try<Put> {
         let id = held.frame.id;
         if condition != Condition::Always {
-            let found = self.version_in(held.words(), id, key, base)?;
+            let found = version_in(held, key, base, presence)?;
             if !condition.holds(found) {
                 return Ok(Put::Refused);
             }
         }
         let (words, reserve) = (held.words(), self.reserve_words());
-        let prepared = insert::prepare(words, key, base, value.len(), reserve, || {
+        let prepared = insert::prepare(words, key, base, value.len(), reserve, presence, || {
             held.change();
         });
         match prepared {
@@ -150,13 +175,8 @@ impl Forest {
                 Ok(Put::Written(appended))
             }
             Err(Refused::Full(shortage)) => Ok(Put::Full(shortage)),
-            Err(Refused::Torn) => Err(Self::corrupt(id).into()),
+            Err(Refused::Torn) => Err(unreadable(id, presence)),
         }
-    }
-
-    fn version_in(&self, words: Words<'_>, id: u32, key: &Key<'_>, base: usize) -> Result<Option<u64>> {
-        let found = find::find(words, header::root(words), key, base, &Everything);
-        found.map(|leaf| leaf.map(|leaf| leaf.seq(words))).map_err(|_| Self::corrupt(id))
     }
 
     /// Removes a key if it is there and the condition holds; returns what was appended.
@@ -188,7 +208,9 @@ impl Forest {
         condition: Condition,
     ) -> Try<(Option<Appended>, bool)> {
         let id = held.frame.id;
-        let found = self.version_in(held.words(), id, key, base)?;
+        let presence = in_memory(&held);
+        let found = version_in(&held, key, base, &presence)?;
+        note_read(&held, &presence);
         if found.is_none() || !condition.holds(found) {
             return Ok((None, false));
         }
@@ -237,8 +259,7 @@ impl Forest {
             return Err(Stop::Restart);
         }
         let (from_words, from_id) = (source.frame.words, source.frame.id);
-        let found = find::find(from_words, header::root(from_words), from, source.base, &Everything);
-        let Some(leaf) = found.map_err(|_| Self::corrupt(from_id))? else {
+        let Some(leaf) = find_in(&source_held, from, source.base, &in_memory(&source_held))? else {
             return Ok(Renamed::Missing);
         };
         if from.bytes() == to.bytes() {
@@ -249,8 +270,8 @@ impl Forest {
         leaf.append_value(from_words, &mut value);
         let to_id = target.frame.id;
         let to_held = target_held.as_mut().unwrap_or(&mut source_held);
-        let (words, reserve) = (to_held.words(), self.reserve_words());
-        let prepared = insert::prepare(words, to, target.base, value.len(), reserve, || {
+        let (words, reserve, presence) = (to_held.words(), self.reserve_words(), in_memory(to_held));
+        let prepared = insert::prepare(words, to, target.base, value.len(), reserve, &presence, || {
             to_held.change();
         });
         match prepared {
@@ -264,9 +285,42 @@ impl Forest {
                 Ok(Renamed::Done(appended, self.wants_join(words)))
             }
             Err(Refused::Full(shortage)) => Ok(Renamed::Full(shortage)),
-            Err(Refused::Torn) => Err(Self::corrupt(to_id).into()),
+            Err(Refused::Torn) => Err(unreadable(to_id, &presence)),
         }
     }
+}
+
+/// Why a latched blob could not be read to the end.
+#[cold]
+fn unreadable(blob: u32, presence: &impl Presence) -> Stop {
+    match presence.missed() {
+        0 => Stop::Failed(Forest::corrupt(blob)),
+        missed => Stop::Fault(Fault { blob, want: Want::Leaves(missed) }),
+    }
+}
+
+/// What of a latched blob is in memory.
+fn in_memory(held: &Held<'_>) -> SomePages {
+    SomePages::new(if held.frame.is_whole() { u128::MAX } else { held.frame.present() })
+}
+
+/// Lets eviction know what was read.
+fn note_read(held: &Held<'_>, presence: &SomePages) {
+    // Page 0 stands for the inner nodes.
+    held.frame.touch(presence.read() | 1);
+}
+
+/// The leaf of `key` in a latched blob.
+fn find_in(held: &Held<'_>, key: &Key<'_>, base: usize, presence: &impl Presence) -> Try<Option<Leaf>> {
+    let words = held.words();
+    match find::find(words, header::root(words), key, base, presence) {
+        Ok(leaf) if presence.missed() == 0 => Ok(leaf),
+        _ => Err(unreadable(held.frame.id, presence)),
+    }
+}
+
+fn version_in(held: &Held<'_>, key: &Key<'_>, base: usize, presence: &impl Presence) -> Try<Option<u64>> {
+    Ok(find_in(held, key, base, presence)?.map(|leaf| leaf.seq(held.words())))
 }
 
 enum Put {

@@ -62,6 +62,16 @@ impl<'a> Frame<'a> {
     pub(crate) fn refresh_root(self) {
         self.set_root(header::root(self.words), header::kind(self.words), Extent::Whole);
     }
+
+    /// The same after a change, which may be one of a partial frame: it has kept to the pages that are there.
+    #[inline]
+    fn refresh_root_of_changed(self) {
+        let extent = self.extent();
+        debug_assert!(extent == Extent::Whole || self.words.dirty_pages() & !self.present() == 0);
+        debug_assert!(extent != Extent::Cold, "nothing of it can be read");
+        let kind = header::kind(self.words).filter(|_| extent == Extent::Whole);
+        self.set_root(header::root(self.words), kind, extent);
+    }
 }
 
 /// What a holder of a latch has done.
@@ -154,6 +164,9 @@ impl<'a> Held<'a> {
     pub(crate) fn count_whole(&self) -> u32 {
         let absent = !self.frame.present();
         self.frame.add_present(absent);
+        if !self.frame.is_whole() {
+            self.frame.set_root(0, None, Extent::Whole);
+        }
         absent.count_ones()
     }
 
@@ -191,7 +204,7 @@ impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.change == Change::Words {
-            self.frame.refresh_root();
+            self.frame.refresh_root_of_changed();
             self.frame.count_changed();
         }
         self.frame.latch().unlock(self.version, self.change != Change::Nothing);

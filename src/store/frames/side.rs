@@ -9,7 +9,7 @@
 //! * memory full of zeros is a valid start: a whole frame without a kind;
 //! * pages arrive under the latch without changing the version, and their bits are set after their words;
 //! * pages leave under the latch with a changed version, and neither the dirty nor the captured ones;
-//! * who changes words has seen a whole frame of the very version that it latched.
+//! * who changes words of a partial frame has made sure, under the latch, that their pages are there.
 //!
 //! Must not know: where pages come from.
 

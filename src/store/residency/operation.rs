@@ -8,7 +8,7 @@ use crate::store::Store;
 use crate::store::frames::{Frame, Pin};
 
 /// From so many faults of one operation on a blob, all of it is loaded at once.
-const FAULTS_TO_WHOLE: u32 = 4;
+const FAULTS_TO_WHOLE: u32 = 6;
 /// After so many faults an operation keeps the blobs that it has asked for, so that it comes to an end
 /// however small the cache is.
 const FAULTS_TO_PINNED: u32 = 12;
