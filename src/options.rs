@@ -86,9 +86,9 @@ impl Options {
     ///
     /// Pages are read when they are touched, verified, and dropped again when more than this is in memory. A
     /// lookup or a write reads the header and the inner nodes of a blob at first, then single pages of 4 KiB;
-    /// scans, listings, and changes of which keys share a blob read whole blobs. What the operations of this moment need stays beyond the limit,
-    /// up to a blob of 512 KiB each and the blobs that lead to it; so do the pages that have changed since
-    /// the last checkpoint, up to a quarter of the limit or 8 MiB.
+    /// scans, listings, and changes of which keys share a blob read whole blobs. What the operations of this
+    /// moment need stays beyond the limit, up to a blob of 512 KiB each and the blobs that lead to it; so do
+    /// the pages that have changed since the last checkpoint, up to a quarter of the limit or 8 MiB.
     pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {
         self.settings.cache_bytes = cache_bytes;
         self
