@@ -178,7 +178,11 @@ impl Options {
     }
 
     fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {
-        backend.set_len(Area::Data, 0)?;
+        if backend.len(Area::Data)? > 0 {
+            // Before the log goes that shows it to be nothing but a beginning.
+            backend.set_len(Area::Data, 0)?;
+            backend.sync(Area::Data)?;
+        }
         let forest = Forest::with_root(lifecycle::new_store(&backend, self.settings), self.shape)?;
         forest.store.begin(backend, None, self.settings)?;
         Ok(forest)

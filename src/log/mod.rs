@@ -21,6 +21,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::backend::{Area, BLOB_BYTES, Backend, RingMemory, WriteOp};
@@ -29,7 +30,7 @@ use commit::{Commit, Failed};
 use payload::Write;
 use record::Identity;
 use ring::{Full, Ring, SEGMENT_BYTES};
-use segments::Segments;
+use segments::{Segments, Unprepared};
 
 /// What was appended.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,8 @@ pub(crate) struct Log {
     commit: Commit,
     /// Why the log has failed.
     poison: OnceLock<String>,
+    /// Records before this position are not needed any more.
+    superfluous: AtomicU64,
 }
 
 thread_local! {
@@ -91,6 +94,7 @@ impl Log {
             segments: Segments::new(backend.clone(), segments_max)?,
             commit: Commit::new(position),
             poison: OnceLock::new(),
+            superfluous: AtomicU64::new(0),
             backend,
         };
         log.prepare_segment()?;
@@ -125,7 +129,14 @@ impl Log {
         match full {
             Full::Ring => self.wait_durable(self.ring.end()).map(|()| Space::Made),
             Full::Segments if self.prepare_segment()? => Ok(Space::Made),
-            Full::Segments => Ok(Space::WantsCheckpoint),
+            Full::Segments => {
+                let superfluous = self.superfluous.load(Ordering::Relaxed);
+                if self.durable() >= superfluous {
+                    return Ok(Space::WantsCheckpoint);
+                }
+                // There will be some as soon as the last group of the segment is written.
+                self.wait_durable(superfluous).map(|()| Space::Made)
+            }
         }
     }
 
@@ -136,8 +147,16 @@ impl Log {
             // Another thread was faster.
             return Ok(true);
         }
-        if !self.segments.prepare(ready / SEGMENT_BYTES)? {
-            return Ok(false);
+        self.recycle();
+        match self.segments.prepare(ready / SEGMENT_BYTES) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(Unprepared::NotMade(error)) => return Err(error.into()),
+            Err(Unprepared::NotSynced(error)) => {
+                // It may have been the only one to hear that records are lost.
+                self.set_poison(format!("syncing the log failed: {error}"));
+                return Err(error.into());
+            }
         }
         self.ring.set_ready_at_least(ready + SEGMENT_BYTES);
         Ok(true)
@@ -184,7 +203,15 @@ impl Log {
 
     /// Records before `position` are not needed any more.
     pub(crate) fn recycle_before(&self, position: u64) {
-        self.segments.recycle_before(position);
+        self.superfluous.fetch_max(position, Ordering::Relaxed);
+        self.recycle();
+    }
+
+    /// Frees the places of segments that nobody needs. Not of one with records that a group has yet to write:
+    /// they are stored elsewhere by now, but somebody may wait for them.
+    fn recycle(&self) {
+        let superfluous = self.superfluous.load(Ordering::Relaxed);
+        self.segments.recycle_before(superfluous.min(self.ring.durable()));
     }
 
     /// Refuses every write from now on.

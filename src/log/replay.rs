@@ -36,7 +36,7 @@ pub(crate) struct Reader<'a> {
     ring_durable: u64,
     /// Where segments lie in the area, by number.
     places: BTreeMap<u64, u64>,
-    /// Places whose first page tells nothing, and is not zero.
+    /// Places whose first page tells nothing: it may have been lost.
     unknown: Vec<u64>,
     /// The segment that was read last.
     segment: Option<(u64, Vec<u8>)>,
@@ -68,8 +68,7 @@ impl<'a> Reader<'a> {
             self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
             match segment_of(page, self.identity) {
                 Some(segment) => drop(self.places.insert(segment, offset_bytes)),
-                None if page.iter().any(|&byte| byte != 0) => self.unknown.push(offset_bytes),
-                None => {}
+                None => self.unknown.push(offset_bytes),
             }
         }
         Ok(())

@@ -238,7 +238,11 @@ pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
 /// The ring's bytes from `offset` to its end, without the header.
 pub(crate) fn bytes_from(memory: &dyn RingMemory, offset: usize) -> Vec<u8> {
     let words = &memory.words()[HEADER_WORDS + offset / 8..];
-    words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
+    let mut bytes = vec![0; words.len() * 8];
+    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
+        chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+    }
+    bytes
 }
 
 #[cfg(all(test, not(loom)))]

@@ -13,6 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::ring::SEGMENT_BYTES;
 use crate::backend::{Area, Backend};
 
+/// Why a segment got no place.
+#[derive(Debug)]
+pub(crate) enum Unprepared {
+    NotMade(io::Error),
+    /// What else was written to the area and not yet synced may be lost as well.
+    NotSynced(io::Error),
+}
+
 /// See the head of this file.
 pub(crate) struct Segments {
     backend: Arc<dyn Backend>,
@@ -33,7 +41,7 @@ impl Segments {
     }
 
     /// Gives `segment` a place. False if there is none and the area may not grow.
-    pub(crate) fn prepare(&self, segment: u64) -> io::Result<bool> {
+    pub(crate) fn prepare(&self, segment: u64) -> Result<bool, Unprepared> {
         let mut places = self.places();
         if places.contains(&Some(segment)) {
             return Ok(true);
@@ -45,11 +53,15 @@ impl Segments {
         if places.len() >= self.places_max {
             return Ok(false);
         }
-        // Without the area's last page: a place that is not whole is made again at the next try.
         let offset_bytes = places.len() as u64 * SEGMENT_BYTES;
-        self.backend.set_len(Area::Log, offset_bytes + SEGMENT_BYTES)?;
-        self.backend.write_zeros(Area::Log, offset_bytes, SEGMENT_BYTES)?;
-        self.backend.sync(Area::Log)?;
+        let made = self.backend.set_len(Area::Log, offset_bytes + SEGMENT_BYTES);
+        let made = made.and_then(|()| self.backend.write_zeros(Area::Log, offset_bytes, SEGMENT_BYTES));
+        if let Err(error) = made {
+            // What is there must be a place, or the next process takes a hole for one.
+            let _ = self.backend.set_len(Area::Log, offset_bytes);
+            return Err(Unprepared::NotMade(error));
+        }
+        self.backend.sync(Area::Log).map_err(Unprepared::NotSynced)?;
         places.push(Some(segment));
         Ok(true)
     }

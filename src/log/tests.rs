@@ -179,6 +179,23 @@ fn damage_before_a_durable_position_is_an_error() {
     assert!(errors > 150, "only {errors} damages were noticed");
 }
 
+/// A write of a page may be lost: then there are zeros where a segment began.
+#[test]
+fn a_segment_without_its_first_page_is_missed() {
+    let bench = Bench::new(4);
+    for _ in 0..6 {
+        bench.put_many(400);
+        bench.sync();
+    }
+    assert!(bench.log.durable() > SEGMENT_BYTES + 1_000_000);
+    assert!(bench.replay(false).is_ok());
+    let mut buffer = bench.backend.buffers().lease_blocking();
+    buffer[..PAGE_BYTES].fill(0);
+    let op = WriteOp { area: Area::Log, offset_bytes: SEGMENT_BYTES, buf: &buffer[..PAGE_BYTES] };
+    bench.backend.write(&[op]).expect("memory");
+    assert!(matches!(bench.replay(false), Err(Error::LogCorrupt { .. })));
+}
+
 #[test]
 fn places_are_made_up_to_the_limit_and_used_again() {
     let backend = Arc::new(MemoryBackend::new());
@@ -195,4 +212,24 @@ fn places_are_made_up_to_the_limit_and_used_again() {
     assert!(segments.prepare(9).expect("memory"));
     assert_eq!(segments.offset_of(9 * SEGMENT_BYTES), 0);
     assert_eq!(backend.len(Area::Log).expect("memory"), 2 * SEGMENT_BYTES);
+}
+
+/// A checkpoint may be done before the flusher has written what it made superfluous.
+#[test]
+fn a_place_is_kept_until_its_last_group_is_written() {
+    let bench = Bench::new(2);
+    let before = bench.put_many(10);
+    bench.sync();
+    while bench.log.end() < SEGMENT_BYTES + 100_000 {
+        bench.put(&(before.len() as u64).to_le_bytes(), &[7; 60_000]);
+        if bench.log.end() < SEGMENT_BYTES - 200_000 {
+            bench.sync();
+        }
+    }
+    assert!(bench.log.durable() < SEGMENT_BYTES);
+    bench.log.recycle_before(bench.log.end());
+    assert_eq!(bench.log.fill().0, 2, "the first segment still has to be written");
+    bench.sync();
+    bench.log.recycle_before(0);
+    assert_eq!(bench.log.fill().0, 1);
 }

@@ -157,6 +157,13 @@ impl Store {
         if backend.len(Area::Data)? < u64::from(cut.end) * BLOB_BYTES as u64 {
             backend.set_len(Area::Data, u64::from(cut.end) * BLOB_BYTES as u64)?;
         }
+        if durable.journal_is_doubtful.load(Ordering::Relaxed) {
+            // It may be that of the checkpoint that failed. Then it names the blobs that this one is about to
+            // write otherwise.
+            journal::blank(backend)?;
+            backend.sync(Area::Journal).map_err(|error| poison(error.into()))?;
+            durable.journal_is_doubtful.store(false, Ordering::Relaxed);
+        }
         let mut written_bytes = self.write_new(backend, cut, next, ready)?;
         if written_bytes > 0 {
             backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
@@ -169,7 +176,9 @@ impl Store {
         let mut pages: Vec<journal::Page<'_>> =
             ready.iter().filter(|blob| !blob.is_new).flat_map(Ready::pages).collect();
         pages.extend(next.seal());
+        durable.journal_is_doubtful.store(true, Ordering::Relaxed);
         written_bytes += journal::write(backend, identity, &pages)?;
+        durable.journal_is_doubtful.store(false, Ordering::Relaxed);
         backend.sync(Area::Journal).map_err(|error| poison(error.into()))?;
         // The checkpoint has committed: from here on there is no way back.
         let mut writer = PageWriter::new(backend);

@@ -49,6 +49,8 @@ pub(crate) struct Durable {
     /// Locked while a checkpoint runs.
     committed: Mutex<Committed>,
     is_closed: AtomicBool,
+    /// A checkpoint has failed while it wrote the journal: nobody knows whether that is complete.
+    pub(crate) journal_is_doubtful: AtomicBool,
 }
 
 impl Durable {
@@ -61,6 +63,7 @@ impl Durable {
             counters: CheckpointCounters::default(),
             committed: Mutex::new(committed),
             is_closed: AtomicBool::new(false),
+            journal_is_doubtful: AtomicBool::new(false),
         }
     }
 

@@ -32,6 +32,9 @@ const ENTRY_BYTES: usize = 16;
 /// Nothing that a file claims decides an allocation: 64 GiB of pages.
 const PAGES_MAX: u64 = 1 << 24;
 
+/// No page of the data area has such a number.
+const NUMBER_MAX: u64 = (BLOB_BYTES / PAGE_BYTES) as u64 * (u32::MAX as u64 + 1);
+
 /// Whose checkpoint a journal holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -94,6 +97,22 @@ pub(crate) fn write(backend: &dyn Backend, identity: Identity, pages: &[Page<'_>
     Ok(writer.flush()?)
 }
 
+/// Takes back what may be a complete journal; it is none once the area has been synced.
+pub(crate) fn blank(backend: &dyn Backend) -> Result<()> {
+    if backend.len(Area::Journal)? > 0 {
+        backend.write_zeros(Area::Journal, 0, PAGE_BYTES as u64)?;
+    }
+    Ok(())
+}
+
+/// Whether there is a journal area into which nothing was written since it was made.
+pub(crate) fn is_unused(backend: &dyn Backend) -> Result<bool> {
+    if backend.len(Area::Journal)? < PAGE_BYTES as u64 {
+        return Ok(false);
+    }
+    Ok(read_run(backend, 0, PAGE_BYTES)?.iter().all(|&byte| byte == 0))
+}
+
 /// Reads the journal, if it is complete.
 pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
     let len_bytes = backend.len(Area::Journal)?;
@@ -124,7 +143,10 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
         database_id: u128::from(word(&header, 2)) | u128::from(word(&header, 3)) << 64,
         log_id: word(&header, 4),
     };
-    let numbers = (0..count).map(|nth| word(&index, nth * 2)).collect();
+    let numbers: Vec<u64> = (0..count).map(|nth| word(&index, nth * 2)).collect();
+    if numbers.iter().any(|&number| number >= NUMBER_MAX) {
+        return Ok(None);
+    }
     Ok(Some(Journal { identity, numbers, bytes }))
 }
 

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::limits::KEY_BYTES_MAX;
 use crate::log::Log;
 use crate::log::record::Identity;
-use crate::log::ring::SEGMENT_BYTES;
+use crate::log::ring::{self, SEGMENT_BYTES};
 
 /// What the face can choose.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +86,9 @@ pub(crate) struct SideFiles {
 impl SideFiles {
     /// Finds all of them, or says which is missing.
     pub(crate) fn find(backend: &dyn Backend, superblock: &Superblock) -> Result<SideFiles> {
-        for (area, file) in [(Area::Log, "log"), (Area::Journal, "journal")] {
-            if backend.len(area)? == 0 {
+        // The log has a whole segment before it is named.
+        for (area, file, least) in [(Area::Log, "log", SEGMENT_BYTES), (Area::Journal, "journal", 1)] {
+            if backend.len(area)? < least {
                 return Err(Error::SideFile { file });
             }
         }
@@ -96,6 +97,16 @@ impl SideFiles {
             Err(_) if superblock.has_ring => return Err(Error::SideFile { file: "ring" }),
             Err(_) => None,
         };
+        let left = ring.as_deref().and_then(ring::left_behind).map(|left| left.identity);
+        // A ring that was never used is no contradiction: its pages may reach the disk late. One of an
+        // earlier incarnation has not been taken over yet.
+        let is_ours = |left: Identity| {
+            let later = left.incarnation.wrapping_sub(superblock.incarnation) as i32;
+            left.log_id == superblock.log_id && later <= 0
+        };
+        if superblock.has_ring && left.is_some_and(|left| !is_ours(left)) {
+            return Err(Error::SideFile { file: "ring" });
+        }
         Ok(SideFiles { ring })
     }
 }
@@ -122,6 +133,9 @@ impl Store {
         committed.superblock.has_ring = ring.outlives_process();
         let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
         log.begin();
+        // Blank, also where an earlier life's journal could not be deleted: recovery tells by that whether a
+        // checkpoint has begun.
+        backend.set_len(Area::Journal, 0)?;
         backend.set_len(Area::Journal, PAGE_BYTES as u64)?;
         backend.sync(Area::Journal)?;
         backend.sync_directory()?;
@@ -149,7 +163,11 @@ impl Store {
     ) -> Result<()> {
         let ring = match ring {
             Some(ring) => ring,
-            None => backend.ring(true)?,
+            None => {
+                let ring = backend.ring(true)?;
+                backend.sync_directory()?;
+                ring
+            }
         };
         let mut committed = Committed::read(&*backend, superblock)?;
         committed.superblock.has_ring = ring.outlives_process();
@@ -191,6 +209,8 @@ impl Store {
             return Ok(());
         };
         self.checkpoint()?;
+        // All is stored. Those who still wait for the log are not to find it gone.
+        let _ = durable.log.wait_durable(durable.log.end());
         let mut committed = durable.committed();
         let backend = &*durable.backend;
         // The next log has another id. How far this one came depends on who waited for whom.

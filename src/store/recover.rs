@@ -2,6 +2,7 @@
 //!
 //! Both superblock pages are equal, but for three moments: while a database is being opened or closed they
 //! are rewritten one after the other, and while a checkpoint is written in place the journal has them too.
+//! A page that the power failed on may be torn: then the other one counts, or the journal.
 //!
 //! Nothing is written here. A writer stores `Found::pages` before it goes on; a reader looks at storage
 //! through an [`Overlay`](super::overlay::Overlay) of them.
@@ -15,6 +16,9 @@ use super::superblock::{self, Superblock};
 use crate::backend::{Area, Backend, PAGE_BYTES, ReadOp};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
+
+/// What a disk writes at once, at least.
+const SECTOR_BYTES: usize = 512;
 
 /// What storage holds.
 pub(crate) enum Found {
@@ -33,20 +37,27 @@ pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
     if found_bytes == 0 {
         return Ok(Found::Nothing);
     }
-    if found_bytes < 2 * PAGE_BYTES as u64 {
-        return Err(Error::NotSpinney { reason: "it is shorter than one blob of 512 KiB" });
+    if found_bytes < PAGE_BYTES as u64 {
+        return Err(Error::NotSpinney { reason: "it is shorter than one page of 4 KiB" });
     }
     let mut buffer = backend.buffers().lease_blocking();
-    let buf = &mut buffer[..2 * PAGE_BYTES];
-    backend.read(&mut [ReadOp { area: Area::Data, offset_bytes: 0, buf }])?;
+    buffer[..2 * PAGE_BYTES].fill(0);
+    let there = found_bytes.min(BLOB_BYTES as u64) as usize / PAGE_BYTES * PAGE_BYTES;
+    backend.read(&mut [ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut buffer[..there] }])?;
+    // A directory without superblocks is not the beginning of a database, but the rest of one.
+    let is_blank = buffer[..there].iter().all(|&byte| byte == 0);
     let pages: Vec<Vec<u8>> = buffer[..2 * PAGE_BYTES].chunks_exact(PAGE_BYTES).map(<[u8]>::to_vec).collect();
     drop(buffer);
-    if pages.iter().flatten().all(|&byte| byte == 0) && found_bytes <= 2 * BLOB_BYTES as u64 {
+    if is_blank && found_bytes <= 2 * BLOB_BYTES as u64 && is_unborn(backend)? {
         return Ok(Found::Nothing);
     }
     let copies = [Superblock::open_page(&pages[0]), Superblock::open_page(&pages[1])];
     let newest = copies.iter().flatten().max_by_key(|superblock| superblock.generation).copied();
-    if let Some(found) = find_in_journal(backend, newest)? {
+    if found_bytes < BLOB_BYTES as u64 && superblock::is_ours(&pages[0]) {
+        let expected_bytes = newest.map_or(1, |superblock| u64::from(superblock.blobs)) * BLOB_BYTES as u64;
+        return Err(Error::Truncated { found_bytes, expected_bytes });
+    }
+    if let Some(found) = find_in_journal(backend, newest, &pages)? {
         return Ok(found);
     }
     let Some(newest) = newest else {
@@ -54,7 +65,12 @@ pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
     };
     let equal = pages[0] == pages[1];
     let other_log = copies.iter().flatten().any(|superblock| superblock.log_id != newest.log_id);
-    if !equal && newest.log_id != 0 && !other_log {
+    // Where no checkpoint has begun since the database was opened, opening or closing was interrupted.
+    let is_torn = copies.iter().any(Option::is_none) && journal::is_unused(backend)?;
+    if !equal && newest.log_id != 0 && !other_log && !is_torn {
+        if backend.len(Area::Journal)? == 0 {
+            return Err(Error::SideFile { file: "journal" });
+        }
         // In the middle of a checkpoint, and the journal that could finish it is damaged.
         let page = copies.iter().position(Option::is_none).unwrap_or(1);
         let reason = "the superblocks differ, and there is no journal";
@@ -68,9 +84,26 @@ pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
     Ok(Found::Database { superblock: newest, pages: missing })
 }
 
+/// Whether a data area whose first blob is blank is that of a database in the making. The log is made before
+/// anything is written there, so that bytes without one are what is left of something else.
+fn is_unborn(backend: &dyn Backend) -> Result<bool> {
+    let left_bytes = backend.len(Area::Data)?.saturating_sub(BLOB_BYTES as u64) as usize;
+    if left_bytes < PAGE_BYTES || backend.len(Area::Log)? > 0 {
+        return Ok(true);
+    }
+    let mut buffer = backend.buffers().lease_blocking();
+    let buf = &mut buffer[..left_bytes / PAGE_BYTES * PAGE_BYTES];
+    backend.read(&mut [ReadOp { area: Area::Data, offset_bytes: BLOB_BYTES as u64, buf }])?;
+    Ok(buf.iter().all(|&byte| byte == 0))
+}
+
 /// A complete journal of this database that is not older than the superblock counts, whatever of it has
 /// reached its place.
-fn find_in_journal(backend: &dyn Backend, newest: Option<Superblock>) -> Result<Option<Found>> {
+fn find_in_journal(
+    backend: &dyn Backend,
+    newest: Option<Superblock>,
+    pages: &[Vec<u8>],
+) -> Result<Option<Found>> {
     // A closed database has no journal: one that lies beside it belongs to another life of the file.
     if newest.is_some_and(|superblock| superblock.log_id == 0) {
         return Ok(None);
@@ -78,18 +111,34 @@ fn find_in_journal(backend: &dyn Backend, newest: Option<Superblock>) -> Result<
     let Some(journal) = journal::read(backend)? else {
         return Ok(None);
     };
-    let counts = newest.is_none_or(|superblock| {
-        journal.identity.database_id == superblock.database_id
-            && journal.identity.log_id == superblock.log_id
-            && journal.identity.generation >= superblock.generation
-    });
     let first = journal.pages().find(|(number, _)| *number == 0);
-    let superblock = first.and_then(|(_, page)| Superblock::open_page(page));
-    let Some(superblock) = superblock.filter(|_| counts) else {
+    let Some((page, superblock)) = first.and_then(|(_, page)| Some((page, Superblock::open_page(page)?)))
+    else {
         return Ok(None);
     };
+    let counts = match newest {
+        None => pages.iter().any(|torn| may_become(torn, page)),
+        Some(newest) => {
+            let identity = journal.identity;
+            let is_ours = identity.database_id == newest.database_id && identity.log_id == newest.log_id;
+            if is_ours && identity.generation > newest.generation.saturating_add(1) {
+                // A copy from before several checkpoints was put back beside the files of later ones.
+                return Err(Error::SideFile { file: "journal" });
+            }
+            is_ours && identity.generation >= newest.generation
+        }
+    };
     let pages = journal.pages().map(|(number, bytes)| (number, bytes.to_vec())).collect();
-    Ok(Some(Found::Database { superblock, pages }))
+    Ok(counts.then_some(Found::Database { superblock, pages }))
+}
+
+/// Whether a page is what may be left of a superblock while `whole` is written over it: it begins as one of
+/// the same database, or its sectors are either blank or those of `whole`. Anything else is a file that has
+/// nothing to do with the journal.
+fn may_become(page: &[u8], whole: &[u8]) -> bool {
+    let mut sectors = page.chunks(SECTOR_BYTES).zip(whole.chunks(SECTOR_BYTES));
+    superblock::begin_alike(page, whole)
+        || sectors.all(|(found, whole)| found == whole || found.iter().all(|&byte| byte == 0))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -122,7 +171,9 @@ mod tests {
             if let Some((generation, log_id)) = copy {
                 superblock(generation, log_id).seal(&mut blob);
             } else {
-                blob.fill(7);
+                // Half written.
+                superblock(1, 9).seal(&mut blob);
+                blob[512..].fill(7);
             }
             let mut buffer = backend.buffers().lease_blocking();
             buffer[..PAGE_BYTES].copy_from_slice(&blob[..PAGE_BYTES]);
@@ -180,9 +231,87 @@ mod tests {
     #[test]
     fn half_a_checkpoint_without_its_journal_is_an_error() {
         for copies in [[Some((4, 9)), Some((3, 9))], [None, Some((3, 9))]] {
-            assert!(matches!(outcome(copies, None), Err(Error::Corrupt { blob: 0, .. })));
+            // Its journal is gone, or one that an earlier checkpoint left.
+            assert!(matches!(outcome(copies, None), Err(Error::SideFile { file: "journal" })));
+            assert!(matches!(outcome(copies, Some(2)), Err(Error::Corrupt { blob: 0, .. })));
         }
-        assert!(matches!(outcome([None, None], None), Err(Error::NotSpinney { .. })));
+        assert!(matches!(outcome([None, None], None), Err(Error::Corrupt { blob: 0, .. })));
         assert!(matches!(find(&MemoryBackend::new()), Ok(Found::Nothing)));
+    }
+
+    #[test]
+    fn a_superblock_torn_while_opening_or_closing_is_made_good_by_the_other() {
+        for copies in [[Some((4, 9)), None], [None, Some((4, 9))]] {
+            let backend = storage(copies, None);
+            backend.set_len(Area::Journal, PAGE_BYTES as u64).expect("memory");
+            let Ok(Found::Database { superblock, pages }) = find(&backend) else {
+                panic!("one of them is whole");
+            };
+            assert_eq!((superblock.generation, superblock.log_id, pages.len()), (4, 9, 2));
+        }
+    }
+
+    #[test]
+    fn a_journal_is_not_written_over_a_file_that_is_not_ours() {
+        let backend = storage([None, None], Some(4));
+        assert!(matches!(find(&backend), Ok(Found::Database { .. })), "both are torn");
+        let mut buffer = backend.buffers().lease_blocking();
+        let later = [&b"SPINNEY\x63"[..], &[1; 4088]].concat();
+        let anothers = [&b"SPINNEY\x01"[..], &[1; 4088]].concat();
+        for content in [vec![b'a'; PAGE_BYTES], later, anothers] {
+            buffer[..PAGE_BYTES].copy_from_slice(&content);
+            for at in 0..2 {
+                let (offset_bytes, buf) = ((at * PAGE_BYTES) as u64, &buffer[..PAGE_BYTES]);
+                backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf }]).expect("memory");
+            }
+            let Err(error) = find(&backend) else { panic!("nothing of it is in the journal") };
+            assert!(["NotSpinney", "NewerFormat", "Corrupt"].contains(&error.code()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_without_superblocks_is_not_taken_for_nothing() {
+        let backend = storage([Some((3, 0)); 2], None);
+        let mut buffer = backend.buffers().lease_blocking();
+        buffer.fill(0);
+        let write = |offset_bytes, buf: &[u8]| {
+            backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf }]).expect("memory");
+        };
+        write(0, &buffer[..2 * PAGE_BYTES]);
+        assert!(matches!(find(&backend), Ok(Found::Nothing)));
+        buffer[0] = 1;
+        write(2 * PAGE_BYTES as u64, &buffer[..PAGE_BYTES]);
+        assert!(matches!(find(&backend), Err(Error::NotSpinney { .. })));
+    }
+
+    #[test]
+    fn blobs_without_a_superblock_are_a_beginning_only_beside_a_log() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Data, 2 * BLOB_BYTES as u64).expect("memory");
+        assert!(matches!(find(&backend), Ok(Found::Nothing)));
+        let mut buffer = backend.buffers().lease_blocking();
+        buffer[..PAGE_BYTES].fill(1);
+        let (offset_bytes, buf) = (BLOB_BYTES as u64, &buffer[..PAGE_BYTES]);
+        backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf }]).expect("memory");
+        assert!(matches!(find(&backend), Err(Error::NotSpinney { .. })));
+        backend.set_len(Area::Log, PAGE_BYTES as u64).expect("memory");
+        assert!(matches!(find(&backend), Ok(Found::Nothing)));
+    }
+
+    #[test]
+    fn a_short_file_says_whether_it_was_ever_ours() {
+        let backend = storage([Some((3, 0)); 2], None);
+        for pages in (1..BLOB_BYTES / PAGE_BYTES).rev() {
+            backend.set_len(Area::Data, (pages * PAGE_BYTES) as u64).expect("memory");
+            let Err(Error::Truncated { found_bytes, expected_bytes }) = find(&backend) else {
+                panic!("{pages} pages of a database");
+            };
+            assert_eq!((found_bytes, expected_bytes), ((pages * PAGE_BYTES) as u64, 2 * BLOB_BYTES as u64));
+        }
+    }
+
+    #[test]
+    fn an_old_copy_beside_a_much_later_journal_is_an_error() {
+        assert!(matches!(outcome([Some((3, 9)); 2], Some(5)), Err(Error::SideFile { file: "journal" })));
     }
 }

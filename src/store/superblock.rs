@@ -165,12 +165,22 @@ fn damaged(page: usize, reason: &'static str) -> Error {
     Error::Corrupt { blob: 0, page: page as u32, reason }
 }
 
+/// Whether a page begins with the magic bytes, of whatever version.
+pub(crate) fn is_ours(page: &[u8]) -> bool {
+    word(page, 0) & MAGIC_MASK == MAGIC & MAGIC_MASK
+}
+
+/// Whether two pages begin as superblocks of one database do.
+pub(crate) fn begin_alike(one: &[u8], other: &[u8]) -> bool {
+    [0, 3, 4].into_iter().all(|at| word(one, at) == word(other, at))
+}
+
 /// Names the trouble with a blob 0 that has no sound superblock.
 pub(crate) fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
     let magic = word(first, 0);
     let both_agree = magic == word(second, 0);
     let found = (magic >> 56) as u8;
-    if magic & MAGIC_MASK != MAGIC & MAGIC_MASK {
+    if !is_ours(first) {
         Error::NotSpinney { reason: "it does not begin with the magic bytes" }
     } else if both_agree && found > FORMAT_VERSION {
         Error::NewerFormat { found, supported: FORMAT_VERSION }

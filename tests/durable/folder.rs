@@ -1,6 +1,8 @@
 //! A folder of its own for one test, gone when it is dropped.
 
 #![forbid(unsafe_code)]
+// Every test file compiles this anew and uses a part of it.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,327 @@
+//! A crash after every single change of storage, in every kind: what is there again is the state after some
+//! write, and that write is not before the last one that was acknowledged.
+
+#![cfg(not(any(target_arch = "wasm32", miri)))]
+#![forbid(unsafe_code)]
+
+mod common;
+#[path = "durable/disk.rs"]
+mod disk;
+#[path = "durable/power.rs"]
+mod power;
+#[path = "durable/script.rs"]
+mod script;
+
+use std::sync::Arc;
+
+use common::{Random, setting};
+use disk::{Disk, Event, Image};
+use power::Power;
+use script::{Step, TREE, contents, matches, put, remove, shape_after};
+use spinney::backend::{Area, PAGE_BYTES, RING_TOTAL_BYTES};
+use spinney::{Db, Durability, Options};
+
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    Sync(Step),
+    Buffered(Step),
+    SyncAll,
+    Checkpoint,
+    Reopen,
+}
+
+fn options() -> Options {
+    Db::builder().log_bytes(8 << 20).cache_bytes(8 << 20).database_id(7)
+}
+
+/// Does all of this on a disk, and notes there what was begun and what was acknowledged. Does not close.
+fn run(disk: &Arc<Disk>, mut steps: Vec<Step>, plan: &[Do]) -> Vec<Step> {
+    let mut db = options().open_backend(disk.clone()).unwrap();
+    let mut tree = db.tree(TREE).unwrap();
+    let mut durable = steps.len();
+    for &doing in plan {
+        if let Do::Sync(step) | Do::Buffered(step) = doing {
+            let at = steps.len();
+            steps.push(step);
+            disk.note(Event::Begun(steps.len()));
+            let durability = if let Do::Sync(_) = doing { Durability::Sync } else { Durability::Buffered };
+            step.run(&tree.with_durability(durability), at).unwrap();
+        }
+        match doing {
+            Do::Buffered(_) => {}
+            Do::Sync(Step { bytes: Some(_), .. }) => durable = steps.len(),
+            // A key that is not there is not removed, and nothing is waited for.
+            Do::Sync(_) => {}
+            Do::SyncAll => db.sync().unwrap(),
+            Do::Checkpoint => db.checkpoint().unwrap(),
+            Do::Reopen => {
+                drop(tree);
+                db.close().unwrap();
+                disk.note(Event::Acknowledged { kept: steps.len(), durable: steps.len() });
+                db = options().open_backend(disk.clone()).unwrap();
+                tree = db.tree(TREE).unwrap();
+            }
+        }
+        if matches!(doing, Do::SyncAll | Do::Checkpoint | Do::Reopen) {
+            durable = steps.len();
+        }
+        disk.note(Event::Acknowledged { kept: steps.len(), durable });
+    }
+    disk.die();
+    steps
+}
+
+/// How far a run had come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    begun: usize,
+    kept: usize,
+    durable: usize,
+}
+
+impl Progress {
+    fn see(&mut self, event: &Event) {
+        match *event {
+            Event::Begun(begun) => self.begun = begun,
+            Event::Acknowledged { kept, durable } => (self.kept, self.durable) = (kept, durable),
+            _ => {}
+        }
+    }
+}
+
+/// Opens what a crash has left, and says after how many writes this is the state.
+fn recover(disk: &Arc<Disk>, steps: &[Step], at_least: usize, at_most: usize, label: &str) -> (Db, usize) {
+    let db = options().open_backend(disk.clone()).unwrap_or_else(|error| panic!("{label}: {error}"));
+    let found = contents(&db).unwrap_or_else(|error| panic!("{label}: {error}"));
+    let mut states = (at_least..=at_most).rev();
+    let Some(writes) = states.find(|&writes| matches(&shape_after(&steps[..writes]), &found)) else {
+        let earlier = (0..at_least).find(|&writes| matches(&shape_after(&steps[..writes]), &found));
+        panic!("{label}: {} keys, not the state after {at_least}..={at_most}, but {earlier:?}", found.len());
+    };
+    let report = db.check().unwrap();
+    assert!(report.is_clean(), "{label}: {report:?}");
+    (db, writes)
+}
+
+fn assert_recovers(image: Image, steps: &[Step], at_least: usize, at_most: usize, label: &str) -> usize {
+    let disk = Disk::forgetful(image);
+    let (db, writes) = recover(&disk, steps, at_least, at_most, label);
+    disk.die();
+    drop(db);
+    writes
+}
+
+/// Small writes, blobs that split, are emptied and used again, checkpoints and closings in between.
+fn plan() -> Vec<Do> {
+    let mut plan: Vec<Do> = (0..6).map(|key| Do::Sync(put(key, 100))).collect();
+    plan.extend((10..24).map(|key| Do::Buffered(put(key, 60_000))));
+    plan.extend([Do::Sync(put(3, 3000)), Do::Checkpoint, Do::Sync(remove(2)), Do::Sync(put(12, 50))]);
+    plan.extend((30..36).map(|key| Do::Buffered(put(key, 50_000))));
+    plan.extend([Do::Checkpoint, Do::Checkpoint, Do::Reopen, Do::Reopen]);
+    plan.extend((10..24).map(|key| Do::Buffered(remove(key))));
+    plan.extend([Do::SyncAll, Do::Sync(put(3, 20)), Do::Checkpoint]);
+    plan.extend((40..52).map(|key| Do::Buffered(put(key, 64_000))));
+    plan.extend([Do::Checkpoint, Do::Sync(put(50, 70)), Do::Buffered(put(41, 90)), Do::Reopen]);
+    plan.extend([Do::Sync(put(1, 1)), Do::Buffered(remove(1))]);
+    plan
+}
+
+/// Shares work out among threads: each does every n-th.
+fn in_parallel(work: impl Fn(usize, usize) + Sync) {
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().min(4));
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let work = &work;
+            scope.spawn(move || work(thread, threads));
+        }
+    });
+}
+
+#[test]
+fn after_every_change_of_storage_the_process_may_die() {
+    let disk = Disk::new(Image::default());
+    let steps = run(&disk, Vec::new(), &plan());
+    let events = disk.take_events();
+    in_parallel(|thread, threads| {
+        let (mut image, mut progress) = (Image::default(), Progress::default());
+        let mut changes = 0;
+        for (at, event) in events.iter().enumerate() {
+            image.apply(event);
+            progress.see(event);
+            let changes_storage = !matches!(event, Event::Sync(_) | Event::Begun(_) | Event::Ring(_));
+            changes += usize::from(changes_storage);
+            if changes_storage && changes % threads == thread {
+                let label = format!("after event {at}");
+                assert_recovers(image.clone(), &steps, progress.kept, progress.begun, &label);
+            }
+        }
+    });
+}
+
+#[test]
+fn after_every_change_of_storage_the_power_may_fail() {
+    let disk = Disk::new(Image::default());
+    let steps = run(&disk, Vec::new(), &plan());
+    let events = disk.take_events();
+    let tries = setting("SPINNEY_CRASH_TRIES", 1);
+    in_parallel(|thread, threads| {
+        let (mut power, mut progress) = (Power::default(), Progress::default());
+        for (at, event) in events.iter().enumerate() {
+            power.apply(event);
+            progress.see(event);
+            if at % threads != thread || matches!(event, Event::Begun(_) | Event::Acknowledged { .. }) {
+                continue;
+            }
+            for seed in 0..tries {
+                let image = power.lose(&mut Random::new(at as u64 * 1000 + seed));
+                let label = format!("after event {at}, seed {seed}");
+                assert_recovers(image, &steps, progress.durable, progress.begun, &label);
+            }
+        }
+    });
+}
+
+/// What recovery does may be interrupted as well, and the next one comes to the same.
+#[test]
+fn after_every_change_that_recovery_makes_it_may_begin_again() {
+    let disk = Disk::new(Image::default());
+    let steps = run(&disk, Vec::new(), &plan());
+    let events = disk.take_events();
+    let every = setting("SPINNEY_CRASH_EVERY", 29) as usize;
+    in_parallel(|thread, threads| {
+        let (mut image, mut progress) = (Image::default(), Progress::default());
+        for (at, event) in events.iter().enumerate() {
+            image.apply(event);
+            progress.see(event);
+            if at % every != 0 || at / every % threads != thread {
+                continue;
+            }
+            let disk = Disk::new(image.clone());
+            let label = format!("after event {at}");
+            let (db, writes) = recover(&disk, &steps, progress.kept, progress.begun, &label);
+            disk.die();
+            drop(db);
+            let (mut again, mut power) = (image.clone(), Power::new(image.clone()));
+            for (nth, event) in disk.take_events().iter().enumerate() {
+                again.apply(event);
+                power.apply(event);
+                let label = format!("after event {at}, and {nth} of recovery");
+                assert_recovers(again.clone(), &steps, writes, writes, &label);
+                let lost = power.lose(&mut Random::new((at * 1000 + nth) as u64));
+                assert_recovers(lost, &steps, writes, writes, &label);
+            }
+        }
+    });
+}
+
+/// Many lives of one database, each ended by a crash at a random moment: nothing of an earlier life that was
+/// dropped comes back in a later one.
+#[test]
+fn dead_tails_never_come_back() {
+    let lives = setting("SPINNEY_CRASH_LIVES", 60);
+    in_parallel(|thread, _| {
+        let mut random = Random::new(thread as u64);
+        let mut image = Image::default();
+        let mut steps: Vec<Step> = Vec::new();
+        for life in 0..lives {
+            let plan: Vec<Do> = (0..1 + random.next() % 24).map(|_| any(&mut random)).collect();
+            let disk = Disk::new(image.clone());
+            let begun_with = steps.len();
+            steps = run(&disk, steps, &plan);
+            let events = disk.take_events();
+            let crash = random.next() as usize % (events.len() + 1);
+            let mut progress = Progress { begun: begun_with, kept: begun_with, durable: begun_with };
+            let mut power = Power::new(image.clone());
+            for event in &events[..crash] {
+                image.apply(event);
+                power.apply(event);
+                progress.see(event);
+            }
+            let mut at_least = progress.kept;
+            if random.percent(50) {
+                image = power.lose(&mut random);
+                at_least = progress.durable;
+            }
+            let label = format!("thread {thread}, life {life}, event {crash} of {}", events.len());
+            let writes = assert_recovers(image.clone(), &steps, at_least, progress.begun, &label);
+            steps.truncate(writes);
+        }
+    });
+}
+
+fn any(random: &mut Random) -> Do {
+    let key = (random.next() % 40) as u32;
+    let bytes = [20, 300, 5000, 60_000][random.next() as usize % 4];
+    match random.next() % 16 {
+        0 => Do::Checkpoint,
+        1 => Do::SyncAll,
+        2 => Do::Reopen,
+        3..=5 => Do::Buffered(remove(key)),
+        6..=11 => Do::Buffered(put(key, bytes)),
+        _ => Do::Sync(put(key, bytes)),
+    }
+}
+
+/// Four writes in groups of their own, eight in a last one; where that lies in the log.
+fn many_in_the_last_group() -> (Arc<Disk>, Vec<Step>, usize) {
+    // The flusher may come in between.
+    for _ in 0..100 {
+        let disk = Disk::new(Image::default());
+        let db = options().open_backend(disk.clone()).unwrap();
+        let tree = db.tree(TREE).unwrap();
+        let mut steps: Vec<Step> = (0..4).map(|key| put(key, 300)).collect();
+        for (at, step) in steps.iter().enumerate() {
+            step.run(&tree, at).unwrap();
+        }
+        let buffered = tree.with_durability(Durability::Buffered);
+        for key in 0..8 {
+            steps.push(put(key, 3000));
+            put(key, 3000).run(&buffered, steps.len() - 1).unwrap();
+        }
+        db.sync().unwrap();
+        disk.die();
+        let group = disk.take_events().into_iter().rev().find_map(|event| match event {
+            Event::Write { area: Area::Log, offset_bytes, bytes } => Some((offset_bytes, bytes.len())),
+            _ => None,
+        });
+        if let Some((offset_bytes, 24_000..)) = group {
+            return (disk, steps, offset_bytes);
+        }
+    }
+    panic!("the last writes are never one group");
+}
+
+/// The last group of a log is torn, in its middle or at its start, and the ring is lost: what comes after the
+/// tear is dropped. Another life goes on from there, and ends after each of its changes of storage.
+#[test]
+fn a_dropped_tail_stays_dropped_wherever_the_next_life_ends() {
+    let (disk, steps, offset_bytes) = many_in_the_last_group();
+    let next = [Do::Sync(put(0, 80)), Do::Buffered(put(5, 5000)), Do::Checkpoint, Do::Sync(remove(1))];
+    for torn_page in [0, 2] {
+        let mut image = disk.image();
+        image.ring = Some(vec![0; RING_TOTAL_BYTES]);
+        let torn = offset_bytes + torn_page * PAGE_BYTES;
+        image.area(Area::Log)[torn..torn + PAGE_BYTES].fill(0);
+        let label = format!("page {torn_page} torn");
+        let writes = assert_recovers(image.clone(), &steps, 4, steps.len() - 1, &label);
+        let again = Disk::new(image.clone());
+        let after = run(&again, steps[..writes].to_vec(), &next);
+        let again = again.take_events();
+        in_parallel(|thread, threads| {
+            let (mut image, mut power) = (image.clone(), Power::new(image.clone()));
+            let mut progress = Progress { begun: writes, kept: writes, durable: writes };
+            for (at, event) in again.iter().enumerate() {
+                image.apply(event);
+                power.apply(event);
+                progress.see(event);
+                if at % threads != thread {
+                    continue;
+                }
+                let label = format!("page {torn_page} torn, then after event {at}");
+                assert_recovers(image.clone(), &after, progress.kept, progress.begun, &label);
+                let lost = power.lose(&mut Random::new(at as u64));
+                assert_recovers(lost, &after, progress.durable, progress.begun, &label);
+            }
+        });
+    }
+}

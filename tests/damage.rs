@@ -1,0 +1,23 @@
+//! Bytes that are not what was written: of the log, and of the data file. Each page that counts is damaged in
+//! several ways, and the answer is the right one, or an error that names the place.
+//!
+//! `SPINNEY_DAMAGE_EVERY` (4) leaves pages out, 1 damages all; a failure names page and way.
+
+#![cfg(not(any(target_arch = "wasm32", miri)))]
+#![forbid(unsafe_code)]
+
+mod common;
+#[path = "damage/data.rs"]
+mod data;
+#[path = "durable/disk.rs"]
+mod disk;
+#[path = "damage/log.rs"]
+mod log;
+#[path = "durable/script.rs"]
+mod script;
+
+use spinney::{Db, Options};
+
+fn options() -> Options {
+    Db::builder().log_bytes(8 << 20).cache_bytes(8 << 20).database_id(7)
+}
