@@ -8,8 +8,8 @@
 //! out by the blob's version; what it guarantees by itself is that every call ends: keys cannot grow
 //! beyond the limit, and one visit of a blob enters at most as many nodes as a blob can hold.
 //!
-//! Where some leaves may not be in memory, a cursor asks for all leaves of a bucket when it enters it. If any is
-//! missing, the call fails, and the cursor has to be placed anew.
+//! Where some leaves may not be in memory, a cursor asks for all leaves of a bucket when it enters it. If any
+//! is missing, the call fails, and the cursor has to be placed anew.
 
 #![forbid(unsafe_code)]
 

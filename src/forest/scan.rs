@@ -5,8 +5,8 @@
 //! was by the last key that it has handed out. So every key that is there all the time is seen exactly
 //! once, in order.
 //!
-//! In a blob of which some leaves are not in memory it reads bucket by bucket, because most scans and listings
-//! are short; those that go on read whole blobs.
+//! In a blob of which some leaves are not in memory it reads bucket by bucket, because most scans and
+//! listings are short; those that go on read whole blobs.
 
 #![forbid(unsafe_code)]
 
