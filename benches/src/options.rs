@@ -10,7 +10,7 @@ pub const USAGE: &str = "\
 options
   --keys N[,N..]    sizes to run (default 20000,100000,1000000)
   --filter A,B      only these stores (spinney, holt, btreemap, blart)
-  --families A,B    only these key families (objects, random32)
+  --families A,B    only these key families (objects, files, random32)
   --paths FILE      real keys, one a line, instead of the made ones; --keys then takes the first N
                     of them in a random order (default all)
   --rounds N        interleaved rounds of the read phases (default 5, large sizes 3)

@@ -8,6 +8,7 @@
 
 mod directories;
 mod family;
+mod files;
 mod objects;
 mod packed;
 mod pages;
@@ -18,6 +19,7 @@ mod values;
 
 pub use directories::Directory;
 pub use family::Family;
+pub use files::FILES;
 pub use objects::OBJECTS;
 pub use packed::Keys;
 pub use pages::{PAGE_KEYS, Page};
