@@ -20,6 +20,8 @@ pub trait Contestant {
     /// A new store, filled in that order; nanoseconds per put.
     fn build(&mut self, world: &World, order: Order) -> Result<f64>;
     fn verify(&self, world: &World, order: Order) -> Result<()>;
+    /// The store that was filled in order is not needed any more.
+    fn drop_sorted(&mut self);
     fn shape(&self, order: Order) -> Result<Shape>;
     fn get(&self, world: &World) -> Result<f64>;
     fn get_into(&self, world: &World) -> Result<f64>;
@@ -97,6 +99,10 @@ impl<S: Store> Contestant for Run<S> {
 
     fn verify(&self, world: &World, order: Order) -> Result<()> {
         verify::everything(self.store(order)?, world)
+    }
+
+    fn drop_sorted(&mut self) {
+        self.sorted = None;
     }
 
     fn shape(&self, order: Order) -> Result<Shape> {

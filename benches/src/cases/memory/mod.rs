@@ -82,7 +82,6 @@ fn measure_all(family: Family, options: &Options, notes: &mut Notes<'_>) {
     let world = World::new(family);
     let mut contestants = contestants(options);
     rounds::build(&mut contestants, &world, options, notes);
-    rounds::shapes(&contestants, &world, notes);
     let rounds = rounds::rounds(options, world.family.len());
     for round in 0..rounds {
         rounds::read(&mut contestants, &world, round, notes);

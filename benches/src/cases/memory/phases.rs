@@ -45,16 +45,17 @@ pub fn read_phases(world: &World, generation: u32) -> Vec<Phase<'_>> {
         Phase::new(OVERWRITE, move |contestant| contestant.overwrite(world, generation)),
         Phase::scan(SCAN, world, Order::Random, ScanForm::Lending),
         Phase::scan(SCAN_OWNED, world, Order::Random, ScanForm::Owned),
-        Phase::scan(SCAN_SORTED, world, Order::Sorted, ScanForm::Lending),
-        Phase::scan(SCAN_SORTED_OWNED, world, Order::Sorted, ScanForm::Owned),
         Phase::new(PAGE, |contestant| contestant.page(world)),
     ];
-    phases.extend(list_phases(world));
+    if world.family.is_paths {
+        phases.push(Phase::scan(SCAN_SORTED, world, Order::Sorted, ScanForm::Lending));
+        phases.push(Phase::scan(SCAN_SORTED_OWNED, world, Order::Sorted, ScanForm::Owned));
+        phases.extend(list_phases(world));
+    }
     phases
 }
 
-/// Of the directories that the family has: a family of real paths may lack some of the kinds, and bytes that
-/// are no paths have none.
+/// Of the directories that the family has: a family of real paths may lack some of the kinds.
 fn list_phases(world: &World) -> Vec<Phase<'_>> {
     let directories = &world.family.directories;
     let mut phases = Vec::new();

@@ -17,9 +17,6 @@ pub enum Order {
     Sorted,
 }
 
-/// The orders in which every family is built.
-pub const ORDERS: [Order; 2] = [Order::Random, Order::Sorted];
-
 pub struct World {
     pub family: Family,
     pub values: Values,
