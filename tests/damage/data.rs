@@ -186,7 +186,7 @@ fn assert_noticed(stored: &Stored, page: usize, way: Way) {
 fn damage_all(stored: &Stored) {
     let pages = stored.now.areas[0].len() / PAGE_BYTES;
     assert!(pages >= 4 * PAGES, "{pages} pages");
-    let every = setting("SPINNEY_DAMAGE_EVERY", 4) as usize;
+    let every = setting("SPINNEY_DAMAGE_EVERY", 8) as usize;
     in_parallel("damaged page", 0..pages as u64, |page| {
         let page = page as usize;
         // First pages, and those of blob 0 that are in use, always.

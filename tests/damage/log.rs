@@ -8,7 +8,7 @@ use std::sync::Arc;
 use spinney::backend::{Area, PAGE_BYTES, RING_TOTAL_BYTES};
 use spinney::{Db, Durability, Error};
 
-use crate::common::in_parallel;
+use crate::common::{in_parallel, setting};
 use crate::disk::{Disk, Event, Image};
 use crate::options;
 use crate::script::{Step, TREE, contents, matches, put, shape_after};
@@ -136,7 +136,8 @@ fn assert_not_forgiven(left: &Left, damaged: &Image, label: &str) -> bool {
 fn damage_before_what_was_durable_is_an_error_and_nothing_is_changed() {
     let left = left();
     let known = &left.groups[..1 + left.steps.len() - LAST_WRITES];
-    let places = known.iter().flat_map(|group| (group.at..group.at + group.used_bytes).step_by(3));
+    let every = setting("SPINNEY_DAMAGE_EVERY", 8) as usize;
+    let places = known.iter().flat_map(|group| (group.at..group.at + group.used_bytes).step_by(every));
     // Between the record that begins a segment and the end of its page there is nothing.
     let places: Vec<usize> = places.filter(|at| !(SEGMENT_RECORD_BYTES..PAGE_BYTES).contains(at)).collect();
     let errors = std::sync::atomic::AtomicUsize::new(0);
