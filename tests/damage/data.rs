@@ -13,7 +13,7 @@ use spinney::{Db, Durability, Error};
 
 use crate::common::image::{PAGES, is_listed};
 use crate::common::{Random, in_parallel, setting};
-use crate::disk::{Disk, Image};
+use crate::disk::{Disk, Image, Kept};
 use crate::options;
 use crate::script::{Step, TREE, contents, put, remove};
 
@@ -162,6 +162,7 @@ fn assert_reads(stored: &Stored, db: &Db, pages: &[usize], left: &[usize], label
 fn assert_noticed(stored: &Stored, page: usize, way: Way) {
     let Some((image, pages)) = stored.damaged(page, way) else { return };
     let label = format!("page {page} {way:?}, of {pages:?}");
+    let _kept = Kept { image: &image, label: &label };
     let (disk, db) = open(&image);
     match db {
         Ok(db) => {
