@@ -14,6 +14,8 @@ mod disk;
 mod power;
 #[path = "durable/script.rs"]
 mod script;
+#[path = "crash/tail.rs"]
+mod tail;
 #[path = "crash/threads.rs"]
 mod threads;
 
@@ -23,7 +25,7 @@ use common::{Random, setting};
 use disk::{Disk, Event, Image, Kept};
 use power::Power;
 use script::{Step, TREE, contents, matches, put, remove, shape_after};
-use spinney::backend::{Area, PAGE_BYTES, RING_TOTAL_BYTES};
+use spinney::backend::Area;
 use spinney::{Db, Durability, Options};
 
 #[derive(Clone, Copy, Debug)]
@@ -280,69 +282,5 @@ fn any(random: &mut Random) -> Do {
         3..=5 => Do::Buffered(remove(key)),
         6..=11 => Do::Buffered(put(key, bytes)),
         _ => Do::Sync(put(key, bytes)),
-    }
-}
-
-/// Four writes in groups of their own, eight in a last one; where that lies in the log.
-fn many_in_the_last_group() -> (Arc<Disk>, Vec<Step>, usize) {
-    // The flusher may come in between.
-    for _ in 0..100 {
-        let disk = Disk::new(Image::default());
-        let db = options().open_backend(disk.clone()).unwrap();
-        let tree = db.tree(TREE).unwrap();
-        let mut steps: Vec<Step> = (0..4).map(|key| put(key, 300)).collect();
-        for (at, step) in steps.iter().enumerate() {
-            step.run(&tree, at).unwrap();
-        }
-        let buffered = tree.with_durability(Durability::Buffered);
-        for key in 0..8 {
-            steps.push(put(key, 3000));
-            put(key, 3000).run(&buffered, steps.len() - 1).unwrap();
-        }
-        db.sync().unwrap();
-        disk.die();
-        let group = disk.take_events().into_iter().rev().find_map(|event| match event {
-            Event::Write { area: Area::Log, offset_bytes, bytes } => Some((offset_bytes, bytes.len())),
-            _ => None,
-        });
-        if let Some((offset_bytes, 24_000..)) = group {
-            return (disk, steps, offset_bytes);
-        }
-    }
-    panic!("the last writes are never one group");
-}
-
-/// The last group of a log is torn, in its middle or at its start, and the ring is lost: what comes after the
-/// tear is dropped. Another life goes on from there, and ends after each of its changes of storage.
-#[test]
-fn a_dropped_tail_stays_dropped_wherever_the_next_life_ends() {
-    let (disk, steps, offset_bytes) = many_in_the_last_group();
-    let next = [Do::Sync(put(0, 80)), Do::Buffered(put(5, 5000)), Do::Checkpoint, Do::Sync(remove(1))];
-    for torn_page in [0, 2] {
-        let mut image = disk.image();
-        image.ring = Some(vec![0; RING_TOTAL_BYTES]);
-        let torn = offset_bytes + torn_page * PAGE_BYTES;
-        image.area(Area::Log)[torn..torn + PAGE_BYTES].fill(0);
-        let label = format!("page {torn_page} torn");
-        let writes = assert_recovers(&image, &steps, 4, steps.len() - 1, &label);
-        let again = Disk::new(image.clone());
-        let after = run(&again, steps[..writes].to_vec(), &next);
-        let again = again.take_events();
-        in_parallel(|thread, threads| {
-            let (mut image, mut power) = (image.clone(), Power::new(image.clone()));
-            let mut progress = Progress { begun: writes, kept: writes, durable: writes };
-            for (at, event) in again.iter().enumerate() {
-                image.apply(event);
-                power.apply(event);
-                progress.see(event);
-                if at % threads != thread {
-                    continue;
-                }
-                let label = format!("page {torn_page} torn, then after event {at}");
-                assert_recovers(&image, &after, progress.kept, progress.begun, &label);
-                let lost = power.lose(&mut Random::new(first_seed() + at as u64));
-                assert_recovers(&lost, &after, progress.durable, progress.begun, &label);
-            }
-        });
     }
 }

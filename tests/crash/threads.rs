@@ -1,5 +1,5 @@
-//! The same with several writers, so that groups of the log are on their way to the disk together: whatever the
-//! power takes, what is there again are the first so and so many writes in the order of their versions.
+//! The same with several writers, so that groups of the log are on their way to the disk together: whatever
+//! the power takes, what is there again are the first so and so many writes in the order of their versions.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! What storage may hold after a loss of power: all that was synced, any sectors of what was not, and every
-//! page of the ring as it was at any earlier moment. A file that was made is there for sure once the directory
-//! was synced.
+//! page of the ring as it was at any earlier moment. A file that was made is there for sure once the
+//! directory was synced.
 
 #![forbid(unsafe_code)]
 // Every test file compiles this anew and uses a part of it.
