@@ -62,7 +62,7 @@ fn assert_there(tree: &Tree, number: u64) {
 
 #[test]
 fn a_database_far_larger_than_its_cache() {
-    let count = setting("SPINNEY_LARGE_KEYS", 200_000);
+    let count = setting("SPINNEY_LARGE_KEYS", 400_000);
     let cache_bytes = setting("SPINNEY_LARGE_CACHE_MIB", if count < 4_000_000 { 4 } else { 64 }) * MIB;
     let folder = Folder::new("large");
     let path = folder.path("large.spinney");
@@ -78,7 +78,7 @@ fn a_database_far_larger_than_its_cache() {
     measure(&db, "put in order", count, put_next);
 
     let mut random = Random::new(1);
-    let some = (count / 10).min(200_000);
+    let some = (count / 25).min(200_000);
     let mut any = move || random.next() % count;
     measure(&db, "get", some, || assert_there(&tree, any()));
     measure(&db, "overwrite", some, || {
@@ -109,7 +109,7 @@ fn a_database_far_larger_than_its_cache() {
     let data_bytes = std::fs::metadata(&path).unwrap().len();
     println!("{} MiB of data", data_bytes / MIB);
     let (db, tree) = open(&path, data_bytes / 16);
-    let many = (data_bytes / 4096 * 2).min(600_000);
+    let many = (data_bytes / 4096).min(400_000);
     measure(&db, "get, until the cache is full", many, || assert_there(&tree, any()));
     let steady = measure(&db, "get, with a cache of 1/16", some, || assert_there(&tree, any()));
     assert!(steady.reads * 10 <= some * 12, "{} reads for {some} lookups", steady.reads);

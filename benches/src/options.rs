@@ -8,13 +8,13 @@ use std::path::PathBuf;
 /// The options, as `--help` prints them below the cases.
 pub const USAGE: &str = "\
 options
-  --keys N[,N..]    sizes to run (default 20000,1000000)
-  --filter A,B      only these stores (spinney, holt, btreemap)
-  --families A,B    only these key families (objects, random32)
+  --keys N[,N..]    sizes to run (default 20000,100000,1000000)
+  --filter A,B      only these stores (spinney, holt, btreemap, blart)
+  --families A,B    only these key families (objects, files, random32)
   --paths FILE      real keys, one a line, instead of the made ones; --keys then takes the first N
                     of them in a random order (default all)
-  --rounds N        interleaved rounds of the read phases (default 5)
-  --builds N        interleaved rounds of the put phases (default 3, small sizes more)
+  --rounds N        interleaved rounds of the read phases (default 5, large sizes 3)
+  --builds N        interleaved rounds of the put phases (default 3, small sizes more, large ones 2)
   --seed N          seed of keys and queries (default 1)
   --wall            time on the wall everywhere, not the processor's
   --json            one JSON object a line on stdout, tables on stderr
@@ -26,8 +26,8 @@ pub struct Options {
     pub filter: Vec<String>,
     pub families: Vec<String>,
     pub paths: Option<PathBuf>,
-    pub rounds: usize,
-    pub builds: usize,
+    pub rounds: Option<usize>,
+    pub builds: Option<usize>,
     pub seed: u64,
     pub wall: bool,
     pub json: bool,
@@ -50,8 +50,8 @@ impl Default for Options {
             filter: Vec::new(),
             families: Vec::new(),
             paths: None,
-            rounds: 5,
-            builds: 3,
+            rounds: None,
+            builds: None,
             seed: 1,
             wall: false,
             json: false,
@@ -77,8 +77,8 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options)
             "--filter" => options.filter = words(&value()?),
             "--families" => options.families = words(&value()?),
             "--paths" => options.paths = Some(value()?.into()),
-            "--rounds" => options.rounds = number::<usize>(&value()?)?.max(1),
-            "--builds" => options.builds = number::<usize>(&value()?)?.max(1),
+            "--rounds" => options.rounds = Some(number::<usize>(&value()?)?.max(1)),
+            "--builds" => options.builds = Some(number::<usize>(&value()?)?.max(1)),
             "--seed" => options.seed = number(&value()?)?,
             "--wall" => options.wall = true,
             "--json" => options.json = true,
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_value_stands_behind_its_option_or_within() {
         let (case, options) = parsed("--keys 1_000,20 memory --rounds=0 --filter=a, --json").unwrap();
-        assert_eq!((case.as_str(), options.keys, options.rounds), ("memory", vec![1_000, 20], 1));
+        assert_eq!((case.as_str(), options.keys, options.rounds), ("memory", vec![1_000, 20], Some(1)));
         assert_eq!((options.filter, options.json, options.wall), (vec!["a".to_owned()], true, false));
     }
 

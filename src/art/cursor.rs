@@ -7,6 +7,9 @@
 //! The words may change under a cursor that holds no latch. Then it yields nonsense, which its user finds
 //! out by the blob's version; what it guarantees by itself is that every call ends: keys cannot grow
 //! beyond the limit, and one visit of a blob enters at most as many nodes as a blob can hold.
+//!
+//! Where some leaves may not be in memory, a cursor asks for all leaves of a bucket when it enters it. If any
+//! is missing, the call fails, and the cursor has to be placed anew.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +17,7 @@ use core::cmp::Ordering;
 
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
+use crate::blob::presence::Presence;
 use crate::blob::{Key, Ref, Torn, Words, bucket, header, inner, simd, swar};
 
 /// No key, tree id included, is longer than this.
@@ -190,6 +194,7 @@ impl Cursor {
         bound: &Key<'_>,
         base: usize,
         direction: Direction,
+        presence: &impl Presence,
     ) -> Result<(), Torn> {
         let forward = direction == Direction::Forward;
         // What the path spells on the way is what the bound begins with.
@@ -197,12 +202,16 @@ impl Cursor {
         let mut at = header::root(words);
         let mut depth = base;
         while at != 0 {
+            if !presence.holds_node(at) {
+                return Err(Torn);
+            }
             let header = NodeHeader::load(words, at);
             let (prefix_at, len) = match header.kind() {
                 node::BUCKET => (bucket::prefix_at(at, header), header.prefix_len()),
                 node::INNER4 | node::INNER16 | node::INNER_MAP => {
                     (inner::prefix_at(at, header), header.prefix_len())
                 }
+                node::LEAF if !presence.holds_suffix(words, at) => return Err(Torn),
                 node::LEAF => {
                     let below = Leaf { at, header }.compare(words, bound, depth) == Ordering::Less;
                     self.pass_item(below);
@@ -221,6 +230,9 @@ impl Cursor {
             depth += len;
             let mut level = Level { at, header, depth, position: 0 };
             if header.kind() == node::BUCKET {
+                if !bucket::holds_leaves(words, at, self.with_values, presence) {
+                    return Err(Torn);
+                }
                 level.position = bucket::count_below(words, at, header, bound, depth) as u16;
                 self.levels.push(level);
                 return Ok(());
@@ -247,7 +259,7 @@ impl Cursor {
 
     /// Steps over the next key.
     #[inline]
-    pub(crate) fn next(&mut self, words: Words<'_>) -> Result<Option<Item>, Torn> {
+    pub(crate) fn next(&mut self, words: Words<'_>, presence: &impl Presence) -> Result<Option<Item>, Torn> {
         if let Some(len) = self.directory.take() {
             self.pass_directory(words, len, Direction::Forward);
         }
@@ -284,7 +296,7 @@ impl Cursor {
                 self.levels.pop();
                 continue;
             };
-            if let Some(item) = self.enter(words, child, depth, byte, Direction::Forward)? {
+            if let Some(item) = self.enter(words, child, depth, byte, Direction::Forward, presence)? {
                 return Ok(Some(item));
             }
         }
@@ -292,7 +304,7 @@ impl Cursor {
     }
 
     /// Steps back over the key before.
-    pub(crate) fn prev(&mut self, words: Words<'_>) -> Result<Option<Item>, Torn> {
+    pub(crate) fn prev(&mut self, words: Words<'_>, presence: &impl Presence) -> Result<Option<Item>, Torn> {
         if let Some(len) = self.directory.take() {
             self.pass_directory(words, len, Direction::Backward);
         }
@@ -324,7 +336,7 @@ impl Cursor {
                     }
                 },
             };
-            if let Some(item) = self.enter(words, child, depth, byte, Direction::Backward)? {
+            if let Some(item) = self.enter(words, child, depth, byte, Direction::Backward, presence)? {
                 return Ok(Some(item));
             }
         }
@@ -339,9 +351,13 @@ impl Cursor {
         depth: usize,
         byte: Option<u8>,
         direction: Direction,
+        presence: &impl Presence,
     ) -> Result<Option<Item>, Torn> {
         if child == 0 {
             return Ok(None);
+        }
+        if !presence.holds_node(child) {
+            return Err(Torn);
         }
         let header = NodeHeader::load(words, child);
         self.kept = self.kept.min(depth);
@@ -353,6 +369,7 @@ impl Cursor {
             depth += 1;
         }
         let (prefix_at, end) = match header.kind() {
+            node::LEAF if !self.holds(words, child, presence) => return Err(Torn),
             node::LEAF => return self.arrive(words, Leaf { at: child, header }, depth).map(Some),
             node::BUCKET => (bucket::prefix_at(child, header), bucket::count(header) as u16),
             node::INNER4 | node::INNER16 | node::INNER_MAP => {
@@ -370,13 +387,23 @@ impl Cursor {
         if self.ends_directory(spelled, depth + len) {
             return Ok(Some(Item::Directory));
         }
+        let is_bucket = header.kind() == node::BUCKET;
+        if is_bucket && !bucket::holds_leaves(words, child, self.with_values, presence) {
+            return Err(Torn);
+        }
         let position = if direction == Direction::Forward { 0 } else { end };
         self.levels.push(Level { at: child, header, depth: depth + len, position });
-        if self.stops_at_buckets && header.kind() == node::BUCKET {
+        if self.stops_at_buckets && is_bucket {
             (self.key_len, self.value_len) = (depth + len, 0);
             return Ok(Some(Item::Bucket(child, header)));
         }
         Ok(None)
+    }
+
+    /// Whether all that will be read of a leaf is in memory.
+    #[inline(always)]
+    fn holds(&self, words: Words<'_>, leaf: Ref, presence: &impl Presence) -> bool {
+        if self.with_values { presence.holds_leaf(words, leaf) } else { presence.holds_suffix(words, leaf) }
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@ use super::cursor::{Cursor, Direction, Item};
 use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
 use crate::blob::node::NodeHeader;
+use crate::blob::presence::Everything;
 use crate::blob::{Ref, Torn, Words, bucket, header, simd};
 
 /// What the tails of one blob can come to, base included.
@@ -145,7 +146,7 @@ impl<'a> Entries<'a> {
         }
         let limit = self.list.len() + header::key_count(words) as usize;
         self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
-        while let Some(item) = cursor.next(words)? {
+        while let Some(item) = cursor.next(words, &Everything)? {
             let content = match (item, grain) {
                 (Item::Leaf(leaf), _) => Content::Leaf(leaf),
                 (Item::Bucket(at, header), Grain::Buckets { words_max })

@@ -62,7 +62,7 @@ pub(crate) fn prepare(
                 true => Err(Refused::Torn),
             };
         };
-        if !bucket::holds_leaves(words, at, presence) {
+        if !bucket::holds_leaves(words, at, true, presence) {
             return Err(Refused::Torn);
         }
         let need = burst::need(words, at);

@@ -66,14 +66,14 @@ fn walk(words: Words<'_>, base: &[u8], direction: Direction, from: Option<&[u8]>
         Some(from) => {
             let mut buffer = KeyBuf::empty();
             let key = buffer.fill_whole(from);
-            cursor.seek(words, &key, base.len(), direction).expect("sound");
+            cursor.seek(words, &key, base.len(), direction, &Everything).expect("sound");
         }
     }
     let mut keys = Vec::new();
     loop {
         let step = match direction {
-            Direction::Forward => cursor.next(words),
-            Direction::Backward => cursor.prev(words),
+            Direction::Forward => cursor.next(words, &Everything),
+            Direction::Backward => cursor.prev(words, &Everything),
         };
         match step.expect("sound") {
             Some(_) => keys.push(cursor.key().to_vec()),

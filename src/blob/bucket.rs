@@ -216,13 +216,17 @@ pub(crate) fn count_below(
 const STEPS_AHEAD: u32 = 3;
 
 /// Whether every leaf that `count_below` is going to read can be read.
-pub(crate) fn holds_search(
+#[inline(always)]
+pub(crate) fn holds_search<P: Presence>(
     words: Words<'_>,
     at: Ref,
     key: &Key<'_>,
     depth: usize,
-    presence: &impl Presence,
+    presence: &P,
 ) -> bool {
+    if P::IS_EVERYTHING {
+        return true;
+    }
     let header = NodeHeader::load(words, at);
     let (mut low, mut high) = (0, count(header));
     while low < high {
@@ -250,10 +254,17 @@ fn ask_ahead(words: Words<'_>, at: Ref, (low, high): (usize, usize), steps: u32,
     }
 }
 
-/// Whether all leaves can be read and changed.
-pub(crate) fn holds_leaves(words: Words<'_>, at: Ref, presence: &impl Presence) -> bool {
+/// Whether all leaves can be read and changed, with their values or without.
+#[inline(always)]
+pub(crate) fn holds_leaves<P: Presence>(words: Words<'_>, at: Ref, with_values: bool, presence: &P) -> bool {
+    if P::IS_EVERYTHING {
+        return true;
+    }
     let header = NodeHeader::load(words, at);
-    let holds = |index| presence.holds_leaf(words, words.load_ref(slot(at, header, index)));
+    let holds = |index| {
+        let leaf = words.load_ref(slot(at, header, index));
+        if with_values { presence.holds_leaf(words, leaf) } else { presence.holds_suffix(words, leaf) }
+    };
     // Not `all`: whatever is missing is to be noted at once.
     (0..count(header)).fold(true, |whole, index| holds(index) & whole)
 }

@@ -18,6 +18,9 @@ const NEAR_END_WORDS: usize = 32;
 
 /// What is in memory.
 pub(crate) trait Presence {
+    /// Whether every answer is yes: then nobody need ask.
+    const IS_EVERYTHING: bool;
+
     /// Whether the header of the node at `at` can be read.
     fn holds_node(&self, at: Ref) -> bool;
 
@@ -38,6 +41,8 @@ pub(crate) trait Presence {
 pub(crate) struct Everything;
 
 impl Presence for Everything {
+    const IS_EVERYTHING: bool = true;
+
     #[inline(always)]
     fn holds_node(&self, _at: Ref) -> bool {
         true
@@ -97,6 +102,8 @@ impl SomePages {
 }
 
 impl Presence for SomePages {
+    const IS_EVERYTHING: bool = false;
+
     #[inline]
     fn holds_node(&self, at: Ref) -> bool {
         let at = usize::from(at);

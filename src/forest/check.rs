@@ -11,6 +11,7 @@ use crate::art;
 use crate::blob::Key;
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::{KeyBuf, common_prefix};
+use crate::blob::presence::Everything;
 use crate::error::{Error, Result};
 use crate::store::ROOT_BLOB;
 
@@ -101,9 +102,9 @@ impl Forest {
         }
         let mut cursor = art::cursor::Cursor::new();
         cursor.seek_edge(base_bytes, art::cursor::Direction::Forward);
-        let first = cursor.next(words).map(|leaf| leaf.map(|_| cursor.key().to_vec()));
+        let first = cursor.next(words, &Everything).map(|leaf| leaf.map(|_| cursor.key().to_vec()));
         cursor.seek_edge(base_bytes, art::cursor::Direction::Backward);
-        let last = cursor.prev(words).map(|leaf| leaf.map(|_| cursor.key().to_vec()));
+        let last = cursor.prev(words, &Everything).map(|leaf| leaf.map(|_| cursor.key().to_vec()));
         if let Ok(Some(first)) = first
             && first < *lo
         {

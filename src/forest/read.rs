@@ -151,6 +151,7 @@ impl Forest {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match self.route(key) {
+            Ok(route) if !route.is_whole => Ok(Tried::Fault(Fault::whole(route.frame.id))),
             Ok(mut route) => {
                 let held = route.frame.hold();
                 // Pages of it, or a router, may have left until the latch was taken.

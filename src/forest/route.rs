@@ -66,6 +66,8 @@ pub(crate) struct Route<'a> {
     pub(crate) root: Ref,
     /// The key bytes that the path spells for it.
     pub(crate) base: usize,
+    /// Whether all of the range blob is in memory; else its inner nodes are.
+    pub(crate) is_whole: bool,
 }
 
 impl<'a> Route<'a> {
@@ -143,19 +145,11 @@ impl<'a> Route<'a> {
                     let (root, extent) = frame.root_and_extent();
                     // The route ends here, too.
                     (self.frame, self.version, self.root, self.base) = (frame, version, root, base);
+                    self.is_whole = false;
                     return Err(stop(&self.steps, frame, version, extent));
                 }
                 _ => return Err(lost(&self.steps, id)),
             }
-        }
-    }
-
-    /// An arrival at a blob of which something is missing, for who needs all of it.
-    fn need_whole(&self, lost: Lost) -> Lost {
-        match lost {
-            Lost::Partial if self.is_unchanged() => Lost::Absent(self.frame.id),
-            Lost::Partial => Lost::Restart,
-            lost => lost,
         }
     }
 
@@ -176,19 +170,19 @@ impl Forest {
     pub(crate) fn start(&self) -> Result<Route<'_>, Lost> {
         let steps = Steps { first: None, second: None, further: Vec::new() };
         match self.store.frames.get(ROOT_BLOB) {
-            Some(frame) => Ok(Route { steps, frame, version: 0, root: 0, base: 0 }),
+            Some(frame) => Ok(Route { steps, frame, version: 0, root: 0, base: 0, is_whole: true }),
             None if self.store.is_stored(ROOT_BLOB) => Err(Lost::Absent(ROOT_BLOB)),
             None => Err(Lost::Corrupt(ROOT_BLOB)),
         }
     }
 
-    /// Finds the range blob of `key`, all of which is in memory.
+    /// Finds the range blob of `key`; perhaps not all of it is in memory.
     #[inline]
     pub(crate) fn route(&self, key: &Key<'_>) -> Result<Route<'_>, Lost> {
         let mut route = self.start()?;
         match route.find(self, key) {
-            Ok(()) => Ok(route),
-            Err(lost) => Err(route.need_whole(lost)),
+            Ok(()) | Err(Lost::Partial) => Ok(route),
+            Err(lost) => Err(lost),
         }
     }
 
@@ -204,7 +198,8 @@ impl Forest {
         }
     }
 
-    /// Finds the range blob of the keys just below `key`; the flag says that `key` is its upper bound.
+    /// Finds the range blob of the keys just below `key`, of which perhaps not all is in memory; the flag
+    /// says that `key` is its upper bound.
     pub(crate) fn route_before(&self, key: &Key<'_>) -> Result<(Route<'_>, bool), Lost> {
         let mut exact = false;
         let mut route = self.start()?;
@@ -219,8 +214,8 @@ impl Forest {
             if exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
         });
         match descended {
-            Ok(()) => Ok((route, exact)),
-            Err(lost) => Err(route.need_whole(lost)),
+            Ok(()) | Err(Lost::Partial) => Ok((route, exact)),
+            Err(lost) => Err(lost),
         }
     }
 }

@@ -4,23 +4,39 @@
 //! hands out an entry only after they were looked at again. When one has moved, it goes back to where it
 //! was by the last key that it has handed out. So every key that is there all the time is seen exactly
 //! once, in order.
+//!
+//! In a blob of which some leaves are not in memory it reads bucket by bucket, because most scans and
+//! listings are short; those that go on read whole blobs.
 
 #![forbid(unsafe_code)]
 
 use super::Forest;
 use super::route::{Lost, Route};
 use crate::art::cursor::{Cursor, Direction, Item};
-use crate::blob::Torn;
 use crate::blob::key::KeyBuf;
+use crate::blob::presence::{Everything, Presence, SomePages};
+use crate::blob::{Torn, Words};
 use crate::error::Result;
+use crate::store::frames::{Frame, Pages};
 use crate::store::latch::Version;
-use crate::store::residency::{Fault, Faults};
+use crate::store::residency::{Fault, Faults, Want};
+
+/// A blob in which a scan has asked for so many buckets is loaded whole.
+const BUCKETS_TO_WHOLE: u32 = 4;
+/// After so many misses without a key in between a scan insists on whole blobs: in a very small cache what
+/// it has asked for may be gone before it comes there.
+const MISSES_TO_WHOLE: u32 = 3;
+
+/// What a step of a cursor comes to.
+type Walked = std::result::Result<Option<Item>, Torn>;
 
 /// Where a scan is: a blob, its version, and those of the routers on the way.
 struct Position {
     id: u32,
     version: Version,
     routers: Vec<(u32, Version)>,
+    /// Whether all of the blob is in memory.
+    is_whole: bool,
 }
 
 /// One end of a scan.
@@ -40,6 +56,14 @@ pub(crate) struct Side {
     handed_out: bool,
     /// The last key was a directory of this length: keys that begin with it are passed over.
     skipping: Option<usize>,
+    /// What the last step has missed.
+    wanted: Option<Fault>,
+    /// How many buckets of one blob were not in memory.
+    buckets_missed: (u32, u32),
+    /// How often something was missed since the last key.
+    misses: u32,
+    /// Whether the walk has come to the end of a blob.
+    is_long: bool,
     done: bool,
 }
 
@@ -65,6 +89,10 @@ impl Side {
             last_len: 0,
             handed_out: false,
             skipping: None,
+            wanted: None,
+            buckets_missed: (0, 0),
+            misses: 0,
+            is_long: false,
             done,
         }
     }
@@ -110,15 +138,20 @@ impl Side {
             let Some(frame) = forest.store.frames.get(position.id) else {
                 return Err(Forest::corrupt(position.id));
             };
-            let found = match self.direction {
-                Direction::Forward => self.cursor.next(frame.words),
-                Direction::Backward => self.cursor.prev(frame.words),
+            let (found, missed) = match position.is_whole {
+                true => (self.advance(frame.words, &Everything), 0),
+                false => self.advance_in_part(frame),
             };
             let version = match found {
                 Ok(Some(Item::Leaf(leaf))) => leaf.seq(frame.words),
                 _ => 0,
             };
             if !self.is_unchanged(forest) {
+                self.reposition();
+                continue;
+            }
+            if missed != 0 {
+                self.wanted = Some(self.fault(frame.id, missed));
                 self.reposition();
                 continue;
             }
@@ -143,6 +176,35 @@ impl Side {
         Ok(None)
     }
 
+    #[inline(always)]
+    fn advance(&mut self, words: Words<'_>, presence: &impl Presence) -> Walked {
+        match self.direction {
+            Direction::Forward => self.cursor.next(words, presence),
+            Direction::Backward => self.cursor.prev(words, presence),
+        }
+    }
+
+    /// The same where leaves may be missing; and the pages that were.
+    #[cold]
+    fn advance_in_part(&mut self, frame: Frame<'_>) -> (Walked, Pages) {
+        let presence = SomePages::new(frame.present());
+        let found = self.advance(frame.words, &presence);
+        note_read(frame, &presence);
+        (found, presence.missed())
+    }
+
+    /// What to ask for, where these pages of a blob were missed.
+    fn fault(&mut self, blob: u32, missed: Pages) -> Fault {
+        let (before, buckets) = self.buckets_missed;
+        self.misses += 1;
+        self.buckets_missed = (blob, if before == blob { buckets + 1 } else { 1 });
+        if self.buckets_missed.1 >= BUCKETS_TO_WHOLE {
+            Fault::whole(blob)
+        } else {
+            Fault { blob, want: Want::Leaves(missed) }
+        }
+    }
+
     /// Remembers the key, of which only the end has changed, for the case that the next step fails.
     #[inline]
     fn hand_out(&mut self, is_directory: bool) {
@@ -155,6 +217,7 @@ impl Side {
         self.last_len = len;
         self.cursor.mark_kept();
         self.handed_out = true;
+        self.misses = 0;
         self.skipping = is_directory.then_some(len);
     }
 
@@ -215,25 +278,38 @@ impl Side {
     /// Enters the blob at the bound.
     fn enter(&mut self, forest: &Forest) -> Result<()> {
         let mut faults = Faults::new(&forest.store);
+        if let Some(wanted) = self.wanted.take() {
+            faults.resolve(wanted)?;
+        }
         loop {
             let mut buffer = KeyBuf::empty();
             let key = buffer.fill_whole(&self.bound);
+            let (mut missed, whole) = (0, self.is_long || self.misses >= MISSES_TO_WHOLE);
             let entered = match self.direction {
                 Direction::Forward => forest.route(&key).map(|route| (route, false)),
                 Direction::Backward => forest.route_before(&key),
             };
             let result = entered.and_then(|(route, exact)| {
-                let words = route.frame.words;
+                if whole && !route.is_whole {
+                    return Err(Lost::Absent(route.frame.id));
+                }
+                let presence =
+                    SomePages::new(if route.is_whole { Pages::MAX } else { route.frame.present() });
                 let positioned = if exact {
                     let bounds = forest.bounds_before(&route, &key)?;
                     let base = bounds.lo.get(..route.base).ok_or(Torn);
                     base.map(|base| self.cursor.seek_edge(base, self.direction))
                 } else {
-                    self.cursor.seek(words, &key, route.base, self.direction)
+                    self.cursor.seek(route.frame.words, &key, route.base, self.direction, &presence)
                 };
                 if !route.is_unchanged() {
                     return Err(Lost::Restart);
                 }
+                if presence.missed() != 0 {
+                    missed = presence.missed();
+                    return Err(Lost::Absent(route.frame.id));
+                }
+                note_read(route.frame, &presence);
                 positioned.map_err(|_| Lost::Corrupt(route.frame.id))?;
                 Ok(position_of(&route))
             });
@@ -243,7 +319,12 @@ impl Side {
                     return Ok(());
                 }
                 Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
-                Err(Lost::Absent(blob)) => faults.resolve(Fault::whole(blob))?,
+                Err(Lost::Absent(blob)) if missed != 0 => {
+                    let fault = self.fault(blob, missed);
+                    faults.resolve(fault)?;
+                }
+                Err(Lost::Absent(blob)) if whole => faults.resolve(Fault::whole(blob))?,
+                Err(Lost::Absent(blob)) => faults.resolve(Fault { blob, want: Want::Inner })?,
                 Err(Lost::Restart | Lost::Partial) => std::thread::yield_now(),
             }
         }
@@ -285,6 +366,7 @@ impl Side {
             self.done = true;
             return Ok(());
         };
+        self.is_long = self.skipping.is_none();
         let progress = match self.direction {
             Direction::Forward => next > self.bound,
             Direction::Backward => next < self.bound,
@@ -321,7 +403,13 @@ impl Side {
 
 fn position_of(route: &Route<'_>) -> Position {
     let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
-    Position { id: route.frame.id, version: route.version, routers }
+    Position { id: route.frame.id, version: route.version, routers, is_whole: route.is_whole }
+}
+
+/// Lets eviction know what was read.
+fn note_read(frame: Frame<'_>, presence: &SomePages) {
+    // Page 0 stands for the inner nodes.
+    frame.touch(presence.read() | 1);
 }
 
 /// The first eight bytes as a number that orders like the bytes.

@@ -61,11 +61,7 @@ type Try<T> = std::result::Result<T, Stop>;
 impl Forest {
     /// Finds the range blob of `key`, of which inner nodes are in memory at least.
     fn route_for_writing(&self, key: &Key<'_>) -> Try<Route<'_>> {
-        let found = self.start().and_then(|mut route| match route.find(self, key) {
-            Ok(()) | Err(Lost::Partial) => Ok(route),
-            Err(lost) => Err(lost),
-        });
-        found.map_err(|lost| match lost {
+        self.route(key).map_err(|lost| match lost {
             Lost::Restart | Lost::Partial => Stop::Restart,
             Lost::Absent(blob) => Stop::Fault(Fault { blob, want: Want::Inner }),
             Lost::Corrupt(id) => Stop::Failed(Self::corrupt(id)),

@@ -153,8 +153,9 @@ impl Commit {
         drop(state);
         self.groups.fetch_add(1, Ordering::Relaxed);
         self.waiters.fetch_add(u64::from(waiting), Ordering::Relaxed);
-        let outcome = if from == end { Ok(()) } else { writer.write(from, end) };
-        self.land(end, outcome, writer);
+        let mut landing = Landing { commit: self, writer, end, outcome: Err(Failed) };
+        landing.outcome = if from == end { Ok(()) } else { writer.write(from, end) };
+        drop(landing);
         group
     }
 
@@ -182,6 +183,21 @@ impl Commit {
     }
 }
 
+/// A group on its way. It lands when this is dropped: as a failure if the write has panicked, so that nobody
+/// waits for it for ever.
+struct Landing<'a, W: Writer> {
+    commit: &'a Commit,
+    writer: &'a W,
+    end: u64,
+    outcome: Result<(), Failed>,
+}
+
+impl<W: Writer> Drop for Landing<'_, W> {
+    fn drop(&mut self) {
+        self.commit.land(self.end, self.outcome, self.writer);
+    }
+}
+
 /// Gives way to others until as many wait as in recent groups, for a moment at most.
 fn gather(group: &Group, expected: u32) {
     let started = Instant::now();
@@ -201,6 +217,7 @@ mod tests {
         written: Mutex<Vec<(u64, u64)>>,
         published: AtomicU64,
         fails_from: Option<u64>,
+        panics: bool,
     }
 
     impl Writer for Disk {
@@ -212,6 +229,7 @@ mod tests {
 
         fn write(&self, from: u64, to: u64) -> Result<(), Failed> {
             std::thread::sleep(Duration::from_micros(50));
+            assert!(!self.panics, "a disk that panics");
             self.written.lock().expect("no panic").push((from, to));
             if self.fails_from.is_some_and(|at| to > at) { Err(Failed) } else { Ok(()) }
         }
@@ -246,6 +264,19 @@ mod tests {
         }
         let (groups, waiters) = commit.counts();
         assert!(groups < 1600 && waiters > groups, "{waiters} waited in {groups} groups");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_leader_that_has_panicked() {
+        let (disk, commit) = (Disk { panics: true, ..Disk::default() }, Commit::new(0));
+        disk.appended.store(8, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| commit.wait(8, &disk))).collect();
+            let outcomes: Vec<_> = waiters.into_iter().map(|waiter| waiter.join()).collect();
+            assert!(outcomes.iter().any(|outcome| outcome.is_err()), "one has led");
+            assert!(outcomes.iter().flatten().all(|outcome| *outcome == Err(Failed)));
+        });
+        assert_eq!(commit.wait(8, &disk), Err(Failed));
     }
 
     #[test]

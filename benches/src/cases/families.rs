@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::keys::{Family, OBJECTS, RANDOM32};
+use crate::keys::{FILES, Family, OBJECTS, RANDOM32};
 use crate::options::Options;
 use crate::stores::Result;
 
@@ -24,6 +24,9 @@ pub fn each(
     let sizes = if options.keys.is_empty() { default_sizes } else { &options.keys };
     if options.wants_family(OBJECTS) {
         sizes.iter().try_for_each(|&size| run(Family::objects(size, seed)))?;
+    }
+    if options.wants_family(FILES) {
+        sizes.iter().try_for_each(|&size| run(Family::files(size, seed)))?;
     }
     if options.wants_family(RANDOM32) {
         sizes.iter().try_for_each(|&size| run(Family::random32(size, seed)))?;
@@ -47,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_family_comes_in_every_size() {
-        let all = [(OBJECTS, 10), (OBJECTS, 20), (RANDOM32, 10), (RANDOM32, 20)];
+        let all = [OBJECTS, FILES, RANDOM32].map(|name| [(name, 10), (name, 20)]).concat();
         assert_eq!(made(&Options::default()), all);
     }
 

@@ -52,8 +52,11 @@ impl Session {
     /// was missed is no error: on a busy machine it means little.
     pub fn finish(self, goals: impl Fn(&Table) -> Vec<Goal>) -> bool {
         if self.has_home {
-            self.output.say("goals");
-            for goal in self.tables.iter().flat_map(goals) {
+            let goals: Vec<Goal> = self.tables.iter().flat_map(goals).collect();
+            if !goals.is_empty() {
+                self.output.say("goals");
+            }
+            for goal in &goals {
                 self.output.say(&goal.to_string());
                 self.output.lines(&goal.json(self.case));
             }

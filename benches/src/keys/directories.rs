@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 /// Directories of one kind that are kept, at most.
 const FLAT_MAX: usize = 20;
 const HUNDREDS_MAX: usize = 200;
+const SAMPLE_MAX: usize = 100;
 
 /// A directory to list and what must come out: its child directories, in order.
+#[derive(Clone)]
 pub struct Directory {
     /// With its trailing delimiter.
     pub prefix: Vec<u8>,
@@ -34,11 +36,14 @@ pub struct Directories {
     pub fifty: Option<Directory>,
     /// The largest that hold keys only.
     pub flat: Vec<Directory>,
+    /// Any, drawn from all of them: mostly small ones.
+    pub sample: Vec<Directory>,
 }
 
 impl Directories {
     pub fn choose(sorted: &Keys, seed: u64) -> Self {
         let mut directories = all_directories(sorted);
+        let sample = sample(&directories, seed);
         let numbered = directories.iter().enumerate();
         let fifty = numbered
             .filter(|(_, directory)| (45..=55).contains(&directory.children) && directory.keys == 0)
@@ -60,12 +65,18 @@ impl Directories {
         hundreds.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         Random::new(seed ^ 0x6869).shuffle(&mut hundreds);
         hundreds.truncate(HUNDREDS_MAX);
-        Self { hundreds, fifty, flat }
+        Self { hundreds, fifty, flat, sample }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Directory> {
-        self.hundreds.iter().chain(&self.fifty).chain(&self.flat)
+        self.hundreds.iter().chain(&self.fifty).chain(&self.flat).chain(&self.sample)
     }
+}
+
+fn sample(directories: &[Directory], seed: u64) -> Vec<Directory> {
+    let mut places: Vec<usize> = (0..directories.len()).collect();
+    Random::new(seed ^ 0x616E_7900).shuffle(&mut places);
+    places.iter().take(SAMPLE_MAX).map(|&place| directories[place].clone()).collect()
 }
 
 /// Every directory of a sorted set of paths.

@@ -8,8 +8,10 @@
 
 mod directories;
 mod family;
+mod files;
 mod objects;
 mod packed;
+mod pages;
 mod paths;
 mod queries;
 mod random32;
@@ -17,8 +19,10 @@ mod values;
 
 pub use directories::Directory;
 pub use family::Family;
+pub use files::FILES;
 pub use objects::OBJECTS;
 pub use packed::Keys;
+pub use pages::{PAGE_KEYS, Page};
 pub use queries::Queries;
 pub use random32::RANDOM32;
 pub use values::{VALUE_LEN, Values};

@@ -36,8 +36,14 @@ impl Queries {
 impl Family {
     /// Every key once, in random order.
     pub fn shuffled(&self) -> Queries {
+        self.distinct(self.len(), 0)
+    }
+
+    /// So many keys without repetitions, in random order: with another salt, in another one.
+    pub fn distinct(&self, count: usize, salt: u64) -> Queries {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        Random::new(self.seed ^ 0x7368).shuffle(&mut order);
+        Random::new(self.seed ^ salt ^ 0x7368).shuffle(&mut order);
+        order.truncate(count);
         self.gather(order)
     }
 

@@ -8,11 +8,17 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::RwLock;
 
-use super::{Child, DELIMITER, Place, Result, Shape, Shared, Store};
+use super::{Child, Place, Result, Shape, Shared, Store, seek};
 
 type Map = BTreeMap<Vec<u8>, Box<[u8]>>;
 
 pub struct Btree(Map);
+
+impl Btree {
+    fn keys<'a>(&'a self, from: Bound<&[u8]>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.0.range::<[u8], _>((from, Bound::Unbounded)).map(|(key, _)| key.as_slice())
+    }
+}
 
 fn put(map: &mut Map, key: &[u8], value: &[u8]) {
     match map.get_mut(key) {
@@ -43,6 +49,10 @@ impl Store for Btree {
         Ok(())
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(self.0.remove(key).is_some())
+    }
+
     fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.0.get(key).map(|value| see(value)))
     }
@@ -69,39 +79,18 @@ impl Store for Btree {
         Ok(())
     }
 
-    fn list(&self, prefix: &[u8], mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        let mut from = prefix.to_vec();
-        // A directory is passed over by seeking behind it; keys are walked.
-        'seek: loop {
-            for (key, _) in self.0.range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded)) {
-                let Some(rest) = key.strip_prefix(prefix) else {
-                    return Ok(());
-                };
-                if let Some(at) = rest.iter().position(|&byte| byte == DELIMITER) {
-                    let child = &key[..prefix.len() + at + 1];
-                    see(Child::Prefix(child));
-                    from.clear();
-                    from.extend_from_slice(&child[..child.len() - 1]);
-                    from.push(DELIMITER + 1);
-                    continue 'seek;
-                }
-                see(Child::Key(key));
-            }
-            return Ok(());
-        }
+    fn list(&self, prefix: &[u8], see: impl FnMut(Child<'_>)) -> Result<()> {
+        seek::list(prefix, |from| self.keys(Bound::Included(from)), see);
+        Ok(())
     }
 
-    fn list_owned(&self, prefix: &[u8], mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        self.list(prefix, |child| match child {
-            Child::Key(key) => {
-                let owned = key.to_vec();
-                see(Child::Key(&owned));
-            }
-            Child::Prefix(key) => {
-                let owned = key.to_vec();
-                see(Child::Prefix(&owned));
-            }
-        })
+    fn list_owned(&self, prefix: &[u8], see: impl FnMut(Child<'_>)) -> Result<()> {
+        self.list(prefix, seek::owned(see))
+    }
+
+    fn page(&self, after: &[u8], limit: usize, see: impl FnMut(&[u8])) -> Result<()> {
+        self.keys(Bound::Excluded(after)).take(limit).for_each(see);
+        Ok(())
     }
 
     fn share(&mut self) -> Locked<'_> {

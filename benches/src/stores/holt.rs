@@ -32,6 +32,10 @@ impl Store for Holt {
         Ok(self.0.put(key, value)?)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(self.0.delete(key)?)
+    }
+
     fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.0.get(key)?.map(|value| see(&value)))
     }
@@ -85,6 +89,16 @@ impl Store for Holt {
         Ok(())
     }
 
+    fn page(&self, after: &[u8], limit: usize, mut see: impl FnMut(&[u8])) -> Result<()> {
+        self.0.range_keys().start_after(after).visit(limit, |entry| {
+            if let KeyRangeEntryRef::Key { key, .. } = entry {
+                see(key);
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     fn share(&mut self) -> &Self {
         self
     }
@@ -95,6 +109,7 @@ impl Store for Holt {
             bytes: Some(u64::from(stats.blob_count) * BLOB),
             fill: Some(stats.avg_blob_fill_ratio()),
             hops: Some(f64::from(stats.max_blob_depth)),
+            depth: Some(1.0 + stats.avg_blob_depth()),
         })
     }
 }

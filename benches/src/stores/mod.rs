@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod blart;
 mod btreemap;
 mod holt;
+mod seek;
 #[cfg(feature = "spinney")]
 mod spinney;
 
@@ -41,6 +43,8 @@ pub struct Shape {
     pub fill: Option<f64>,
     /// Blobs below the root on the way to the deepest key.
     pub hops: Option<f64>,
+    /// Blobs from the root to a blob, both counted, on the average of all blobs that hold keys.
+    pub depth: Option<f64>,
 }
 
 /// A store. Whatever it answers is verified by the caller.
@@ -60,6 +64,9 @@ pub trait Store: Sized + Send + Sync + 'static {
     fn overwrite(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.put(key, value)
     }
+
+    /// Whether the key was there.
+    fn remove(&mut self, key: &[u8]) -> Result<bool>;
 
     /// The ordinary get, whatever it gives: `see` looks at the value.
     fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>>;
@@ -85,6 +92,9 @@ pub trait Store: Sized + Send + Sync + 'static {
         let _ = limit;
         self.list(prefix, see)
     }
+
+    /// The first `limit` keys above `after`, whatever their directories, in the cheapest form.
+    fn page(&self, after: &[u8], limit: usize, see: impl FnMut(&[u8])) -> Result<()>;
 
     /// Lends the store to several threads.
     fn share(&mut self) -> Self::Shared<'_>;
@@ -114,6 +124,7 @@ pub fn visit_all(options: &Options, visitor: &mut impl Visitor) {
     visit::<spinney::Spinney>(options, visitor);
     visit::<holt::Holt>(options, visitor);
     visit::<btreemap::Btree>(options, visitor);
+    visit::<blart::Art>(options, visitor);
 }
 
 /// The names of the stores that the options choose.

@@ -29,6 +29,10 @@ impl Store for Spinney {
         Ok(())
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(self.tree.remove(key)?.is_some())
+    }
+
     fn get<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.tree.get(key)?.map(|value| see(&value)))
     }
@@ -74,6 +78,14 @@ impl Store for Spinney {
         Ok(())
     }
 
+    fn page(&self, after: &[u8], limit: usize, mut see: impl FnMut(&[u8])) -> Result<()> {
+        let mut keys = self.tree.scan("").keys().start_after(after).limit(limit);
+        while let Some(key) = keys.next_ref()? {
+            see(key);
+        }
+        Ok(())
+    }
+
     fn share(&mut self) -> &Self {
         self
     }
@@ -87,7 +99,9 @@ impl Store for Spinney {
         if image.abs_diff(blobs) > 2 * BLOB {
             return Err(format!("an image of {image} bytes, but {blobs} bytes of blobs").into());
         }
-        Ok(Shape { bytes: Some(image), fill: Some(stats.fill()), hops: Some(f64::from(stats.hops)) })
+        // Every blob of keys lies equally deep.
+        let hops = f64::from(stats.hops);
+        Ok(Shape { bytes: Some(image), fill: Some(stats.fill()), hops: Some(hops), depth: Some(1.0 + hops) })
     }
 }
 

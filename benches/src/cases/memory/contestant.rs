@@ -9,7 +9,7 @@ use super::beside::Beside;
 use super::lists::ListForm;
 use super::scans::ScanForm;
 use super::world::{Order, World};
-use super::{beside, gets, lists, overwrites, puts, readers, scans, verify};
+use super::{beside, gets, lists, overwrites, pages, puts, readers, removes, scans, verify};
 use crate::keys::Directory;
 use crate::measure::Rate;
 use crate::options::Options;
@@ -20,6 +20,8 @@ pub trait Contestant {
     /// A new store, filled in that order; nanoseconds per put.
     fn build(&mut self, world: &World, order: Order) -> Result<f64>;
     fn verify(&self, world: &World, order: Order) -> Result<()>;
+    /// The store that was filled in order is not needed any more.
+    fn drop_sorted(&mut self);
     fn shape(&self, order: Order) -> Result<Shape>;
     fn get(&self, world: &World) -> Result<f64>;
     fn get_into(&self, world: &World) -> Result<f64>;
@@ -28,6 +30,10 @@ pub trait Contestant {
     fn scan(&self, world: &World, order: Order, form: ScanForm) -> Result<f64>;
     /// Microseconds per call.
     fn list(&self, directories: &[&Directory], form: ListForm) -> Result<f64>;
+    /// Microseconds per page.
+    fn page(&self, world: &World) -> Result<f64>;
+    /// Nanoseconds per key.
+    fn remove(&mut self, world: &World) -> Result<f64>;
     /// Gets of all threads together.
     fn readers(&self, world: &World, threads: usize) -> Result<Rate>;
     fn beside(&mut self, world: &World, share: f64) -> Result<Beside>;
@@ -95,6 +101,10 @@ impl<S: Store> Contestant for Run<S> {
         verify::everything(self.store(order)?, world)
     }
 
+    fn drop_sorted(&mut self) {
+        self.sorted = None;
+    }
+
     fn shape(&self, order: Order) -> Result<Shape> {
         self.built(order)?.shape()
     }
@@ -121,6 +131,15 @@ impl<S: Store> Contestant for Run<S> {
 
     fn list(&self, directories: &[&Directory], form: ListForm) -> Result<f64> {
         lists::time(self.store(Order::Random)?, directories, form)
+    }
+
+    fn page(&self, world: &World) -> Result<f64> {
+        pages::time(self.store(Order::Random)?, &world.pages)
+    }
+
+    fn remove(&mut self, world: &World) -> Result<f64> {
+        let used = self.fresh_used;
+        removes::time(self.random_mut()?, world, used)
     }
 
     fn readers(&self, world: &World, threads: usize) -> Result<Rate> {

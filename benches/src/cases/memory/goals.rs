@@ -8,7 +8,7 @@ use super::metrics::{
     BYTES_RANDOM, BYTES_SORTED, FILL_RANDOM, FILL_SORTED, GET, GET_INTO, HOPS_RANDOM, HOPS_SORTED, KEPT,
     KEPT_BUSY, LIST, MISS, OVERWRITE, PUT_RANDOM, SCALING, SCALING_BUSY, SCAN, SCAN_SORTED,
 };
-use crate::keys::RANDOM32;
+use crate::keys::{FILES, RANDOM32};
 use crate::report::{Goal, HOME, Metric, Table};
 use Aim::{AtLeast, AtMostRaw, Exactly, Faster, UnderOrPeer};
 
@@ -65,6 +65,8 @@ const LARGE_RANDOM32: &[(Metric, Aim)] = &[(BYTES_RANDOM, AtMostRaw(1.6))];
 pub fn goals(table: &Table) -> Vec<Goal> {
     let (small, large) = match table.family {
         RANDOM32 => (&[][..], LARGE_RANDOM32),
+        // Measured beside the objects, for which the goals were set.
+        FILES => (&[][..], &[][..]),
         _ => (SMALL_PATHS, LARGE_PATHS),
     };
     let rows = match table.keys {

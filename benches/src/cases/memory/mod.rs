@@ -1,4 +1,4 @@
-//! Everything in memory: puts, gets, scans, lists, threads, space.
+//! Everything in memory: puts, gets, removals, scans, lists, pages, threads, space.
 //!
 //! Every store is built anew in each build round, random and sorted order; then the read phases run in rounds
 //! over all stores (`rounds`, `phases`). What is measured is in `metrics`, what it should come to in `goals`,
@@ -16,9 +16,11 @@ mod goals;
 mod lists;
 mod metrics;
 mod overwrites;
+mod pages;
 mod phases;
 mod puts;
 mod readers;
+mod removes;
 mod rounds;
 mod scans;
 mod verify;
@@ -33,11 +35,14 @@ use crate::stores::{self, Result};
 use contestant::contestants;
 use world::World;
 
-pub const CASE: Case =
-    Case { name: "memory", about: "everything in memory: puts, gets, scans, lists, threads, space", run };
+pub const CASE: Case = Case {
+    name: "memory",
+    about: "everything in memory: puts, gets, scans, lists, pages, threads, space",
+    run,
+};
 
 /// Keys of a family, where the command line names no sizes.
-const SIZES: &[usize] = &[20_000, 1_000_000];
+const SIZES: &[usize] = &[20_000, 100_000, 1_000_000];
 /// Of fewer keys the caches hold everything, and the clock tells little.
 const KEYS_MIN: usize = 100;
 
@@ -77,16 +82,21 @@ fn measure_all(family: Family, options: &Options, notes: &mut Notes<'_>) {
     let world = World::new(family);
     let mut contestants = contestants(options);
     rounds::build(&mut contestants, &world, options, notes);
-    rounds::shapes(&contestants, &world, notes);
-    for round in 0..options.rounds {
+    let rounds = rounds::rounds(options, world.family.len());
+    for round in 0..rounds {
         rounds::read(&mut contestants, &world, round, notes);
     }
-    // Bytes that are no paths are there for the sake of space.
+    // Threads meet the same latches whatever the keys are.
     if world.family.is_paths {
-        for round in 0..options.rounds {
-            let share = (round + 1) as f64 / options.rounds as f64;
+        for round in 0..rounds {
+            let share = (round + 1) as f64 / rounds as f64;
             rounds::threads(&mut contestants, &world, round, share, notes);
         }
         rounds::verify_after_writers(&contestants, &world, notes);
     }
+    // Last, because what is put again lies elsewhere than before.
+    for round in 0..rounds {
+        rounds::removes(&mut contestants, &world, round, notes);
+    }
+    rounds::verify_after_writers(&contestants, &world, notes);
 }

@@ -5,8 +5,8 @@
 use super::contestant::Contestant;
 use super::lists::ListForm;
 use super::metrics::{
-    GET, GET_INTO, LIST, LIST_CACHED, LIST_FIFTY, LIST_FLAT, LIST_OWNED, LIST_SPREAD, MISS, OVERWRITE, SCAN,
-    SCAN_OWNED, SCAN_SORTED, SCAN_SORTED_OWNED,
+    GET, GET_INTO, LIST, LIST_CACHED, LIST_FIFTY, LIST_FLAT, LIST_OWNED, LIST_SAMPLE, LIST_SPREAD, MISS,
+    OVERWRITE, PAGE, SCAN, SCAN_OWNED, SCAN_SORTED, SCAN_SORTED_OWNED,
 };
 use super::scans::ScanForm;
 use super::world::{Order, World};
@@ -45,6 +45,7 @@ pub fn read_phases(world: &World, generation: u32) -> Vec<Phase<'_>> {
         Phase::new(OVERWRITE, move |contestant| contestant.overwrite(world, generation)),
         Phase::scan(SCAN, world, Order::Random, ScanForm::Lending),
         Phase::scan(SCAN_OWNED, world, Order::Random, ScanForm::Owned),
+        Phase::new(PAGE, |contestant| contestant.page(world)),
     ];
     if world.family.is_paths {
         phases.push(Phase::scan(SCAN_SORTED, world, Order::Sorted, ScanForm::Lending));
@@ -68,6 +69,10 @@ fn list_phases(world: &World) -> Vec<Phase<'_>> {
     }
     if let Some(fifty) = &directories.fifty {
         phases.push(Phase::list(LIST_FIFTY, vec![fifty], ListForm::Lending));
+    }
+    if !directories.sample.is_empty() {
+        let sample = directories.sample.iter().collect();
+        phases.push(Phase::list(LIST_SAMPLE, sample, ListForm::Lending));
     }
     if !directories.flat.is_empty() {
         let flat: Vec<&Directory> = directories.flat.iter().collect();

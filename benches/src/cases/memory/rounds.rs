@@ -5,9 +5,9 @@
 
 use super::contestant::Contestant;
 use super::metrics::{
-    BYTES_RANDOM, BYTES_SORTED, FILL_RANDOM, FILL_SORTED, HOPS_RANDOM, HOPS_SORTED, KEPT, KEPT_BUSY,
-    ONE_READER, PUT_RANDOM, PUT_SORTED, READER_ALONE, READER_BESIDE, SCALING, SCALING_BUSY, TWO_READERS,
-    WRITER_BESIDE,
+    BYTES_RANDOM, BYTES_SORTED, DEPTH_RANDOM, DEPTH_SORTED, FILL_RANDOM, FILL_SORTED, HOPS_RANDOM,
+    HOPS_SORTED, KEPT, KEPT_BUSY, ONE_READER, PUT_RANDOM, PUT_SORTED, READER_ALONE, READER_BESIDE, REMOVE,
+    SCALING, SCALING_BUSY, TWO_READERS, WRITER_BESIDE,
 };
 use super::phases::read_phases;
 use super::world::{Order, World};
@@ -17,18 +17,37 @@ use crate::report::Notes;
 
 pub type Contestants = [Box<dyn Contestant>];
 
-/// Up to so many keys, building takes so little time that there are more rounds of it.
+/// Rounds that the command line did not count. Few keys take so little time that there are more rounds; with
+/// many keys a round lasts so long that the neighbours of a shared machine disturb it less.
+const ROUNDS: usize = 5;
+const BUILDS: usize = 3;
 const FEW_KEYS: usize = 100_000;
 const FEW_KEYS_BUILDS: usize = 5;
+const MANY_KEYS: usize = 500_000;
+const MANY_KEYS_ROUNDS: usize = 3;
+const MANY_KEYS_BUILDS: usize = 2;
+
+/// How many rounds of everything but the builds there are.
+pub fn rounds(options: &Options, keys: usize) -> usize {
+    let default = if keys >= MANY_KEYS { MANY_KEYS_ROUNDS } else { ROUNDS };
+    options.rounds.unwrap_or(default)
+}
+
+fn builds(options: &Options, keys: usize) -> usize {
+    match keys {
+        ..=FEW_KEYS => options.builds.unwrap_or(BUILDS) * FEW_KEYS_BUILDS,
+        MANY_KEYS.. => options.builds.unwrap_or(MANY_KEYS_BUILDS),
+        _ => options.builds.unwrap_or(BUILDS),
+    }
+}
 
 /// Builds every store anew in each round; the last ones are verified, and stay for the other rounds.
+///
+/// Of bytes that are no paths, the ones built in order go again before the others come: there they differ in
+/// space alone, and holt takes gigabytes for a million such keys.
 pub fn build(contestants: &mut Contestants, world: &World, options: &Options, notes: &mut Notes<'_>) {
-    let rounds = match world.family.len() {
-        _ if !world.family.is_paths => 1,
-        ..=FEW_KEYS => options.builds * FEW_KEYS_BUILDS,
-        _ => options.builds,
-    };
-    for &order in world.orders() {
+    let rounds = builds(options, world.family.len());
+    for order in [Order::Sorted, Order::Random] {
         let metric = match order {
             Order::Random => PUT_RANDOM,
             Order::Sorted => PUT_SORTED,
@@ -40,31 +59,32 @@ pub fn build(contestants: &mut Contestants, world: &World, options: &Options, no
                 notes.add(metric, contestant.name(), result);
             }
         }
-        for contestant in contestants.iter() {
+        for contestant in contestants.iter_mut() {
             notes.take(contestant.name(), "verification", contestant.verify(world, order));
+            shape(contestant.as_ref(), order, world, notes);
+            if order == Order::Sorted && !world.family.is_paths {
+                contestant.drop_sorted();
+            }
         }
     }
 }
 
 /// Space and form, before anything is overwritten. No rounds: they are the same each time.
-pub fn shapes(contestants: &Contestants, world: &World, notes: &mut Notes<'_>) {
+fn shape(contestant: &dyn Contestant, order: Order, world: &World, notes: &mut Notes<'_>) {
     let per_key = |bytes: u64| bytes as f64 / world.family.len() as f64;
-    for contestant in contestants {
-        let name = contestant.name();
-        for &order in world.orders() {
-            let (bytes, fill, hops) = match order {
-                Order::Random => (BYTES_RANDOM, FILL_RANDOM, HOPS_RANDOM),
-                Order::Sorted => (BYTES_SORTED, FILL_SORTED, HOPS_SORTED),
-            };
-            let Some(shape) = notes.take(name, "shape", contestant.shape(order)) else {
-                continue;
-            };
-            for (metric, value) in [(bytes, shape.bytes.map(per_key)), (fill, shape.fill), (hops, shape.hops)]
-            {
-                if let Some(value) = value {
-                    notes.table.add(metric, name, value);
-                }
-            }
+    let name = contestant.name();
+    let [bytes, fill, hops, depth] = match order {
+        Order::Random => [BYTES_RANDOM, FILL_RANDOM, HOPS_RANDOM, DEPTH_RANDOM],
+        Order::Sorted => [BYTES_SORTED, FILL_SORTED, HOPS_SORTED, DEPTH_SORTED],
+    };
+    let Some(shape) = notes.take(name, "shape", contestant.shape(order)) else {
+        return;
+    };
+    let space = [(bytes, shape.bytes.map(per_key)), (fill, shape.fill)];
+    let form = [(hops, shape.hops), (depth, shape.depth)];
+    for (metric, value) in space.into_iter().chain(form) {
+        if let Some(value) = value {
+            notes.table.add(metric, name, value);
         }
     }
 }
@@ -111,6 +131,15 @@ pub fn threads(
             notes.table.add(KEPT_BUSY, name, rates.beside.busy / rates.alone.busy * 100.0);
             notes.table.add(WRITER_BESIDE, name, rates.writer.wall);
         }
+    }
+}
+
+/// One round of removals. Each store gets its keys back before the next one begins.
+pub fn removes(contestants: &mut Contestants, world: &World, round: usize, notes: &mut Notes<'_>) {
+    for i in measure::order(round, contestants.len()) {
+        let contestant = &mut contestants[i];
+        let result = contestant.remove(world);
+        notes.add(REMOVE, contestant.name(), result);
     }
 }
 

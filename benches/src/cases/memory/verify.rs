@@ -5,7 +5,7 @@
 use super::gets::{hits, hits_into, misses};
 use super::lists::{CACHED_LIMIT, ListForm, list};
 use super::world::{Order, World};
-use crate::keys::{Directory, Values};
+use crate::keys::{Directory, PAGE_KEYS, Page, Values};
 use crate::stores::{Child, Result, Store};
 
 pub fn none_wrong(what: &str, wrong: usize) -> Result<()> {
@@ -28,7 +28,16 @@ pub fn everything<S: Store>(store: &S, world: &World) -> Result<()> {
     let directories = family.directories.iter();
     directories
         .into_iter()
-        .try_for_each(|directory| lists_all(store, directory, &family.children(&directory.prefix)))
+        .try_for_each(|directory| lists_all(store, directory, &family.children(&directory.prefix)))?;
+    world.pages.iter().try_for_each(|page| page_right(store, world, page))
+}
+
+fn page_right<S: Store>(store: &S, world: &World, page: &Page) -> Result<()> {
+    let mut expected = world.family.page_keys(page);
+    let mut wrong = 0;
+    store.page(&page.after, PAGE_KEYS, |key| wrong += usize::from(expected.next() != Some(key)))?;
+    wrong += expected.count();
+    none_wrong("page", wrong)
 }
 
 /// Every form of listing gives these children; the cached one also the second time.
@@ -54,6 +63,16 @@ fn lists_all<S: Store>(store: &S, directory: &Directory, expected: &[Vec<u8>]) -
 pub fn after_writers<S: Store>(store: &S, world: &World, fresh_used: usize) -> Result<()> {
     hits(store, world.in_order(Order::Random), usize::MAX)?;
     hits(store, &world.fresh, fresh_used)?;
+    let entries = entries_in_order(store)?;
+    let expected = world.family.len() + fresh_used;
+    if entries != expected {
+        return Err(format!("after the writers: {entries} entries of {expected}").into());
+    }
+    Ok(())
+}
+
+/// How many entries there are, each above the one before and with a value that some key was given.
+pub fn entries_in_order<S: Store>(store: &S) -> Result<usize> {
     let (mut last, mut entries, mut wrong) = (None::<Vec<u8>>, 0, 0);
     store.scan_owned(|key, value| {
         let id = Values::id(value);
@@ -63,11 +82,8 @@ pub fn after_writers<S: Store>(store: &S, world: &World, fresh_used: usize) -> R
         entries += 1;
         last = Some(key);
     })?;
-    let expected = world.family.len() + fresh_used;
-    if entries != expected {
-        return Err(format!("after the writers: {entries} entries of {expected}").into());
-    }
-    none_wrong("scan after the writers", wrong)
+    none_wrong("scan in order", wrong)?;
+    Ok(entries)
 }
 
 /// Everything in order, byte for byte, as it was put.

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::keys::{Family, Queries, Values};
+use crate::keys::{Family, Page, Queries, Values};
 
 /// Queries of one timed loop.
 const QUERIES: usize = 200_000;
@@ -25,6 +25,9 @@ pub struct World {
     pub hits: Queries,
     pub misses: Queries,
     pub overwrites: Queries,
+    /// Keys that are removed and put again.
+    pub removals: Queries,
+    pub pages: Vec<Page>,
     /// One list for each reading thread.
     pub readers: Vec<Queries>,
     /// Keys that the writer beside the reader adds.
@@ -40,6 +43,8 @@ impl World {
             hits: family.uniform(QUERIES, 1),
             misses: family.near_misses(QUERIES, 2),
             overwrites: family.uniform(QUERIES, 3),
+            removals: family.distinct((family.len() / 4).clamp(1, QUERIES), 5),
+            pages: family.pages(),
             readers: (0..READERS_MAX as u64).map(|i| family.uniform(QUERIES, 10 + i)).collect(),
             fresh: family.near_misses((family.len() / 5).max(1), 4),
             family,
@@ -52,11 +57,5 @@ impl World {
             Order::Random => &self.shuffled,
             Order::Sorted => &self.ordered,
         }
-    }
-
-    /// The orders in which the family is built. Bytes that are no paths are there for the sake of space, and
-    /// random bytes are no different in order.
-    pub fn orders(&self) -> &'static [Order] {
-        if self.family.is_paths { &[Order::Random, Order::Sorted] } else { &[Order::Random] }
     }
 }
