@@ -334,3 +334,22 @@ fn readers_share_a_cache_that_is_too_small_for_them() {
     // The router, and a blob for each thread.
     assert!(stats.resident_pages <= 100 + 5 * 128, "{stats:?}");
 }
+
+#[test]
+fn a_cache_for_everything_comes_to_hold_whole_blobs() {
+    const COUNT: usize = 20_000;
+    let (_db, _files, image) = sample(COUNT);
+    let backend = Watched::new(&image);
+    let cold = read_only(backend.clone(), image.len() as u64).expect("opens");
+    let tree = cold.tree("files").expect("there");
+    let mut random = Random::new(11);
+    for _ in 0..4_000 {
+        let number = random.below(COUNT);
+        assert!(tree.get(key_of(number)).expect("reads").is_some());
+    }
+    let stats = cold.stats();
+    assert_eq!(stats.resident_bytes(), stats.size_bytes() - BLOB_BYTES as u64, "all but the directory");
+    assert!(stats.pages_read * 2 < stats.resident_pages * 3, "{} pages were read", stats.pages_read);
+    let blobs = u64::from(stats.total_blobs);
+    assert!(stats.reads < 30 * blobs, "{} reads of {blobs} blobs", stats.reads);
+}

@@ -23,6 +23,10 @@ use crate::store::superblock::word;
 /// touch; inner nodes take 4 % of a blob on average, five pages.
 const FIRST_PAGES: usize = 10;
 
+/// Where the cache holds the whole database, a blob of which so many pages have come in is completed: then
+/// nobody need ask any more which of its pages are there.
+const PAGES_TO_COMPLETE: u32 = 24;
+
 /// What is to be read of one blob.
 struct Plan<'a> {
     frame: Frame<'a>,
@@ -94,6 +98,7 @@ impl Residency {
                 Want::Whole => Pages::MAX,
                 _ if !has_header => run(0, FIRST_PAGES),
                 _ if kind == Some(BlobKind::Router) => Pages::MAX,
+                _ if present.count_ones() >= PAGES_TO_COMPLETE && self.holds_everything() => Pages::MAX,
                 Want::Leaves(pages) if extent == Extent::Partial => pages,
                 _ => inner_pages(frame.words),
             };
@@ -109,7 +114,7 @@ impl Residency {
             }
             // Runs between many holes would be many small reads.
             let (first, last) = (pages.trailing_zeros() as usize, 127 - pages.leading_zeros() as usize);
-            let is_dense = fault.want == Want::Whole || extent == Extent::Cold;
+            let is_dense = wanted == Pages::MAX || extent == Extent::Cold;
             let span = if is_dense { run(first, last + 1 - first) } else { pages };
             return Ok(Some(Plan { frame, version, pages, span }));
         }

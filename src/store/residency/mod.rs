@@ -28,6 +28,7 @@ use super::counters::Counter;
 use super::directory::Directory;
 use super::frames::{Extent, Frame, Pages};
 use crate::backend::{Backend, PAGE_BYTES};
+use crate::blob::header::BLOB_PAGES;
 use claim::Claims;
 pub(crate) use operation::{Faults, Pinned};
 pub(crate) use survey::HeaderCounts;
@@ -127,6 +128,11 @@ impl Residency {
     /// Lets every fault fail from now on: the database was closed.
     pub(crate) fn cut_off(&self) {
         self.is_cut_off.store(true, Ordering::Release);
+    }
+
+    /// Whether the cache is large enough for all blobs.
+    fn holds_everything(&self) -> bool {
+        u64::from(self.end.load(Ordering::Relaxed)) * BLOB_PAGES as u64 <= self.budget_pages
     }
 
     pub(crate) fn resident_pages(&self) -> u64 {
