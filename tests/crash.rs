@@ -1,5 +1,8 @@
 //! A crash after every single change of storage, in every kind: what is there again is the state after some
 //! write, and that write is not before the last one that was acknowledged.
+//!
+//! Threads of the database take part, so that two runs differ in when buffered writes reach the disk: a
+//! failure names its event and seed, and leaves in files what storage held then.
 
 #![cfg(not(any(target_arch = "wasm32", miri)))]
 #![forbid(unsafe_code)]
@@ -11,14 +14,18 @@ mod disk;
 mod power;
 #[path = "durable/script.rs"]
 mod script;
+#[path = "crash/tail.rs"]
+mod tail;
+#[path = "crash/threads.rs"]
+mod threads;
 
 use std::sync::Arc;
 
 use common::{Random, setting};
-use disk::{Disk, Event, Image};
+use disk::{Disk, Event, Image, Kept};
 use power::Power;
 use script::{Step, TREE, contents, matches, put, remove, shape_after};
-use spinney::backend::{Area, PAGE_BYTES, RING_TOTAL_BYTES};
+use spinney::backend::Area;
 use spinney::{Db, Durability, Options};
 
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +110,9 @@ fn recover(disk: &Arc<Disk>, steps: &[Step], at_least: usize, at_most: usize, la
     (db, writes)
 }
 
-fn assert_recovers(image: Image, steps: &[Step], at_least: usize, at_most: usize, label: &str) -> usize {
-    let disk = Disk::forgetful(image);
+fn assert_recovers(image: &Image, steps: &[Step], at_least: usize, at_most: usize, label: &str) -> usize {
+    let _kept = Kept { image, label };
+    let disk = Disk::forgetful(image.clone());
     let (db, writes) = recover(&disk, steps, at_least, at_most, label);
     disk.die();
     drop(db);
@@ -124,6 +132,11 @@ fn plan() -> Vec<Do> {
     plan.extend([Do::Checkpoint, Do::Sync(put(50, 70)), Do::Buffered(put(41, 90)), Do::Reopen]);
     plan.extend([Do::Sync(put(1, 1)), Do::Buffered(remove(1))]);
     plan
+}
+
+/// What a loss of power takes, and which lives end by chance, follows from this and from the label of a case.
+fn first_seed() -> u64 {
+    setting("SPINNEY_CRASH_FIRST", 0) * 1_000_000_000
 }
 
 /// Shares work out among threads: each does every n-th.
@@ -146,13 +159,22 @@ fn after_every_change_of_storage_the_process_may_die() {
         let (mut image, mut progress) = (Image::default(), Progress::default());
         let mut changes = 0;
         for (at, event) in events.iter().enumerate() {
+            if let (Event::RemoveSideFiles, true) = (event, at % threads == thread) {
+                // One by one: the log, the journal, the ring.
+                for area in [Area::Log, Area::Journal] {
+                    image.area(area).clear();
+                    let label = format!("while the files go, up to event {at}, {area:?} was the last");
+                    assert_recovers(&image, &steps, progress.kept, progress.begun, &label);
+                }
+            }
             image.apply(event);
             progress.see(event);
-            let changes_storage = !matches!(event, Event::Sync(_) | Event::Begun(_) | Event::Ring(_));
+            let changes_storage =
+                !matches!(event, Event::Sync(_) | Event::SyncDirectory | Event::Begun(_) | Event::Ring(_));
             changes += usize::from(changes_storage);
             if changes_storage && changes % threads == thread {
                 let label = format!("after event {at}");
-                assert_recovers(image.clone(), &steps, progress.kept, progress.begun, &label);
+                assert_recovers(&image, &steps, progress.kept, progress.begun, &label);
             }
         }
     });
@@ -163,6 +185,7 @@ fn after_every_change_of_storage_the_power_may_fail() {
     let disk = Disk::new(Image::default());
     let steps = run(&disk, Vec::new(), &plan());
     let events = disk.take_events();
+    println!("{} events", events.len());
     let tries = setting("SPINNEY_CRASH_TRIES", 1);
     in_parallel(|thread, threads| {
         let (mut power, mut progress) = (Power::default(), Progress::default());
@@ -173,9 +196,9 @@ fn after_every_change_of_storage_the_power_may_fail() {
                 continue;
             }
             for seed in 0..tries {
-                let image = power.lose(&mut Random::new(at as u64 * 1000 + seed));
+                let image = power.lose(&mut Random::new(first_seed() + at as u64 * 1000 + seed));
                 let label = format!("after event {at}, seed {seed}");
-                assert_recovers(image, &steps, progress.durable, progress.begun, &label);
+                assert_recovers(&image, &steps, progress.durable, progress.begun, &label);
             }
         }
     });
@@ -206,9 +229,9 @@ fn after_every_change_that_recovery_makes_it_may_begin_again() {
                 again.apply(event);
                 power.apply(event);
                 let label = format!("after event {at}, and {nth} of recovery");
-                assert_recovers(again.clone(), &steps, writes, writes, &label);
-                let lost = power.lose(&mut Random::new((at * 1000 + nth) as u64));
-                assert_recovers(lost, &steps, writes, writes, &label);
+                assert_recovers(&again, &steps, writes, writes, &label);
+                let lost = power.lose(&mut Random::new(first_seed() + (at * 1000 + nth) as u64));
+                assert_recovers(&lost, &steps, writes, writes, &label);
             }
         }
     });
@@ -220,7 +243,7 @@ fn after_every_change_that_recovery_makes_it_may_begin_again() {
 fn dead_tails_never_come_back() {
     let lives = setting("SPINNEY_CRASH_LIVES", 60);
     in_parallel(|thread, _| {
-        let mut random = Random::new(thread as u64);
+        let mut random = Random::new(first_seed() + thread as u64);
         let mut image = Image::default();
         let mut steps: Vec<Step> = Vec::new();
         for life in 0..lives {
@@ -243,7 +266,7 @@ fn dead_tails_never_come_back() {
                 at_least = progress.durable;
             }
             let label = format!("thread {thread}, life {life}, event {crash} of {}", events.len());
-            let writes = assert_recovers(image.clone(), &steps, at_least, progress.begun, &label);
+            let writes = assert_recovers(&image, &steps, at_least, progress.begun, &label);
             steps.truncate(writes);
         }
     });
@@ -259,69 +282,5 @@ fn any(random: &mut Random) -> Do {
         3..=5 => Do::Buffered(remove(key)),
         6..=11 => Do::Buffered(put(key, bytes)),
         _ => Do::Sync(put(key, bytes)),
-    }
-}
-
-/// Four writes in groups of their own, eight in a last one; where that lies in the log.
-fn many_in_the_last_group() -> (Arc<Disk>, Vec<Step>, usize) {
-    // The flusher may come in between.
-    for _ in 0..100 {
-        let disk = Disk::new(Image::default());
-        let db = options().open_backend(disk.clone()).unwrap();
-        let tree = db.tree(TREE).unwrap();
-        let mut steps: Vec<Step> = (0..4).map(|key| put(key, 300)).collect();
-        for (at, step) in steps.iter().enumerate() {
-            step.run(&tree, at).unwrap();
-        }
-        let buffered = tree.with_durability(Durability::Buffered);
-        for key in 0..8 {
-            steps.push(put(key, 3000));
-            put(key, 3000).run(&buffered, steps.len() - 1).unwrap();
-        }
-        db.sync().unwrap();
-        disk.die();
-        let group = disk.take_events().into_iter().rev().find_map(|event| match event {
-            Event::Write { area: Area::Log, offset_bytes, bytes } => Some((offset_bytes, bytes.len())),
-            _ => None,
-        });
-        if let Some((offset_bytes, 24_000..)) = group {
-            return (disk, steps, offset_bytes);
-        }
-    }
-    panic!("the last writes are never one group");
-}
-
-/// The last group of a log is torn, in its middle or at its start, and the ring is lost: what comes after the
-/// tear is dropped. Another life goes on from there, and ends after each of its changes of storage.
-#[test]
-fn a_dropped_tail_stays_dropped_wherever_the_next_life_ends() {
-    let (disk, steps, offset_bytes) = many_in_the_last_group();
-    let next = [Do::Sync(put(0, 80)), Do::Buffered(put(5, 5000)), Do::Checkpoint, Do::Sync(remove(1))];
-    for torn_page in [0, 2] {
-        let mut image = disk.image();
-        image.ring = Some(vec![0; RING_TOTAL_BYTES]);
-        let torn = offset_bytes + torn_page * PAGE_BYTES;
-        image.area(Area::Log)[torn..torn + PAGE_BYTES].fill(0);
-        let label = format!("page {torn_page} torn");
-        let writes = assert_recovers(image.clone(), &steps, 4, steps.len() - 1, &label);
-        let again = Disk::new(image.clone());
-        let after = run(&again, steps[..writes].to_vec(), &next);
-        let again = again.take_events();
-        in_parallel(|thread, threads| {
-            let (mut image, mut power) = (image.clone(), Power::new(image.clone()));
-            let mut progress = Progress { begun: writes, kept: writes, durable: writes };
-            for (at, event) in again.iter().enumerate() {
-                image.apply(event);
-                power.apply(event);
-                progress.see(event);
-                if at % threads != thread {
-                    continue;
-                }
-                let label = format!("page {torn_page} torn, then after event {at}");
-                assert_recovers(image.clone(), &after, progress.kept, progress.begun, &label);
-                let lost = power.lose(&mut Random::new(at as u64));
-                assert_recovers(lost, &after, progress.durable, progress.begun, &label);
-            }
-        });
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes that are not what was written: of the log, and of the data file. Each page that counts is damaged in
 //! several ways, and the answer is the right one, or an error that names the place.
 //!
-//! `SPINNEY_DAMAGE_EVERY` (4) leaves pages out, 1 damages all; a failure names page and way.
+//! `SPINNEY_DAMAGE_EVERY` (8) leaves pages and bytes out, 1 damages all; a failure names page and way.
 
 #![cfg(not(any(target_arch = "wasm32", miri)))]
 #![forbid(unsafe_code)]

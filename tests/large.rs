@@ -9,7 +9,7 @@ mod common;
 mod folder;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Random, setting};
 use folder::Folder;
@@ -31,6 +31,14 @@ fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Processor time of this process, in hundredths of a second, on Linux.
+fn processor_ticks() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is a name in brackets, and may hold spaces.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
 fn open(path: &Path, cache_bytes: u64) -> (Db, Tree) {
@@ -102,6 +110,11 @@ fn a_database_far_larger_than_its_cache() {
         assert!(peak_bytes < cache_bytes + OVERHEAD_BYTES_MAX, "{} MiB", peak_bytes / MIB);
     }
     assert_eq!(db.survey().unwrap().keys, count);
+    db.sync().unwrap();
+    let before = processor_ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    let ticks = processor_ticks().zip(before).map(|(after, before)| after - before);
+    assert!(ticks.is_none_or(|ticks| ticks <= 1), "{ticks:?} hundredths of a second, doing nothing");
     drop(tree);
     db.close().unwrap();
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use spinney::backend::{Area, PAGE_BYTES, RING_TOTAL_BYTES};
 use spinney::{Db, Durability, Error};
 
-use crate::common::in_parallel;
-use crate::disk::{Disk, Event, Image};
+use crate::common::{in_parallel, setting};
+use crate::disk::{Disk, Event, Image, Kept};
 use crate::options;
 use crate::script::{Step, TREE, contents, matches, put, shape_after};
 
@@ -92,6 +92,7 @@ fn a_log_torn_at_any_byte_of_its_last_group_loses_that_tail_alone() {
                 let mut image = left.without_ring();
                 image.area(Area::Log)[group.at + torn as usize..group.at + group.len_bytes].fill(filling);
                 let label = format!("byte {torn} of the group at {}, then {filling}", group.at);
+                let _kept = Kept { image: &image, label: &label };
                 let disk = Disk::forgetful(image.clone());
                 let db = open(&disk).unwrap_or_else(|error| panic!("{label}: {error}"));
                 let writes = left.writes_in(&db).unwrap_or_else(|| panic!("{label}: no state that ever was"));
@@ -114,6 +115,7 @@ fn a_log_torn_at_any_byte_of_its_last_group_loses_that_tail_alone() {
 /// What damage to bytes before a position that was durable may come to: an error that has changed nothing, or
 /// no loss at all, because nobody needs these bytes.
 fn assert_not_forgiven(left: &Left, damaged: &Image, label: &str) -> bool {
+    let _kept = Kept { image: damaged, label };
     let disk = Disk::forgetful(damaged.clone());
     let reader = options().read_only(true).open_backend(disk.clone()).map(|db| left.writes_in(&db));
     match open(&disk) {
@@ -136,7 +138,8 @@ fn assert_not_forgiven(left: &Left, damaged: &Image, label: &str) -> bool {
 fn damage_before_what_was_durable_is_an_error_and_nothing_is_changed() {
     let left = left();
     let known = &left.groups[..1 + left.steps.len() - LAST_WRITES];
-    let places = known.iter().flat_map(|group| (group.at..group.at + group.used_bytes).step_by(3));
+    let every = setting("SPINNEY_DAMAGE_EVERY", 8) as usize;
+    let places = known.iter().flat_map(|group| (group.at..group.at + group.used_bytes).step_by(every));
     // Between the record that begins a segment and the end of its page there is nothing.
     let places: Vec<usize> = places.filter(|at| !(SEGMENT_RECORD_BYTES..PAGE_BYTES).contains(at)).collect();
     let errors = std::sync::atomic::AtomicUsize::new(0);

@@ -8,9 +8,10 @@
 // Every test file compiles this anew and uses a part of it.
 #![allow(dead_code)]
 
-use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::{fs, io};
 
 use spinney::backend::{
     Area, Backend, BlobBufPool, PAGE_BYTES, RING_TOTAL_BYTES, ReadOp, RingMemory, WriteOp, check_len,
@@ -33,8 +34,15 @@ pub enum Event {
     /// Pages of the ring that have changed since the event before.
     Ring(Vec<(usize, Vec<u8>)>),
     RemoveSideFiles,
+    SyncDirectory,
     /// This many writes have begun.
     Begun(usize),
+    /// A thread has begun so many writes, and so many were acknowledged.
+    Wrote {
+        thread: usize,
+        begun: usize,
+        acknowledged: usize,
+    },
     /// This many writes survive the death of the process, and this many a loss of power.
     Acknowledged {
         kept: usize,
@@ -68,7 +76,11 @@ impl Image {
                 self.areas[Area::Journal as usize].clear();
                 self.ring = None;
             }
-            Event::Sync(_) | Event::Begun(_) | Event::Acknowledged { .. } => {}
+            Event::Sync(_)
+            | Event::SyncDirectory
+            | Event::Begun(_)
+            | Event::Acknowledged { .. }
+            | Event::Wrote { .. } => {}
         }
     }
 
@@ -79,6 +91,33 @@ impl Image {
     /// A page of an area, for damaging it.
     pub fn page(&mut self, area: Area, page: usize) -> &mut [u8] {
         &mut self.areas[area as usize][page * PAGE_BYTES..(page + 1) * PAGE_BYTES]
+    }
+}
+
+/// Writes an image to files when the test that it was made for fails: what happened there can be looked at,
+/// and the files opened again.
+pub struct Kept<'a> {
+    pub image: &'a Image,
+    pub label: &'a str,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let name: String =
+            self.label.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '-' }).collect();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("failed-{name}"));
+        let _ = fs::create_dir_all(&folder);
+        let [data, log, journal] = &self.image.areas;
+        for (suffix, bytes) in [("", data), ("-log", log), ("-journal", journal)] {
+            let _ = fs::write(folder.join(format!("a.spinney{suffix}")), bytes);
+        }
+        if let Some(ring) = &self.image.ring {
+            let _ = fs::write(folder.join("a.spinney-ring"), ring);
+        }
+        eprintln!("what storage held is in {}", folder.display());
     }
 }
 
@@ -257,6 +296,10 @@ impl Backend for Disk {
         self.change(Event::RemoveSideFiles)?;
         self.state().ring = None;
         Ok(())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.change(Event::SyncDirectory)
     }
 
     fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {

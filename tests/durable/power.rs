@@ -1,5 +1,6 @@
 //! What storage may hold after a loss of power: all that was synced, any sectors of what was not, and every
-//! page of the ring as it was at any earlier moment.
+//! page of the ring as it was at any earlier moment. A file that was made is there for sure once the
+//! directory was synced.
 
 #![forbid(unsafe_code)]
 // Every test file compiles this anew and uses a part of it.
@@ -19,19 +20,33 @@ pub struct Power {
     unsynced: Vec<Event>,
     /// Versions of each page of the ring, oldest first. None if there is no ring.
     ring: Option<Vec<Vec<Vec<u8>>>>,
+    /// Whether log, journal and ring, in this order, have a name that may still be lost.
+    nameless: [bool; 3],
 }
+
+const SIDE_AREAS: [Area; 2] = [Area::Log, Area::Journal];
+const RING: usize = 2;
 
 impl Power {
     /// Of a disk on which all of this is stable.
     pub fn new(image: Image) -> Power {
         let ring = image.ring.as_ref();
         let ring = ring.map(|bytes| bytes.chunks(PAGE_BYTES).map(|page| vec![page.to_vec()]).collect());
-        Power { stable: Image { ring: None, ..image }, unsynced: Vec::new(), ring }
+        Power { stable: Image { ring: None, ..image }, ring, ..Power::default() }
     }
 
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Write { .. } | Event::SetLen { .. } => self.unsynced.push(event.clone()),
+            Event::Write { .. } => self.unsynced.push(event.clone()),
+            Event::SetLen { area, .. } => {
+                if let Some(at) = SIDE_AREAS.iter().position(|side| side == area) {
+                    let is_new = self.stable.areas[*area as usize].is_empty();
+                    let is_first = !self.unsynced.iter().any(|event| area_of(event) == Some(*area));
+                    self.nameless[at] |= is_new && is_first;
+                }
+                self.unsynced.push(event.clone());
+            }
+            Event::SyncDirectory => self.nameless = [false; 3],
             Event::Sync(area) => {
                 let (now, later) = std::mem::take(&mut self.unsynced)
                     .into_iter()
@@ -41,7 +56,8 @@ impl Power {
                 now.iter().for_each(|event| self.stable.apply(event));
             }
             Event::FreshRing => {
-                self.ring = Some(vec![vec![vec![0; PAGE_BYTES]]; RING_TOTAL_BYTES / PAGE_BYTES])
+                self.ring = Some(vec![vec![vec![0; PAGE_BYTES]]; RING_TOTAL_BYTES / PAGE_BYTES]);
+                self.nameless[RING] = true;
             }
             Event::Ring(pages) => {
                 for (page, bytes) in pages {
@@ -54,8 +70,9 @@ impl Power {
                 self.stable.apply(event);
                 self.unsynced.retain(|event| area_of(event) == Some(Area::Data));
                 self.ring = None;
+                self.nameless = [false; 3];
             }
-            Event::Begun(_) | Event::Acknowledged { .. } => {}
+            Event::Begun(_) | Event::Acknowledged { .. } | Event::Wrote { .. } => {}
         }
     }
 
@@ -90,7 +107,19 @@ impl Power {
             }
             ring
         });
+        self.lose_names(&mut image, random);
         image
+    }
+
+    fn lose_names(&self, image: &mut Image, random: &mut Random) {
+        for (at, area) in SIDE_AREAS.into_iter().enumerate() {
+            if self.nameless[at] && random.percent(50) {
+                image.area(area).clear();
+            }
+        }
+        if self.nameless[RING] && random.percent(50) {
+            image.ring = None;
+        }
     }
 }
 

@@ -41,9 +41,10 @@ const ROUNDS: [Round; 4] = [Round::Unread, Round::Leaves, Round::Ranges, Round::
 const SLACK_PAGES: u64 = 512;
 
 impl Residency {
-    /// Whether fresh and changed blobs have pushed more beyond the budget than cannot be evicted anyway.
+    /// Whether fresh and changed blobs have pushed memory beyond the budget. What has changed cannot be
+    /// evicted: in a very small cache it would be in vain to look for more.
     pub(crate) fn is_over_budget(&self, changed_pages: u64) -> bool {
-        self.resident_pages() > self.budget_pages + changed_pages + SLACK_PAGES
+        self.resident_pages() > self.budget_pages.max(2 * changed_pages) + SLACK_PAGES
     }
 
     /// Evicts until the budget is kept, as far as that can be done.
@@ -61,6 +62,9 @@ impl Residency {
         let wanted = excess();
         if wanted == 0 {
             return;
+        }
+        if !self.evicts.swap(true, Ordering::Relaxed) {
+            frames.prefer_small_pages();
         }
         let wanted = wanted.max(BATCH_PAGES.min(self.budget_pages / BATCH_PARTS));
         let end = self.end.load(Ordering::Relaxed);

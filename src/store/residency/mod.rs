@@ -105,6 +105,8 @@ pub(crate) struct Residency {
     claims: Claims,
     /// Where eviction goes on. Held while it works.
     hand: Mutex<u32>,
+    /// Whether anything was ever evicted.
+    evicts: AtomicBool,
     /// Nothing may be read from the backend any more.
     is_cut_off: AtomicBool,
 }
@@ -121,6 +123,7 @@ impl Residency {
             end: AtomicU32::new(end),
             claims: Claims::new(),
             hand: Mutex::new(0),
+            evicts: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
         }
     }
