@@ -32,6 +32,13 @@ use crate::error::{Error, Result};
 
 const GENERATION_AT: usize = 2;
 
+/// What to do if nothing was written since the last checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfUnchanged {
+    Skip,
+    Write,
+}
+
 /// The state that a checkpoint writes.
 struct Cut {
     log_position: u64,
@@ -69,7 +76,12 @@ impl Ready {
 impl Store {
     /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
     pub(crate) fn checkpoint(&self) -> Result<()> {
-        self.checkpoint_unless(|_| false)
+        self.checkpoint_unless(|_| false, IfUnchanged::Skip)
+    }
+
+    /// The same, even if nothing was written: the log goes on elsewhere.
+    pub(crate) fn first_checkpoint(&self) -> Result<()> {
+        self.checkpoint_unless(|_| false, IfUnchanged::Write)
     }
 
     /// For who needs what a checkpoint sets free: makes one, or waits for the one that runs. That one may
@@ -77,14 +89,21 @@ impl Store {
     pub(crate) fn next_checkpoint(&self) -> Result<()> {
         let count = |durable: &Durable| durable.counters.checkpoints.get();
         let before = self.durable.get().map_or(0, count);
-        self.checkpoint_unless(|durable| count(durable) != before)
+        self.checkpoint_unless(|durable| count(durable) != before, IfUnchanged::Skip)
     }
 
-    fn checkpoint_unless(&self, is_superfluous: impl FnOnce(&Durable) -> bool) -> Result<()> {
+    fn checkpoint_unless(
+        &self,
+        is_superfluous: impl FnOnce(&Durable) -> bool,
+        if_unchanged: IfUnchanged,
+    ) -> Result<()> {
         let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
             return Ok(());
         };
         let mut committed = durable.committed();
+        if durable.has_ended() {
+            return Err(Error::Closed);
+        }
         if is_superfluous(durable) {
             return Ok(());
         }
@@ -92,7 +111,10 @@ impl Store {
             return Err(durable.log.poisoned());
         }
         let cut = self.cut(durable, &residency.directory);
-        if cut.marked.is_empty() && cut.log_position == committed.superblock.log_position {
+        // Not the log's position, which the end of a group moves on to a page: equal workloads are to make
+        // equal checkpoints.
+        let is_unchanged = cut.marked.is_empty() && cut.next_seq == committed.superblock.next_seq;
+        if is_unchanged && if_unchanged == IfUnchanged::Skip {
             return Ok(());
         }
         let mut ready = Vec::new();
