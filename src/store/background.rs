@@ -57,7 +57,7 @@ impl Signals {
     }
 
     fn ask_once(&self, what: u32) {
-        // Against `take`: either what was done before is seen by who takes, or that it was taken is seen here.
+        // Against `take`: either what was done before is seen there, or that it was taken is seen here.
         fence(Ordering::SeqCst);
         if self.asked.load(Ordering::Relaxed) & what != what {
             self.ask(what);

@@ -32,13 +32,6 @@ use crate::error::{Error, Result};
 
 const GENERATION_AT: usize = 2;
 
-/// What to do if nothing was written since the last checkpoint.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IfUnchanged {
-    Skip,
-    Write,
-}
-
 /// The state that a checkpoint writes.
 struct Cut {
     log_position: u64,
@@ -76,12 +69,7 @@ impl Ready {
 impl Store {
     /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
     pub(crate) fn checkpoint(&self) -> Result<()> {
-        self.checkpoint_unless(|_| false, IfUnchanged::Skip)
-    }
-
-    /// The same, even if nothing was written: the log goes on elsewhere.
-    pub(crate) fn first_checkpoint(&self) -> Result<()> {
-        self.checkpoint_unless(|_| false, IfUnchanged::Write)
+        self.checkpoint_unless(|_| false)
     }
 
     /// For who needs what a checkpoint sets free: makes one, or waits for the one that runs. That one may
@@ -89,14 +77,10 @@ impl Store {
     pub(crate) fn next_checkpoint(&self) -> Result<()> {
         let count = |durable: &Durable| durable.counters.checkpoints.get();
         let before = self.durable.get().map_or(0, count);
-        self.checkpoint_unless(|durable| count(durable) != before, IfUnchanged::Skip)
+        self.checkpoint_unless(|durable| count(durable) != before)
     }
 
-    fn checkpoint_unless(
-        &self,
-        is_superfluous: impl FnOnce(&Durable) -> bool,
-        if_unchanged: IfUnchanged,
-    ) -> Result<()> {
+    fn checkpoint_unless(&self, is_superfluous: impl FnOnce(&Durable) -> bool) -> Result<()> {
         let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
             return Ok(());
         };
@@ -111,10 +95,7 @@ impl Store {
             return Err(durable.log.poisoned());
         }
         let cut = self.cut(durable, &residency.directory);
-        // Not the log's position, which the end of a group moves on to a page: equal workloads are to make
-        // equal checkpoints.
-        let is_unchanged = cut.marked.is_empty() && cut.next_seq == committed.superblock.next_seq;
-        if is_unchanged && if_unchanged == IfUnchanged::Skip {
+        if cut.marked.is_empty() && cut.log_position == committed.superblock.log_position {
             return Ok(());
         }
         let mut ready = Vec::new();

@@ -116,7 +116,7 @@ impl Durable {
     fn log_has_grown(&self) {
         self.signals.look_ahead();
         let (used, max) = self.log.fill();
-        if used * 2 >= max {
+        if used * 2 > max {
             self.signals.checkpoint();
         }
     }

@@ -182,7 +182,7 @@ impl Store {
         let position = (end / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
         let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
         self.set_durable(Durable::new(backend, log, settings.limits(), committed));
-        self.first_checkpoint()?;
+        self.checkpoint()?;
         if let Some(durable) = self.durable.get() {
             durable.log.begin();
         }
