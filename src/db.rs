@@ -62,7 +62,7 @@ impl Db {
         Db::new(forest, Durability::Sync).expect("no thread is started")
     }
 
-    /// Opens a copy of an image: what [`Db::image`] returned.
+    /// Opens a copy of an image: what [`Db::image`] returned, or the bytes of the file of a closed database.
     ///
     /// Every checksum is verified first; a damage is an error that names the blob and the page.
     ///
@@ -97,7 +97,9 @@ impl Db {
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
     ///
-    /// Writers wait while it is made. What is not in memory is read for it, blob by blob.
+    /// Writers wait while it is made. What is not in memory is read for it, blob by blob, and all of it is in
+    /// memory at the end. The bytes are those of a closed database: written to a file, they can be opened
+    /// there.
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
         self.write_image(&backend)?;
@@ -153,7 +155,9 @@ impl Db {
 
     /// Removes a tree and all its keys. False if there is none of this name.
     ///
-    /// Handles of the tree see it empty from then on; what they write is not found under the name again.
+    /// Handles of the tree see it empty from then on; what they write is not found under the name again. The
+    /// name goes first, then key after key. A crash in between leaves the other keys where they are: nothing
+    /// leads to them any more, but they take space.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -189,7 +193,10 @@ impl Db {
     ///
     /// Beside the file lie three others while the database is open, with `-log`, `-journal` and `-ring` at
     /// the end of their names; after [`close`](Db::close), or when the last handle was dropped, all is in
-    /// the one file again.
+    /// the one file again. That is the moment to copy it.
+    ///
+    /// If the last process that had it open has died, the database is recovered: every write that was
+    /// acknowledged is there, as far as its [`Durability`] promises.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -216,7 +223,20 @@ impl Db {
         Options::default()
     }
 
-    /// Returns when everything that was written before is on stable storage.
+    /// Returns when everything that was written before is on stable storage: through any handle, and as
+    /// [`Durability::Buffered`] too.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// let fast = db.tree("files")?.with_durability(spinney::Durability::Buffered);
+    /// for number in 0..100 {
+    ///     fast.put(format!("part-{number}"), "...")?;
+    /// }
+    /// db.sync()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync(&self) -> Result<()> {
         match self.forest.store.durable.get() {
             Some(durable) => durable.log.wait_durable(durable.log.end()),
@@ -224,8 +244,11 @@ impl Db {
         }
     }
 
-    /// Brings all changes into the data file, so that the log starts anew. It happens by itself when the
-    /// log is half full; writers go on meanwhile.
+    /// Brings all changes into the data file, so that what the log has is not needed any more: the next
+    /// opening has less to recover. Writers go on meanwhile.
+    ///
+    /// It happens by itself when the log fills up, when many pages have changed (see
+    /// [`Options::cache_bytes`]), and when the database is closed. Without a backend there is nothing to do.
     pub fn checkpoint(&self) -> Result<()> {
         self.forest.store.checkpoint()
     }
@@ -233,7 +256,21 @@ impl Db {
     /// Closes the database: all is in its one file then, the others are gone, and the file can be opened
     /// again. Other handles can still read what is in memory; everything else is [`Error::Closed`].
     ///
-    /// Dropping the last handle does the same, but has nobody to tell about a failure.
+    /// Dropping the last handle does the same, but has nobody to tell about a failure. After a failure the
+    /// database is as after a crash: the other files stay, and the next opening recovers.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{backend::MemoryBackend, Error};
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// # let db = spinney::Db::builder().open_backend(backend)?;
+    /// let files = db.tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// db.close()?;
+    /// assert!(matches!(files.put("a/b", "d"), Err(Error::Closed)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(self) -> Result<()> {
         self.open.close()
     }

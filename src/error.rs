@@ -3,6 +3,17 @@
 #![forbid(unsafe_code)]
 
 /// What went wrong, and what to do about it.
+///
+/// A put that ends with an error has not taken place, with one exception: after [`Error::Poisoned`] nobody
+/// knows, and the next opening shows it. A removal or a rename that ends with [`Error::Io`] or
+/// [`Error::Corrupt`] may have taken place, because it may have tidied up afterwards.
+///
+/// ```
+/// let db = spinney::Db::memory();
+/// let error = db.tree("").expect_err("a name has at least one byte");
+/// assert!(matches!(error, spinney::Error::TreeName { .. }));
+/// assert_eq!(error.code(), "TreeName");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -38,7 +49,7 @@ pub enum Error {
     /// A rename found a key at its target.
     #[error("the target of the rename exists: remove it first, or choose another name")]
     TargetExists,
-    /// The bytes are no Spinney image or file.
+    /// The bytes are no Spinney image or file; or there are none, and no database was to be made.
     #[error("not a Spinney database: {reason}")]
     NotSpinney {
         /// What gave it away.
@@ -52,7 +63,7 @@ pub enum Error {
         /// The latest version that this library reads.
         supported: u8,
     },
-    /// The image or file ends before its last blob.
+    /// The image or file ends before its last blob. An image that is too long is refused as this, too.
     #[error(
         "the database has {found_bytes} bytes and should have {expected_bytes}: it was cut off; restore it"
     )]
@@ -62,7 +73,8 @@ pub enum Error {
         /// Bytes that the superblock speaks of.
         expected_bytes: u64,
     },
-    /// Stored bytes are not what was written.
+    /// Stored bytes are not what was written. It is found when the page is read, which may be long after
+    /// opening; what lies in other pages can still be read. [`Db::check`](crate::Db::check) reads them all.
     #[error("blob {blob}, page {page} is damaged ({reason}): restore from a backup")]
     Corrupt {
         /// The blob, 512 KiB from offset `blob * 524288`.
@@ -81,19 +93,23 @@ pub enum Error {
         /// The number of blobs at which growth ended.
         limit_blobs: u32,
     },
-    /// Another process, or another handle of this one, has the database open.
+    /// Another process, or another opening in this one, has the database open; and has not let go of it
+    /// within the time that the options give.
     #[error("the database is open elsewhere: close it there, or open it read-only beside other readers")]
     Locked,
-    /// The database was closed through another handle.
+    /// The database was closed through another handle. What is in memory can still be read.
     #[error("the database is closed: open it again")]
     Closed,
-    /// A write to the log or the file failed, so nobody knows what is on the disk. Reads go on.
+    /// A write to the log, or a sync, has failed, so nobody knows what is on the disk, and nothing more is
+    /// written. Reads go on. Opening again recovers what was acknowledged, as far as its
+    /// [`Durability`](crate::Durability) promises.
     #[error("writing failed before, nothing more is written: close and open the database again ({reason})")]
     Poisoned {
         /// What failed.
         reason: String,
     },
-    /// The log is not what was written, before a position up to which it was durable.
+    /// The log is not what was written, before a position up to which it was durable. It is left as it is:
+    /// with the right bytes in its place the database can be opened.
     #[error("the log is damaged at position {position} ({reason}): restore from a backup")]
     LogCorrupt {
         /// Offset in the endless log.
@@ -101,13 +117,15 @@ pub enum Error {
         /// What was seen.
         reason: &'static str,
     },
-    /// A file that belongs to a database that was not closed is missing, or belongs to another.
+    /// A file that belongs to a database that was not closed is missing, or belongs to another: mostly
+    /// because one of the four files was copied, moved or restored alone.
     #[error("the {file} file is missing or another's, and the database was not closed: put it back")]
     SideFile {
         /// `log`, `ring` or `journal`.
         file: &'static str,
     },
-    /// The backend failed.
+    /// The backend failed. A put that met it has not taken place; when a full disk has space again, it can be
+    /// tried again.
     #[error("reading or writing failed: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -64,19 +64,44 @@ impl Default for Options {
 
 impl Options {
     /// Whether a database is made where there is none. Yes, unless you say otherwise.
+    ///
+    /// If not, a file that is missing is [`Error::Io`] of the kind `NotFound`, and an empty one
+    /// [`Error::NotSpinney`].
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// Whether to open for reading only: nothing is written, not even to recover from a crash, and others may
-    /// read the same file at the same time. No, unless you say otherwise.
+    /// Whether to open for reading only. No, unless you say otherwise.
+    ///
+    /// Nothing is written then, not even to recover from a crash: what recovery finds is kept in memory.
+    /// Others may read the same file at the same time, but nobody may have it open for writing. Every write
+    /// is [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-read-only-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// # spinney::Db::open(&path)?.tree("files")?.put("a/b", "c")?;
+    /// use spinney::{Db, Error};
+    ///
+    /// let one = Db::builder().read_only(true).open(&path)?;
+    /// let other = Db::builder().read_only(true).open(&path)?;
+    /// assert!(one.tree("files")?.contains("a/b")? && other.tree("files")?.contains("a/b")?);
+    /// assert!(matches!(one.tree("files")?.put("a/b", "d"), Err(Error::ReadOnly)));
+    /// # drop((one, other));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// When writes are acknowledged. [`Durability::Sync`], unless you say otherwise.
+    /// When writes are acknowledged. [`Durability::Sync`], unless you say otherwise. A handle to a tree can
+    /// do it otherwise: [`Tree::with_durability`](crate::Tree::with_durability).
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -85,17 +110,25 @@ impl Options {
     /// How much of the database is kept in memory. 1 GiB, unless you say otherwise.
     ///
     /// Pages are read when they are touched, verified, and dropped again when more than this is in memory. A
-    /// lookup or a write reads the header and the inner nodes of a blob at first, then single pages of 4 KiB;
-    /// scans, listings, and changes of which keys share a blob read whole blobs. What the operations of this
-    /// moment need stays beyond the limit, up to a blob of 512 KiB each and the blobs that lead to it; so do
-    /// the pages that have changed since the last checkpoint, up to a quarter of the limit or 8 MiB.
+    /// lookup or a write reads the header and the inner nodes of a blob of 512 KiB at first, then single
+    /// pages of 4 KiB. So do short scans and listings; long scans, and changes of which keys share a blob,
+    /// read whole blobs.
+    ///
+    /// What stays beyond the limit: what the operations of this moment need, up to a blob each and the blobs
+    /// that lead to it; and the pages that have changed since the last checkpoint. Of these there are at most
+    /// a quarter of the limit, but at least 8 MiB and at most 512 MiB: then writers wait for a checkpoint,
+    /// which starts in the background at half of that. While it runs, there are copies of the pages that it
+    /// writes.
+    ///
+    /// With a cache of 1/16 of the data a random lookup takes about one read.
     pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {
         self.settings.cache_bytes = cache_bytes;
         self
     }
 
-    /// How long the log may become: 256 MiB, unless you say otherwise; from 8 MiB to 1 GiB. A longer log
-    /// means fewer checkpoints and a longer recovery.
+    /// How long the log may become: 256 MiB, unless you say otherwise; from 8 MiB to 1 GiB, in steps of 4
+    /// MiB. A longer log means fewer checkpoints and a longer recovery. It begins with 4 MiB and grows as it
+    /// is needed; when it is full, writers wait for a checkpoint.
     pub fn log_bytes(mut self, log_bytes: u64) -> Self {
         self.settings.log_bytes = log_bytes.clamp(8 << 20, 1 << 30);
         self
@@ -107,7 +140,8 @@ impl Options {
         self
     }
 
-    /// How files are read and written.
+    /// How files are read and written: the fastest way that the system offers, unless you say otherwise.
+    /// [`Stats::io`](crate::Stats::io) tells which that is. All ways give the same bytes.
     #[cfg(unix)]
     pub fn io(mut self, io: crate::backend::IoChoice) -> Self {
         self.file.io = io;
@@ -121,13 +155,16 @@ impl Options {
         self
     }
 
-    /// Opens the database in a file.
+    /// Opens the database in a file. If it was not closed, it is recovered first: see [`Db::open`].
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] if it is open elsewhere, [`Error::NotSpinney`] if the file is something else,
-    /// [`Error::SideFile`] if a file beside it is missing that holds what was not yet in it, and
-    /// [`Error::Io`] for what the system says of the path.
+    /// [`Error::Locked`] if it is open elsewhere; [`Error::NotSpinney`], [`Error::NewerFormat`] or
+    /// [`Error::Truncated`] if the file is something else, of a later version, or cut off;
+    /// [`Error::SideFile`] if a file beside it is missing that holds what was not yet in it;
+    /// [`Error::Corrupt`] or [`Error::LogCorrupt`] if what has to be read is damaged; and [`Error::Io`] for
+    /// what the system says of the path, or of a disk that is full. Nothing is lost by any of these: what can
+    /// be mended can be opened then.
     #[cfg(unix)]
     pub fn open(self, path: impl AsRef<std::path::Path>) -> Result<Db> {
         let file =

@@ -12,7 +12,22 @@ use crate::store::Store;
 use crate::store::residency::HeaderCounts;
 use crate::store::superblock::is_directory_blob;
 
-/// A picture of the database at about one moment.
+/// A picture of the database at about one moment: [`Db::stats`](crate::Db::stats). Counts of what happened
+/// begin when the database is opened.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// db.tree("files")?.put("a/b", "c")?;
+/// let stats = db.stats();
+/// assert_eq!((stats.keys, stats.last_version), (1, 2)); // the name of the tree is a write, too
+/// assert_eq!(stats.log.durable_bytes, stats.log.end_bytes);
+/// println!("{}", stats.io);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -59,11 +74,13 @@ pub struct Stats {
     pub pages_read: u64,
     /// Pages that were dropped from memory.
     pub evictions: u64,
-    /// What went through the backend, by [`Area`](crate::backend::Area) as an index.
+    /// What went through the backend, by [`Area`](crate::backend::Area) as an index:
+    /// `stats.areas[Area::Log as usize]`.
     pub areas: [AreaCounts; Area::ALL.len()],
-    /// Which way I/O takes.
+    /// Which way I/O takes, and why no other. `mapped_ring` says whether
+    /// [`Buffered`](crate::Durability::Buffered) writes survive the death of the process.
     pub io: IoPath,
-    /// The log; all zero where there is none.
+    /// The log; all zero where there is none, or the database was opened for reading.
     pub log: LogStats,
     /// The checkpoints since the database was opened.
     pub checkpoints: CheckpointStats,
@@ -77,7 +94,7 @@ pub struct LogStats {
     pub end_bytes: u64,
     /// Up to where it is on stable storage.
     pub durable_bytes: u64,
-    /// Segments of 4 MiB that are in use.
+    /// Segments of 4 MiB that are in use: with records that are still needed, or ready for the next ones.
     pub segments: u32,
     /// The most there may be. A checkpoint starts when half of them are in use.
     pub segments_max: u32,
@@ -91,7 +108,7 @@ pub struct LogStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckpointStats {
-    /// Checkpoints that were made.
+    /// Checkpoints that were made, those of making and of recovering a database included.
     pub count: u64,
     /// Pages that went through the journal for them.
     pub journaled_pages: u64,

@@ -16,11 +16,17 @@ use crate::log::{Appended, Log};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// When it is on stable storage: it survives a power cut.
+    /// When it is on stable storage: it survives a power cut. Writers that wait at the same time share one
+    /// wait for the disk.
     #[default]
     Sync,
-    /// When it is in the ring of the log: it survives the death of the process. A power cut costs the writes
-    /// of the last 10 milliseconds, never others.
+    /// When it is in the ring of the log: it survives the death of the process, where the ring is a mapped
+    /// file ([`Stats::io`](crate::Stats::io) says so: ext2 to ext4, XFS, tmpfs, macOS). A power cut costs the
+    /// last such writes, never one before another that is kept: those of about 10 milliseconds, or as long as
+    /// a slow disk takes for two groups more.
+    ///
+    /// A write with [`Sync`](Durability::Sync), or [`Db::sync`](crate::Db::sync), makes all before it
+    /// durable.
     Buffered,
 }
 
