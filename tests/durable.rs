@@ -121,6 +121,21 @@ fn what_was_synced_survives_without_closing() {
     }
 }
 
+/// Filling up the last group of the log is no change.
+#[test]
+fn a_checkpoint_with_nothing_new_is_none() {
+    let db = buffered().open_backend(Arc::new(MemoryBackend::new())).unwrap();
+    db.tree("files").unwrap().put("a", "b").unwrap();
+    db.checkpoint().unwrap();
+    let checkpoints = db.stats().checkpoints.count;
+    db.sync().unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.stats().checkpoints.count, checkpoints);
+    db.tree("files").unwrap().put("a", "c").unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.stats().checkpoints.count, checkpoints + 1);
+}
+
 /// The same writes and checkpoints give the same bytes, whatever carries them.
 #[test]
 fn equal_workloads_give_equal_data_areas_on_every_backend() {
