@@ -121,6 +121,21 @@ fn what_was_synced_survives_without_closing() {
     }
 }
 
+/// Filling up the last group of the log is no change.
+#[test]
+fn a_checkpoint_with_nothing_new_is_none() {
+    let db = buffered().open_backend(Arc::new(MemoryBackend::new())).unwrap();
+    db.tree("files").unwrap().put("a", "b").unwrap();
+    db.checkpoint().unwrap();
+    let checkpoints = db.stats().checkpoints.count;
+    db.sync().unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.stats().checkpoints.count, checkpoints);
+    db.tree("files").unwrap().put("a", "c").unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.stats().checkpoints.count, checkpoints + 1);
+}
+
 /// The same writes and checkpoints give the same bytes, whatever carries them.
 #[test]
 fn equal_workloads_give_equal_data_areas_on_every_backend() {
@@ -216,4 +231,66 @@ fn checkpoints_come_by_themselves_and_data_may_exceed_the_cache() {
     let tree = db.tree("files").unwrap();
     assert!(db.check().unwrap().is_clean());
     assert_same(&tree, &model);
+}
+
+#[test]
+fn other_handles_leave_a_closed_file_alone() {
+    let folder = Folder::new("closed-handles");
+    let path = folder.path("catalog.spinney");
+    let db = Db::open(&path).unwrap();
+    let tree = db.tree("files").unwrap();
+    tree.put("a", "1").unwrap();
+    let other = db.clone();
+    db.close().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(matches!(other.checkpoint(), Err(Error::Closed)));
+    assert!(matches!(other.sync(), Err(Error::Closed) | Ok(())));
+    assert!(matches!(tree.put("b", "2"), Err(Error::Closed)));
+    other.close().unwrap();
+    assert_eq!(folder.names(), ["catalog.spinney"]);
+    assert!(std::fs::read(&path).unwrap() == bytes, "the file has changed");
+    let db = Db::open(&path).unwrap();
+    assert_eq!(db.tree("files").unwrap().get("a").unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn a_database_made_from_an_image_may_grow_and_be_killed() {
+    let small = Db::memory();
+    small.tree("files").unwrap().put("a", "1").unwrap();
+    let backend = Arc::new(MemoryBackend::from_bytes(&small.image().unwrap()).unwrap());
+    let db = Db::builder().open_backend(backend.clone()).unwrap();
+    db.tree("files").unwrap().put("b", "2").unwrap();
+    let killed = Arc::new(copy(&backend));
+    // As far as a checkpoint comes before it is committed.
+    killed.set_len(Area::Data, killed.len(Area::Data).unwrap() + (4 << 20)).unwrap();
+    let again = Db::builder().open_backend(killed).unwrap();
+    assert_eq!(again.tree("files").unwrap().get("b").unwrap().as_deref(), Some(&b"2"[..]));
+}
+
+#[test]
+fn the_bytes_of_a_database_that_was_not_closed_are_no_image() {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).unwrap();
+    db.tree("files").unwrap().put("a", "1").unwrap();
+    db.checkpoint().unwrap();
+    let opened = Db::from_image(&backend.to_bytes(Area::Data));
+    assert!(matches!(opened, Err(Error::SideFile { file: "log" })), "{:?}", opened.err());
+    assert!(Db::from_image(&db.image().unwrap()).is_ok());
+}
+
+#[test]
+fn a_log_that_is_half_full_brings_a_checkpoint() {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = buffered().log_bytes(32 << 20).open_backend(backend).unwrap();
+    let tree = db.tree("files").unwrap();
+    // The same few pages again and again: only the log grows.
+    let mut written = 0;
+    let start = std::time::Instant::now();
+    while db.stats().checkpoints.count == 0 {
+        tree.put("a", vec![7; 60_000]).unwrap();
+        written += 60_000_u64;
+        assert!(start.elapsed().as_secs() < 60, "no checkpoint after {written} bytes");
+    }
+    let log = db.stats().log;
+    assert!(log.segments < log.segments_max, "{log:?}: the log was full before");
 }

@@ -9,7 +9,7 @@ use super::write::Condition;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, NAMES, TREE_ID_BYTES};
+use crate::limits::{KEY_BYTES_MAX, NAMES, TREE_ID_BYTES, VALUE_BYTES_MAX};
 use crate::log::payload::Write;
 use crate::log::replay::{Reader, Replayed};
 
@@ -26,6 +26,7 @@ impl Forest {
     fn redo(&self, write: Write<'_>) -> Result<Option<u64>> {
         let (mut buffer, mut other) = (KeyBuf::empty(), KeyBuf::empty());
         let done = match write {
+            Write::Put { value, .. } if value.len() > VALUE_BYTES_MAX => return Err(damaged(0)),
             Write::Put { key, value } => {
                 self.remember_tree(key, value);
                 self.put(&whole(&mut buffer, key)?, value, Condition::Always)?

@@ -187,7 +187,8 @@ impl Forest {
             match outcome {
                 Ok((removed, wants_join)) => {
                     if wants_join {
-                        self.join(key.bytes())?;
+                        // The key is gone in any case.
+                        let _ = self.join(key.bytes());
                     }
                     return Ok(removed);
                 }
@@ -230,7 +231,8 @@ impl Forest {
             match outcome {
                 Ok(Renamed::Done(appended, wants_join)) => {
                     if wants_join {
-                        self.join(from.bytes())?;
+                        // It has moved in any case.
+                        let _ = self.join(from.bytes());
                     }
                     return Ok(Some(appended));
                 }

@@ -162,6 +162,11 @@ impl Log {
         Ok(true)
     }
 
+    /// Makes no places any more: the log is about to be deleted.
+    pub(crate) fn end_segments(&self) {
+        self.segments.end();
+    }
+
     /// Readies the next segment if the current one is half full, so that no writer has to.
     pub(crate) fn look_ahead(&self) -> Result<()> {
         if self.ring.ready() < self.ring.end() + SEGMENT_BYTES / 2 {

@@ -27,33 +27,49 @@ pub(crate) struct Segments {
     /// The segment in each place of the area.
     places: Mutex<Vec<Option<u64>>>,
     places_max: usize,
+    /// Held while a place is made; true when none may be made any more. Who looks for a place need not wait
+    /// for that.
+    making: Mutex<bool>,
 }
 
 impl Segments {
     /// All places of the area are free.
     pub(crate) fn new(backend: Arc<dyn Backend>, places_max: usize) -> io::Result<Self> {
         let places = (backend.len(Area::Log)? / SEGMENT_BYTES) as usize;
-        Ok(Segments { backend, places: Mutex::new(vec![None; places]), places_max: places_max.max(2) })
+        Ok(Segments {
+            backend,
+            places: Mutex::new(vec![None; places]),
+            places_max: places_max.max(2),
+            making: Mutex::new(false),
+        })
     }
 
     fn places(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
         self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    fn making(&self) -> MutexGuard<'_, bool> {
+        self.making.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     /// Gives `segment` a place. False if there is none and the area may not grow.
     pub(crate) fn prepare(&self, segment: u64) -> Result<bool, Unprepared> {
-        let mut places = self.places();
-        if places.contains(&Some(segment)) {
-            return Ok(true);
-        }
-        if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
-            *free = Some(segment);
-            return Ok(true);
-        }
-        if places.len() >= self.places_max {
+        let has_ended = self.making();
+        let places = {
+            let mut places = self.places();
+            if places.contains(&Some(segment)) {
+                return Ok(true);
+            }
+            if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
+                *free = Some(segment);
+                return Ok(true);
+            }
+            places.len()
+        };
+        if *has_ended || places >= self.places_max {
             return Ok(false);
         }
-        let offset_bytes = places.len() as u64 * SEGMENT_BYTES;
+        let offset_bytes = places as u64 * SEGMENT_BYTES;
         let made = self.backend.set_len(Area::Log, offset_bytes + SEGMENT_BYTES);
         let made = made.and_then(|()| self.backend.write_zeros(Area::Log, offset_bytes, SEGMENT_BYTES));
         if let Err(error) = made {
@@ -62,8 +78,13 @@ impl Segments {
             return Err(Unprepared::NotMade(error));
         }
         self.backend.sync(Area::Log).map_err(Unprepared::NotSynced)?;
-        places.push(Some(segment));
+        self.places().push(Some(segment));
         Ok(true)
+    }
+
+    /// Makes no places from now on. One that is being made is waited for.
+    pub(crate) fn end(&self) {
+        *self.making() = true;
     }
 
     /// Where the log position lies in the area.

@@ -1,9 +1,9 @@
-//! The two threads of a database that is open for writing: one makes buffered writes durable and readies
-//! segments of the log, one makes checkpoints. Both sleep until they are told.
+//! The two threads of a database that is open for writing: one makes buffered writes durable, one readies
+//! segments of the log and makes checkpoints. Both sleep until they are told.
 
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -48,15 +48,17 @@ impl Signals {
         let mut todo = self.todo();
         *todo |= what;
         self.asked.store(*todo, Ordering::Relaxed);
-        if what & (FLUSH | FLUSH_NOW | LOOK_AHEAD | STOP) != 0 {
+        if what & (FLUSH | FLUSH_NOW | STOP) != 0 {
             self.flusher.notify_one();
         }
-        if what & (CHECKPOINT | STOP) != 0 {
+        if what & (CHECKPOINT | LOOK_AHEAD | STOP) != 0 {
             self.checkpointer.notify_one();
         }
     }
 
     fn ask_once(&self, what: u32) {
+        // Against `take`: either what was done before is seen there, or that it was taken is seen here.
+        fence(Ordering::SeqCst);
         if self.asked.load(Ordering::Relaxed) & what != what {
             self.ask(what);
         }
@@ -93,6 +95,7 @@ impl Signals {
         let taken = *todo & mask;
         *todo &= !mask;
         self.asked.store(*todo, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         (*todo & STOP == 0).then_some(taken)
     }
 
@@ -134,13 +137,7 @@ pub(crate) fn start<T: HasStore>(owner: &Arc<T>) -> std::io::Result<Vec<JoinHand
 /// A failure is remembered by the log, and met by the next writer.
 fn flush(durable: &Durable) {
     let signals = &durable.signals;
-    while let Some(asked) = signals.wait(&signals.flusher, FLUSH | FLUSH_NOW | LOOK_AHEAD) {
-        if asked & LOOK_AHEAD != 0 {
-            let _ = durable.log.look_ahead();
-        }
-        if asked & (FLUSH | FLUSH_NOW) == 0 {
-            continue;
-        }
+    while let Some(asked) = signals.wait(&signals.flusher, FLUSH | FLUSH_NOW) {
         if asked & FLUSH_NOW == 0 && signals.linger().is_none() {
             return;
         }
@@ -150,7 +147,12 @@ fn flush(durable: &Durable) {
 
 /// A failure is met by those who need the space that the checkpoint would have made.
 fn checkpoint(store: &Store, signals: &Signals) {
-    while signals.wait(&signals.checkpointer, CHECKPOINT).is_some() {
-        let _ = store.checkpoint();
+    while let Some(asked) = signals.wait(&signals.checkpointer, CHECKPOINT | LOOK_AHEAD) {
+        if let Some(durable) = store.durable.get().filter(|_| asked & LOOK_AHEAD != 0) {
+            let _ = durable.log.look_ahead();
+        }
+        if asked & CHECKPOINT != 0 {
+            let _ = store.checkpoint();
+        }
     }
 }

@@ -23,12 +23,13 @@ use super::directory::Directory;
 use super::durable::Durable;
 use super::journal;
 use super::page_writer::PageWriter;
-use super::superblock::{is_directory_blob, set_word};
+use super::superblock::{Superblock, is_directory_blob, set_word};
 use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES};
 use crate::blob::checksum;
 use crate::blob::header::{BLOB_PAGES, CHECKSUMS_AT};
 use crate::blob::words::{DIRTY_AT, PAGE_WORDS, Ref};
 use crate::error::{Error, Result};
+use crate::log::record::Identity;
 
 const GENERATION_AT: usize = 2;
 
@@ -45,6 +46,15 @@ struct Cut {
 }
 
 impl Cut {
+    /// Whether nothing was written since the last checkpoint of this life. The log may be longer, by the
+    /// filling of its last group: whether it is must not show in storage.
+    fn is_stored(&self, durable: &Durable, superblock: &Superblock) -> bool {
+        let Identity { log_id, incarnation } = durable.log.identity();
+        self.marked.is_empty()
+            && self.next_seq == superblock.next_seq
+            && (log_id, incarnation) == (superblock.log_id, superblock.incarnation)
+    }
+
     fn is_free(&self, id: u32) -> bool {
         id >= self.end || self.free.contains(&id)
     }
@@ -85,6 +95,9 @@ impl Store {
             return Ok(());
         };
         let mut committed = durable.committed();
+        if durable.has_ended() {
+            return Err(Error::Closed);
+        }
         if is_superfluous(durable) {
             return Ok(());
         }
@@ -92,7 +105,7 @@ impl Store {
             return Err(durable.log.poisoned());
         }
         let cut = self.cut(durable, &residency.directory);
-        if cut.marked.is_empty() && cut.log_position == committed.superblock.log_position {
+        if cut.is_stored(durable, &committed.superblock) {
             return Ok(());
         }
         let mut ready = Vec::new();

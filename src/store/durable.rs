@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::background::Signals;
 use super::committed::Committed;
 use super::counters::Counter;
-use crate::backend::Backend;
+use crate::backend::{Backend, PAGE_BYTES};
 use crate::log::ring::SEGMENT_BYTES;
 use crate::log::{Appended, Log};
 
@@ -55,6 +55,8 @@ pub(crate) struct Durable {
     /// Locked while a checkpoint runs.
     committed: Mutex<Committed>,
     is_closed: AtomicBool,
+    /// Set while `committed` is locked: the files are complete, and may be another's.
+    has_ended: AtomicBool,
     /// A checkpoint has failed while it wrote the journal: nobody knows whether that is complete.
     pub(crate) journal_is_doubtful: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Durable {
             counters: CheckpointCounters::default(),
             committed: Mutex::new(committed),
             is_closed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             journal_is_doubtful: AtomicBool::new(false),
         }
     }
@@ -81,9 +84,19 @@ impl Durable {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// True for the first caller.
-    pub(crate) fn begin_close(&self) -> bool {
-        !self.is_closed.swap(true, Ordering::AcqRel)
+    /// Refuses writes from now on.
+    pub(crate) fn begin_close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Nothing may be written to the files any more. The caller has locked `committed`.
+    pub(crate) fn end(&self) {
+        self.log.end_segments();
+        self.has_ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// After an append: lets the background know what it may have to do.
@@ -92,7 +105,8 @@ impl Durable {
         if durability == Durability::Buffered {
             self.signals.flush_soon(appended.end.saturating_sub(self.log.durable()));
         }
-        if appended.end % SEGMENT_BYTES < appended.bytes {
+        // The first page of a segment holds no records.
+        if appended.end % SEGMENT_BYTES <= PAGE_BYTES as u64 + appended.bytes {
             self.log_has_grown();
         }
     }
@@ -102,7 +116,7 @@ impl Durable {
     fn log_has_grown(&self) {
         self.signals.look_ahead();
         let (used, max) = self.log.fill();
-        if used * 2 >= max {
+        if used * 2 > max {
             self.signals.checkpoint();
         }
     }

@@ -103,6 +103,10 @@ fn copy_in(words: Words<'_>, bytes: &[u8]) {
 pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     let mut buffer = backend.buffers().lease_blocking();
     let superblock = read_superblock(backend, &mut buffer)?;
+    if superblock.log_id != 0 {
+        // A file that was not closed. What was written last lies beside it.
+        return Err(Error::SideFile { file: "log" });
+    }
     let mut directory = vec![(0, buffer.to_vec())];
     let store = Store::new(Frames::new(), superblock.database_id);
     let mut unused = BTreeSet::new();

@@ -66,6 +66,10 @@ pub(crate) fn put_in_place(backend: &dyn Backend, pages: &BTreeMap<u64, Vec<u8>>
     let Some((&last, _)) = pages.last_key_value() else {
         return Ok(());
     };
+    // What is written in place must not outlive the journal that it comes from.
+    if backend.len(Area::Journal)? > 0 {
+        backend.sync(Area::Journal)?;
+    }
     let end = ((last + 1) * PAGE_BYTES as u64).next_multiple_of(BLOB_BYTES as u64);
     if backend.len(Area::Data)? < end {
         backend.set_len(Area::Data, end)?;
@@ -131,6 +135,8 @@ impl Store {
             incarnation: committed.superblock.incarnation.wrapping_add(1),
         };
         committed.superblock.has_ring = ring.outlives_process();
+        // The file is about to grow before a checkpoint says so.
+        committed.superblock.unused_is_zero = false;
         let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
         log.begin();
         // Blank, also where an earlier life's journal could not be deleted: recovery tells by that whether a
@@ -203,15 +209,24 @@ impl Store {
         }
     }
 
-    /// Brings everything into the data area and removes what lies beside it.
+    /// Brings everything into the data area and removes what lies beside it. After a failure it may be tried
+    /// again.
     pub(crate) fn close(&self) -> Result<()> {
-        let Some(durable) = self.durable.get().filter(|durable| durable.begin_close()) else {
+        let Some(durable) = self.durable.get().filter(|durable| !durable.has_ended()) else {
             return Ok(());
         };
-        self.checkpoint()?;
-        // All is stored. Those who still wait for the log are not to find it gone.
-        let _ = durable.log.wait_durable(durable.log.end());
+        durable.begin_close();
+        let stored = self.checkpoint();
+        // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered
+        // writes have nothing but the log.
+        let flushed = durable.log.wait_durable(durable.log.end());
         let mut committed = durable.committed();
+        if durable.has_ended() {
+            // Another thread was faster.
+            return Ok(());
+        }
+        stored.and(flushed)?;
+        durable.end();
         let backend = &*durable.backend;
         // The next log has another id. How far this one came depends on who waited for whom.
         committed.superblock.log_id = 0;

@@ -96,7 +96,8 @@ fn a_dropped_tail_in_the_next_segment_does_not_follow_on_what_replaces_it() {
     const RECORD_BYTES: usize = 15 * PAGE_BYTES;
     const VALUE_BYTES: usize = RECORD_BYTES - 70;
     let disk = Disk::new(Image::default());
-    let db = options().open_backend(disk.clone()).unwrap();
+    // So large that no checkpoint comes in between.
+    let db = options().log_bytes(64 << 20).open_backend(disk.clone()).unwrap();
     let tree = db.tree(TREE).unwrap();
     let (mut steps, mut events, mut end) = (Vec::new(), Vec::new(), 0);
     // In groups of their own, up to where the segment has no room for another one.

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::Ordering;
+
 use super::Residency;
 use crate::backend::{Area, PAGE_BYTES, ReadOp};
 use crate::blob::checksum;
@@ -46,6 +48,9 @@ impl Residency {
     /// Reads and verifies the first pages of blobs, in batches of one buffer. A blob that is changed while
     /// its page is read is left out.
     pub(crate) fn survey(&self, blobs: &[u32], mut each: impl FnMut(HeaderCounts)) -> Result<()> {
+        if self.is_cut_off.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
         let mut buffer = self.backend.buffers().lease_blocking();
         for part in blobs.chunks(BLOB_PAGES) {
             let words: Vec<u64> = part.iter().map(|&id| self.directory.get(id)).collect();
