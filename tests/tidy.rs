@@ -29,7 +29,14 @@ const UNSAFE_FILES: &[&str] = &[
     "src/backend/file.rs",
     "src/backend/file/",
     "src/blob/simd.rs",
+    "benches/src/measure/clock.rs",
+    "benches/src/measure/machine.rs",
+    "benches/src/measure/page_cache.rs",
+    "benches/src/stores/disk/lmdb.rs",
 ];
+
+/// The crates' roots: they cannot forbid what their modules need.
+const ROOTS: &[&str] = &["src/lib.rs", "benches/src/bench.rs"];
 
 /// Files whose macros generate what `forbid(unsafe_code)` would refuse.
 const UNSAFE_GENERATED: &[&str] = &["src/wasm"];
@@ -146,7 +153,7 @@ fn statement_start(source: &Source, at: usize) -> usize {
 /// `all` is needed to know which files are parents of those that hold `unsafe`: these cannot forbid it.
 fn unsafe_is_fenced(source: &Source, all: &[Source]) -> Vec<String> {
     let begins = |path: &str, with: &[&str]| with.iter().any(|start| path.starts_with(start));
-    let is_fenced = begins(&source.path, &["src/", "tests/", "examples/"]);
+    let is_fenced = begins(&source.path, &["src/", "tests/", "examples/", "benches/src/"]);
     let may_hold = begins(&source.path, UNSAFE_FILES);
     if !is_fenced || may_hold || begins(&source.path, UNSAFE_GENERATED) {
         return Vec::new();
@@ -155,14 +162,14 @@ fn unsafe_is_fenced(source: &Source, all: &[Source]) -> Vec<String> {
     let mut complaints: Vec<String> =
         words.map(|token| source.complaint(token.line, "`unsafe` is not allowed in this file")).collect();
     let own = module_path(&source.path);
-    let is_parent = source.path.starts_with("src/")
+    let is_parent = begins(&source.path, &["src/", "benches/src/"])
         && all.iter().any(|other| {
             let holds = begins(&other.path, UNSAFE_FILES) || begins(&other.path, UNSAFE_GENERATED);
             let path = module_path(&other.path);
             holds && path.len() > own.len() && path.starts_with(&own)
         });
-    let is_crate_root = source.path == "src/lib.rs";
-    if !is_parent && !is_crate_root && !source.text.lines().any(|line| line == "#![forbid(unsafe_code)]") {
+    let is_root = ROOTS.contains(&source.path.as_str());
+    if !is_parent && !is_root && !source.text.lines().any(|line| line == "#![forbid(unsafe_code)]") {
         complaints.push(source.complaint(1, "`#![forbid(unsafe_code)]` is missing below the `//!` lines"));
     }
     complaints
@@ -347,6 +354,13 @@ fn a_breach_of_the_fence_is_caught() {
     caught(with_frames, "src/store/latch.rs", "//! A.", &[1]);
     caught(with_frames, "src/lib.rs", "//! A.", &[]);
     caught(with_frames, "tests/model.rs", "//! A.", &[1]);
+    // The benches are fenced in the same way.
+    let all = [Source::new("benches/src/measure/clock.rs", "unsafe {}")];
+    let with_clock = |source: &Source| unsafe_is_fenced(source, &all);
+    caught(with_clock, "benches/src/measure/clock.rs", "unsafe {}", &[]);
+    caught(with_clock, "benches/src/measure/mod.rs", "//! A.", &[]);
+    caught(with_clock, "benches/src/measure/rate.rs", "//! A.\nunsafe {}", &[2, 1]);
+    caught(with_clock, "benches/src/bench.rs", "//! A.\nunsafe {}", &[2]);
 }
 
 #[test]

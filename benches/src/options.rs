@@ -1,26 +1,37 @@
-//! What the command line asks for. The same options hold for every case; a case takes no notice of those that
-//! mean nothing to it.
+//! What the command line asks for. The same options hold for every case; one that means nothing to a case is
+//! refused there, because it would promise something.
 
 #![forbid(unsafe_code)]
 
+use crate::keys::{FILES, OBJECTS, RANDOM32};
 use std::path::PathBuf;
+
+const FAMILIES: &[&str] = &[OBJECTS, FILES, RANDOM32];
 
 /// The options, as `--help` prints them below the cases.
 pub const USAGE: &str = "\
+The stores on disk are spinney and holt, and with --features peers: rocksdb lmdb redb fjall sqlite; each of
+these is a feature of its own, too. RocksDB takes minutes to compile, and needs a
+C++ compiler and libclang.
+
 options
-  --keys N[,N..]    sizes to run (default 20000,100000,1000000)
-  --filter A,B      only these stores (spinney, holt, btreemap, blart)
+  --keys N[,N..]    sizes to run (default: see the case)
+  --filter A,B      only these stores
   --families A,B    only these key families (objects, files, random32)
   --paths FILE      real keys, one a line, instead of the made ones; --keys then takes the first N
                     of them in a random order (default all)
-  --rounds N        interleaved rounds of the read phases (default 5, large sizes 3)
+  --rounds N        interleaved rounds; in memory those of the read phases (default 5, of many keys
+                    and on disk 3)
   --builds N        interleaved rounds of the put phases (default 3, small sizes more, large ones 2)
   --seed N          seed of keys and queries (default 1)
   --wall            time on the wall everywhere, not the processor's
   --json            one JSON object a line on stdout, tables on stderr
+  --dir PATH        where the stores on disk live, removed afterwards; not in memory (default target)
+  --quick           fewer keys and shorter phases: whether all works, not how fast it is
 ";
 
 /// What the command line asked for.
+#[derive(Clone)]
 pub struct Options {
     pub keys: Vec<usize>,
     pub filter: Vec<String>,
@@ -31,6 +42,10 @@ pub struct Options {
     pub seed: u64,
     pub wall: bool,
     pub json: bool,
+    pub dir: Option<PathBuf>,
+    pub quick: bool,
+    /// The options that the line gave, by name.
+    pub given: Vec<String>,
 }
 
 impl Options {
@@ -40,6 +55,14 @@ impl Options {
 
     pub fn wants_family(&self, name: &str) -> bool {
         self.families.is_empty() || self.families.iter().any(|wanted| wanted == name)
+    }
+
+    /// Refuses what was given and means nothing to a case, which takes these alone.
+    pub fn check(&self, case: &str, takes: &[&str]) -> Result<(), String> {
+        match self.given.iter().find(|name| !takes.contains(&name.as_str())) {
+            Some(name) => Err(format!("{case} takes no {name}; it takes {}", takes.join(" "))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -55,6 +78,9 @@ impl Default for Options {
             seed: 1,
             wall: false,
             json: false,
+            dir: None,
+            quick: false,
+            given: Vec::new(),
         }
     }
 }
@@ -75,20 +101,43 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options)
                 options.keys = words(&value()?).iter().map(|word| number(word)).collect::<Result<_, _>>()?;
             }
             "--filter" => options.filter = words(&value()?),
-            "--families" => options.families = words(&value()?),
+            "--families" => options.families = families(&value()?)?,
             "--paths" => options.paths = Some(value()?.into()),
             "--rounds" => options.rounds = Some(number::<usize>(&value()?)?.max(1)),
             "--builds" => options.builds = Some(number::<usize>(&value()?)?.max(1)),
             "--seed" => options.seed = number(&value()?)?,
-            "--wall" => options.wall = true,
-            "--json" => options.json = true,
+            "--dir" => options.dir = Some(value()?.into()),
+            "--wall" | "--json" | "--quick" => {
+                if inline.is_some() {
+                    return Err(format!("{name} takes no value"));
+                }
+                match name.as_str() {
+                    "--wall" => options.wall = true,
+                    "--json" => options.json = true,
+                    _ => options.quick = true,
+                }
+            }
             "--help" | "-h" => return Err(String::new()),
             flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
             word if case.is_none() => case = Some(word.to_owned()),
             word => return Err(format!("one case a run; what is {word}?")),
         }
+        if name.starts_with('-') {
+            options.given.push(name);
+        }
+    }
+    if options.paths.is_some() && !options.families.is_empty() {
+        return Err("--families chooses among the made keys, and --paths names real ones".to_owned());
     }
     Ok((case.ok_or("which case?")?, options))
+}
+
+fn families(list: &str) -> Result<Vec<String>, String> {
+    let families = words(list);
+    match families.iter().find(|name| !FAMILIES.contains(&name.as_str())) {
+        Some(name) => Err(format!("no key family {name}; there are {}", FAMILIES.join(" "))),
+        None => Ok(families),
+    }
 }
 
 fn words(list: &str) -> Vec<String> {
@@ -123,5 +172,16 @@ mod tests {
         assert_eq!(message("memory --seed x"), "not a number: x");
         assert_eq!(message("memory keys"), "one case a run; what is keys?");
         assert_eq!(message("memory --help"), "");
+        assert_eq!(message("memory --json=no"), "--json takes no value");
+        assert_eq!(message("memory --families x"), "no key family x; there are objects files random32");
+        assert!(message("memory --families objects --paths x").starts_with("--families chooses"));
+    }
+
+    #[test]
+    fn an_option_that_means_nothing_to_the_case_is_refused() {
+        let (case, options) = parsed("keys --seed 2 --rounds 3").unwrap();
+        assert_eq!(options.check(&case, &["--seed", "--rounds"]), Ok(()));
+        let refused = Err("keys takes no --rounds; it takes --keys --seed".to_owned());
+        assert_eq!(options.check(&case, &["--keys", "--seed"]), refused);
     }
 }

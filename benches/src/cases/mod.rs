@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+pub mod disk;
 mod families;
 mod keys;
 mod memory;
@@ -18,9 +20,24 @@ pub struct Case {
     pub name: &'static str,
     /// One line of the usage.
     pub about: &'static str,
+    /// The options that mean something to it; all others are refused.
+    pub takes: &'static [&'static str],
     /// Whether all went well.
     pub run: fn(&Options) -> Result<bool>,
 }
 
 /// In the order of the usage.
-pub const CASES: &[Case] = &[memory::CASE, keys::CASE];
+pub const CASES: &[Case] = &[
+    memory::CASE,
+    #[cfg(unix)]
+    disk::durable::CASE,
+    #[cfg(unix)]
+    disk::cold::CASE,
+    #[cfg(unix)]
+    disk::warm::CASE,
+    #[cfg(unix)]
+    disk::stall::CASE,
+    #[cfg(unix)]
+    disk::amplify::CASE,
+    keys::CASE,
+];

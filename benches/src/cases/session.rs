@@ -6,7 +6,6 @@
 use crate::measure::{self, Neighbours};
 use crate::options::Options;
 use crate::report::{Goal, HOME, Notes, Output, Table};
-use crate::stores;
 
 pub struct Session {
     case: &'static str,
@@ -19,7 +18,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn start(case: &'static str, options: &Options) -> Self {
+    /// `stores` are the names of the columns.
+    pub fn start(case: &'static str, options: &Options, stores: &[&'static str]) -> Self {
         if options.wall {
             measure::use_wall();
         }
@@ -27,7 +27,7 @@ impl Session {
             case,
             output: Output::new(options.json),
             neighbours: Neighbours::watch(),
-            has_home: stores::names(options).contains(&HOME),
+            has_home: stores.contains(&HOME),
             tables: Vec::new(),
             wrong: Vec::new(),
         }

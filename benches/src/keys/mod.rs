@@ -17,7 +17,7 @@ mod queries;
 mod random32;
 mod values;
 
-pub use directories::Directory;
+pub use directories::{Directories, Directory};
 pub use family::Family;
 pub use files::FILES;
 pub use objects::OBJECTS;

@@ -7,6 +7,10 @@ use super::{Family, Keys};
 use crate::random::Random;
 use std::collections::HashSet;
 
+/// Draws of a new key that may fail in a row before longer ones are drawn. Many more than ever fail among the
+/// made keys, so that theirs depend on the seed alone.
+const FAILED_MAX: usize = 100;
+
 /// Keys in the order in which they are asked for, each with the number its value must carry.
 #[derive(Default, Clone)]
 pub struct Queries {
@@ -68,11 +72,15 @@ impl Family {
 
     /// So many keys that are not there, each an existing path with one byte of its last component changed,
     /// without repetitions. Their numbers follow those of the existing keys.
+    ///
+    /// Few or short keys have few such neighbours: whenever these seem to be used up, all further ones are a
+    /// byte longer.
     pub fn near_misses(&self, count: usize, salt: u64) -> Queries {
         const BYTES: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
         let mut random = Random::new(self.seed ^ salt ^ 0x6D69_7373);
         let mut seen = HashSet::with_capacity(count);
         let mut queries = Queries::default();
+        let (mut failed, mut longer) = (0, 0);
         while queries.len() < count {
             let mut key = self.sorted.get(random.below(self.len())).to_vec();
             let start = key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
@@ -81,10 +89,17 @@ impl Family {
             }
             let at = random.between(start, key.len() - 1);
             key[at] = *random.pick(BYTES);
-            if !self.sorted.holds(&key) && !seen.contains(&key) {
-                queries.push(&key, (self.len() + queries.len()) as u32);
-                seen.insert(key);
+            key.extend((0..longer).map(|_| *random.pick(BYTES)));
+            if self.sorted.holds(&key) || seen.contains(&key) {
+                failed += 1;
+                if failed == FAILED_MAX {
+                    (failed, longer) = (0, longer + 1);
+                }
+                continue;
             }
+            failed = 0;
+            queries.push(&key, (self.len() + queries.len()) as u32);
+            seen.insert(key);
         }
         queries
     }
@@ -111,5 +126,23 @@ mod tests {
         let different: HashSet<&[u8]> = misses.iter().map(|(key, _)| key).collect();
         assert_eq!(different.len(), 300);
         assert!(misses.iter().all(|(key, id)| !family.sorted.holds(key) && id >= 500));
+    }
+
+    #[test]
+    fn few_keys_have_as_many_near_misses_as_are_asked_for() {
+        let keys = ["", "a", "b", "a/"].map(|key| key.as_bytes().to_vec());
+        let family = Family::of_paths("test", 1, keys.to_vec());
+        let misses = family.near_misses(5_000, 2);
+        let different: HashSet<&[u8]> = misses.iter().map(|(key, _)| key).collect();
+        assert_eq!(different.len(), 5_000);
+        assert!(misses.iter().all(|(key, _)| !family.sorted.holds(key)));
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_near_misses_everywhere() {
+        let misses = Family::objects(2_500, 1).near_misses(10_000, 2);
+        let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        let hash = misses.iter().fold(0xCBF2_9CE4_8422_2325, |hash, (key, _)| key.iter().fold(hash, fold));
+        assert_eq!(hash, 2_930_850_631_606_902_196);
     }
 }

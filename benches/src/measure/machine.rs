@@ -12,6 +12,15 @@ pub fn allocated() -> Option<u64> {
     None
 }
 
+/// Gives memory that the allocator keeps for later back to the system, where it can.
+pub fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// How busy the machine was with other things.
 pub struct Neighbours {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -31,7 +40,7 @@ impl Neighbours {
         share.is_finite().then_some(share.max(0.0))
     }
 
-    /// Busy and all seconds of the machine, busy seconds of this process.
+    /// Busy and all seconds of the machine, busy seconds of this process and of its children that have ended.
     #[cfg(target_os = "linux")]
     fn now() -> Option<(f64, f64, f64)> {
         let stat = std::fs::read_to_string("/proc/stat").ok()?;
@@ -39,7 +48,7 @@ impl Neighbours {
             stat.lines().next()?.split_whitespace().skip(1).take(8).flat_map(str::parse).collect();
         let own = std::fs::read_to_string("/proc/self/stat").ok()?;
         let own: Vec<f64> =
-            own.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
+            own.rsplit_once(')')?.1.split_whitespace().skip(11).take(4).flat_map(str::parse).collect();
         let all: f64 = ticks.iter().sum();
         let idle = ticks.get(3)? + ticks.get(4)?;
         Some((all - idle, all, own.iter().sum()))

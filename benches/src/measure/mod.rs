@@ -1,12 +1,28 @@
 //! Clocks, rates, medians, and what else the machine can say. Must know nothing of the stores and the cases.
 
 mod clock;
+#[cfg(unix)]
+mod disk;
+#[cfg(unix)]
+mod latencies;
 mod machine;
+#[cfg(unix)]
+mod page_cache;
+#[cfg(unix)]
+mod process;
 mod rate;
 mod samples;
 
 pub use clock::{Clock, Whose, nanos_per_op, use_wall};
-pub use machine::{Neighbours, allocated};
+#[cfg(unix)]
+pub use disk::{bytes_on_disk, files, flushes, memory_file_system};
+#[cfg(unix)]
+pub use latencies::Latencies;
+pub use machine::{Neighbours, allocated, trim};
+#[cfg(unix)]
+pub use page_cache::forget;
+#[cfg(unix)]
+pub use process::{Traffic, resident};
 pub use rate::{Rate, rate};
 pub use samples::Samples;
 

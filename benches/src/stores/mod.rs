@@ -1,12 +1,12 @@
 //! The stores that are measured, each behind the same small face.
 //!
 //! Timed loops are generic over [`Store`], so that no store pays for a virtual call. A new store is one more
-//! file here and one more line in [`visit_all`].
-
-#![forbid(unsafe_code)]
+//! file here and one more line in [`visit_all`]. Those that keep their data in files are in `disk`.
 
 mod blart;
 mod btreemap;
+#[cfg(unix)]
+pub mod disk;
 mod holt;
 mod seek;
 #[cfg(feature = "spinney")]
@@ -127,8 +127,8 @@ pub fn visit_all(options: &Options, visitor: &mut impl Visitor) {
     visit::<blart::Art>(options, visitor);
 }
 
-/// The names of the stores that the options choose.
-pub fn names(options: &Options) -> Vec<&'static str> {
+/// The names of the stores that the options choose. A name that no store has is an error.
+pub fn names(options: &Options) -> Result<Vec<&'static str>> {
     struct Names(Vec<&'static str>);
     impl Visitor for Names {
         fn visit<S: Store>(&mut self) {
@@ -136,6 +136,33 @@ pub fn names(options: &Options) -> Vec<&'static str> {
         }
     }
     let mut names = Names(Vec::new());
-    visit_all(options, &mut names);
-    names.0
+    visit_all(&Options::default(), &mut names);
+    chosen(options, names.0)
+}
+
+/// Those of `all` that the options choose.
+fn chosen(options: &Options, all: Vec<&'static str>) -> Result<Vec<&'static str>> {
+    if let Some(name) = options.filter.iter().find(|name| !all.contains(&name.as_str())) {
+        return Err(format!("no store {name} here; there are {}", all.join(" ")).into());
+    }
+    Ok(all.into_iter().filter(|name| options.wants_store(name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_there_is_an_error() {
+        let named = |names: &[&str]| {
+            let filter = names.iter().map(|&name| name.to_owned()).collect();
+            names_of(&Options { filter, ..Options::default() })
+        };
+        fn names_of(options: &Options) -> std::result::Result<Vec<&'static str>, String> {
+            chosen(options, vec!["a", "b"]).map_err(|error| error.to_string())
+        }
+        assert_eq!(named(&[]), Ok(vec!["a", "b"]));
+        assert_eq!(named(&["b"]), Ok(vec!["b"]));
+        assert_eq!(named(&["b", "c"]), Err("no store c here; there are a b".to_owned()));
+    }
 }

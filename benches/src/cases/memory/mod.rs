@@ -37,7 +37,18 @@ use world::World;
 
 pub const CASE: Case = Case {
     name: "memory",
-    about: "everything in memory: puts, gets, scans, lists, pages, threads, space",
+    about: "everything in memory: puts, gets, scans, lists, pages, threads, space (20000 to 1000000 keys)",
+    takes: &[
+        "--keys",
+        "--filter",
+        "--families",
+        "--paths",
+        "--rounds",
+        "--builds",
+        "--seed",
+        "--wall",
+        "--json",
+    ],
     run,
 };
 
@@ -47,11 +58,8 @@ const SIZES: &[usize] = &[20_000, 100_000, 1_000_000];
 const KEYS_MIN: usize = 100;
 
 fn run(options: &Options) -> Result<bool> {
-    let mut session = Session::start(CASE.name, options);
-    let names = stores::names(options);
-    if names.is_empty() {
-        return Err("no such store".into());
-    }
+    let names = stores::names(options)?;
+    let mut session = Session::start(CASE.name, options, &names);
     families::each(options, SIZES, |family| {
         if family.len() < KEYS_MIN {
             return Err(format!("too few keys: {KEYS_MIN} at least").into());

@@ -1,0 +1,129 @@
+//! LMDB: one writer at a time, no log, and the page cache as its cache. Read-ahead is off, for reads are at
+//! random.
+
+use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use crate::stores::Result;
+use heed::types::Bytes;
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithTls};
+use std::ops::Bound;
+
+/// Addresses for the map: more than any data set here needs.
+const MAP_BYTES: usize = 64 << 30;
+/// Entries of a transaction of `load`. Of many more, the list of the pages that a transaction frees grows so
+/// long that all later ones write it again.
+const LOAD_ENTRIES: usize = 1_000;
+
+pub struct Lmdb {
+    env: Env,
+    entries: Database<Bytes, Bytes>,
+}
+
+impl DiskStore for Lmdb {
+    const NAME: &'static str = "lmdb";
+    const ACKS: [&'static str; 2] =
+        ["a synced transaction a put", "NO_SYNC: pages in the page cache, corrupt after a power cut"];
+    type Session<'a> = Reads<'a>;
+
+    fn open(setup: &Setup<'_>) -> Result<Self> {
+        let mut flags = EnvFlags::NO_READ_AHEAD;
+        if setup.ack == Ack::Buffered {
+            flags |= EnvFlags::NO_SYNC;
+        }
+        let mut options = EnvOpenOptions::new();
+        options.map_size(MAP_BYTES).max_readers(setup.sessions as u32 + 16);
+        // SAFETY: NO_SYNC risks the file in a power cut, and nobody needs the file after the run.
+        unsafe { options.flags(flags) };
+        // SAFETY: the directory is this run's own, so nobody else changes the mapped file.
+        let env = unsafe { options.open(setup.dir) }?;
+        let mut transaction = env.write_txn()?;
+        let entries = env.create_database(&mut transaction, None)?;
+        transaction.commit()?;
+        Ok(Self { env, entries })
+    }
+
+    fn session(&self) -> Result<Reads<'_>> {
+        Ok(Reads { store: self, held: None })
+    }
+
+    fn load<'k, V: AsRef<[u8]>>(&self, entries: impl Iterator<Item = (&'k [u8], V)>) -> Result<()> {
+        let mut entries = entries.peekable();
+        while entries.peek().is_some() {
+            let mut transaction = self.env.write_txn()?;
+            for (key, value) in entries.by_ref().take(LOAD_ENTRIES) {
+                self.entries.put(&mut transaction, key, value.as_ref())?;
+            }
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(self.env.force_sync()?)
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.sync()
+    }
+
+    fn close(self) -> Result<()> {
+        // Opening it again with other flags is refused until it is closed.
+        self.env.prepare_for_closing().wait();
+        Ok(())
+    }
+}
+
+pub struct Reads<'a> {
+    store: &'a Lmdb,
+    /// A thread has one such transaction at a time.
+    held: Option<RoTxn<'a, WithTls>>,
+}
+
+impl Reads<'_> {
+    fn read<R>(&self, run: impl FnOnce(&RoTxn<'_, WithTls>) -> Result<R>) -> Result<R> {
+        match &self.held {
+            Some(transaction) => run(transaction),
+            None => run(&self.store.env.read_txn()?),
+        }
+    }
+}
+
+impl Session for Reads<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let mut transaction = self.store.env.write_txn()?;
+        self.store.entries.put(&mut transaction, key, value)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.read(|transaction| Ok(self.store.entries.get(transaction, key)?.map(see)))
+    }
+
+    fn hold(&mut self) -> Result<()> {
+        self.held = Some(self.store.env.read_txn()?);
+        Ok(())
+    }
+
+    fn list(&mut self, prefix: &[u8], see: &mut dyn FnMut(Child<'_>)) -> Result<()> {
+        self.read(|transaction| {
+            list_by_seeking(prefix, see, |from, visit| {
+                // An empty key is none for LMDB.
+                let start = if from.is_empty() { Bound::Unbounded } else { Bound::Included(from) };
+                for entry in self.store.entries.range(transaction, &(start, Bound::Unbounded))? {
+                    if !visit(entry?.0) {
+                        break;
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn count(&mut self) -> Result<usize> {
+        self.read(|transaction| {
+            self.store.entries.iter(transaction)?.try_fold(0, |count, entry| {
+                entry?;
+                Ok(count + 1)
+            })
+        })
+    }
+}
