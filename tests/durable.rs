@@ -273,9 +273,9 @@ fn the_bytes_of_a_database_that_was_not_closed_are_no_image() {
     let db = Db::builder().open_backend(backend.clone()).unwrap();
     db.tree("files").unwrap().put("a", "1").unwrap();
     db.checkpoint().unwrap();
-    let opened = Db::from_image(&backend.to_bytes(Area::Data));
+    let opened = Db::from_image(backend.to_bytes(Area::Data));
     assert!(matches!(opened, Err(Error::SideFile { file: "log" })), "{:?}", opened.err());
-    assert!(Db::from_image(&db.image().unwrap()).is_ok());
+    assert!(Db::from_image(db.image().unwrap()).is_ok());
 }
 
 #[test]
