@@ -254,3 +254,23 @@ fn assert_forbidden(folder: &Path) {
     assert_is(Db::builder(), "readable");
     assert_eq!(keys(&Db::builder().read_only(true).open(folder.join("readable")).unwrap()), 3);
 }
+
+#[test]
+fn a_log_without_its_data_file_is_kept() {
+    let folder = Folder::new("no-data");
+    let path = folder.path("catalog.spinney");
+    let db = Db::open(&path).unwrap();
+    db.tree("files").unwrap().put("a", "1").unwrap();
+    let away = folder.path("away.spinney");
+    copy(&path, &away, &SUFFIXES);
+    drop(db);
+    for emptied in [false, true] {
+        fs::remove_file(&away).unwrap();
+        if emptied {
+            fs::write(&away, vec![0; 1 << 20]).unwrap();
+        }
+        let log = fs::read(side(&away, "-log")).unwrap();
+        assert!(matches!(Db::open(&away), Err(Error::NotSpinney { .. })));
+        assert!(fs::read(side(&away, "-log")).unwrap() == log);
+    }
+}

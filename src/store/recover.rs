@@ -16,6 +16,7 @@ use super::superblock::{self, Superblock};
 use crate::backend::{Area, Backend, PAGE_BYTES, ReadOp};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
+use crate::log::ring::SEGMENT_BYTES;
 
 /// What a disk writes at once, at least.
 const SECTOR_BYTES: usize = 512;
@@ -35,7 +36,7 @@ pub(crate) enum Found {
 pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
     let found_bytes = backend.len(Area::Data)?;
     if found_bytes == 0 {
-        return Ok(Found::Nothing);
+        return nothing(backend);
     }
     if found_bytes < PAGE_BYTES as u64 {
         return Err(Error::NotSpinney { reason: "it is shorter than one page of 4 KiB" });
@@ -49,7 +50,7 @@ pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
     let pages: Vec<Vec<u8>> = buffer[..2 * PAGE_BYTES].chunks_exact(PAGE_BYTES).map(<[u8]>::to_vec).collect();
     drop(buffer);
     if is_blank && found_bytes <= 2 * BLOB_BYTES as u64 && is_unborn(backend)? {
-        return Ok(Found::Nothing);
+        return nothing(backend);
     }
     let copies = [Superblock::open_page(&pages[0]), Superblock::open_page(&pages[1])];
     let newest = copies.iter().flatten().max_by_key(|superblock| superblock.generation).copied();
@@ -82,6 +83,21 @@ pub(crate) fn find(backend: &dyn Backend) -> Result<Found> {
         missing.extend([(0, good.clone()), (1, good.clone())]);
     }
     Ok(Found::Database { superblock: newest, pages: missing })
+}
+
+/// No database, unless a log shows that there was one: writes are logged after the first checkpoint.
+fn nothing(backend: &dyn Backend) -> Result<Found> {
+    let mut buffer = backend.buffers().lease_blocking();
+    for place in 0..backend.len(Area::Log)? / SEGMENT_BYTES {
+        // The first page of a segment tells whose it is, the second one begins with a write.
+        let (offset_bytes, buf) = (place * SEGMENT_BYTES + PAGE_BYTES as u64, &mut buffer[..PAGE_BYTES]);
+        backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf }])?;
+        if buffer[..PAGE_BYTES].iter().any(|&byte| byte != 0) {
+            let reason = "it is empty, and there is a log of what was in it: put it back, or delete the log";
+            return Err(Error::NotSpinney { reason });
+        }
+    }
+    Ok(Found::Nothing)
 }
 
 /// Whether a data area whose first blob is blank is that of a database in the making. The log is made before
