@@ -116,7 +116,7 @@ impl Options {
     ///
     /// What stays beyond the limit: what the operations of this moment need, up to a blob each and the blobs
     /// that lead to it; and the pages that have changed since the last checkpoint. Of these there are at most
-    /// a quarter of the limit, but at least 8 MiB and at most 512 MiB: then writers wait for a checkpoint,
+    /// half of the limit, but at least 8 MiB and at most 512 MiB: then writers wait for a checkpoint,
     /// which starts in the background at half of that. While it runs, there are copies of the pages that it
     /// writes.
     ///

@@ -47,7 +47,7 @@ impl Settings {
     /// Changed pages stay in memory until they are stored, so the cache bounds them; and what a checkpoint
     /// has to write should not be more than the log has.
     fn limits(self) -> Limits {
-        let changed_bytes_max = (self.cache_bytes / 4).clamp(8 << 20, 512 << 20);
+        let changed_bytes_max = (self.cache_bytes / 2).clamp(8 << 20, 512 << 20);
         let changed_pages_max = changed_bytes_max / PAGE_BYTES as u64;
         Limits { changed_pages_wanted: changed_pages_max / 2, changed_pages_max }
     }

@@ -18,8 +18,9 @@ use crate::blob::header::BlobKind;
 use crate::store::ROOT_BLOB;
 use crate::store::frames::{Extent, Frame, Frames, Held, inner_pages};
 
-/// Pages that are evicted at a time, so that the hand is not taken up for each of them.
-const BATCH_PAGES: u64 = 64;
+/// Pages that are evicted at a time, so that the hand is not taken up for each of them. (With 64 the 99th
+/// percentile of cold lookups was 93 us instead of 50, the median 25 instead of 23.)
+const BATCH_PAGES: u64 = 16;
 /// A small cache is not emptied for the sake of a batch.
 const BATCH_PARTS: u64 = 8;
 
