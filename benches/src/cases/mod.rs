@@ -11,6 +11,7 @@ mod families;
 mod keys;
 mod memory;
 mod session;
+mod tally;
 
 use crate::options::Options;
 use crate::stores::Result;

@@ -15,6 +15,19 @@ const BLOB: u64 = 512 << 10;
 
 pub struct Holt(Tree);
 
+/// The listing in its cheapest form, in memory and on disk.
+pub fn list_lent(tree: &Tree, prefix: &[u8], limit: usize, mut see: impl FnMut(Child<'_>)) -> Result<()> {
+    tree.scan_keys(prefix).delimiter(DELIMITER).visit(limit, |entry| {
+        match entry {
+            KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
+            KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
 impl Store for Holt {
     const NAME: &'static str = "holt";
     type Shared<'a> = &'a Self;
@@ -77,16 +90,8 @@ impl Store for Holt {
         Ok(())
     }
 
-    fn list_cached(&self, prefix: &[u8], limit: usize, mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        self.0.scan_keys(prefix).delimiter(DELIMITER).visit(limit, |entry| {
-            match entry {
-                KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
-                KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(())
+    fn list_cached(&self, prefix: &[u8], limit: usize, see: impl FnMut(Child<'_>)) -> Result<()> {
+        list_lent(&self.0, prefix, limit, see)
     }
 
     fn page(&self, after: &[u8], limit: usize, mut see: impl FnMut(&[u8])) -> Result<()> {

@@ -13,6 +13,18 @@ pub struct Spinney {
     tree: Tree,
 }
 
+/// The listing in its cheapest form, in memory and on disk.
+pub fn list_lent(tree: &Tree, prefix: &[u8], mut see: impl FnMut(Child<'_>)) -> Result<()> {
+    let mut list = tree.list(prefix);
+    while let Some(entry) = list.next_ref()? {
+        match entry {
+            ListRef::Key { key, .. } => see(Child::Key(key)),
+            ListRef::Prefix(key) => see(Child::Prefix(key)),
+        }
+    }
+    Ok(())
+}
+
 impl Store for Spinney {
     const NAME: &'static str = "spinney";
     type Shared<'a> = &'a Self;
@@ -57,15 +69,8 @@ impl Store for Spinney {
         Ok(())
     }
 
-    fn list(&self, prefix: &[u8], mut see: impl FnMut(Child<'_>)) -> Result<()> {
-        let mut list = self.tree.list(prefix);
-        while let Some(entry) = list.next_ref()? {
-            match entry {
-                ListRef::Key { key, .. } => see(Child::Key(key)),
-                ListRef::Prefix(key) => see(Child::Prefix(key)),
-            }
-        }
-        Ok(())
+    fn list(&self, prefix: &[u8], see: impl FnMut(Child<'_>)) -> Result<()> {
+        list_lent(&self.tree, prefix, see)
     }
 
     fn list_owned(&self, prefix: &[u8], mut see: impl FnMut(Child<'_>)) -> Result<()> {

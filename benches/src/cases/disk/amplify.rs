@@ -68,13 +68,10 @@ fn run(options: &Options) -> Result<bool> {
 }
 
 fn turns(contest: &mut Contest<'_, '_>) {
-    contest.rounds(|contest, store, round| {
-        if let Some(dir) = contest.take(store, "directory", contest.place.fresh(store)) {
-            let _ = contest.turn(UPDATE, store, &dir, round)
-                && contest.killed(FILL, store, &dir, round)
-                && contest.turn(REOPEN, store, &dir, round);
-        }
-        contest.take(store, "directory", contest.place.clear(store));
+    contest.in_fresh_directories(|contest, store, dir, round| {
+        let _ = contest.turn(UPDATE, store, dir, round)
+            && contest.killed(FILL, store, dir, round)
+            && contest.turn(REOPEN, store, dir, round);
     });
 }
 

@@ -109,6 +109,16 @@ impl Contest<'_, '_> {
         }
     }
 
+    /// In each round each store gets a new directory, does `work` there, and the directory is cleared.
+    pub fn in_fresh_directories(&mut self, work: impl Fn(&mut Self, &'static str, &Path, usize)) {
+        self.rounds(|contest, store, round| {
+            if let Some(dir) = contest.take(store, "directory", contest.place.fresh(store)) {
+                work(contest, store, &dir, round);
+            }
+            contest.take(store, "directory", contest.place.clear(store));
+        });
+    }
+
     /// Has every store loaded once, and then read by turns.
     pub fn loaded_once(&mut self, load: &str, read: &str) {
         let mut loaded = Vec::new();

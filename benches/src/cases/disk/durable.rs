@@ -56,12 +56,7 @@ fn run(options: &Options) -> Result<bool> {
 }
 
 fn turns(contest: &mut Contest<'_, '_>) {
-    contest.rounds(|contest, store, round| {
-        if let Some(dir) = contest.take(store, "directory", contest.place.fresh(store)) {
-            contest.turn(PUT, store, &dir, round);
-        }
-        contest.take(store, "directory", contest.place.clear(store));
-    });
+    contest.in_fresh_directories(|contest, store, dir, round| _ = contest.turn(PUT, store, dir, round));
 }
 
 /// The stores that spinney should be ahead of.

@@ -2,14 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::tally::Tally;
 use super::CACHE_BYTES;
 use super::ledger::Ledger;
 use crate::keys::{Directories, Directory, Family, Queries, Values};
 use crate::report::Metric;
+use crate::stores::Result;
 use crate::stores::disk::{Ack, DiskStore, Session, Setup};
-use crate::stores::{Child, Result};
 use std::fmt::Display;
-use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Barrier;
 use std::thread;
@@ -111,22 +111,11 @@ pub fn kinds_of_directories(directories: &Directories) -> [Vec<&Directory>; 3] {
 /// Lists every one of these once.
 pub fn list_all(session: &mut impl Session, directories: &[&Directory]) -> Result<()> {
     for directory in directories {
-        let (mut prefixes, mut bytes, mut keys) = (0, 0, 0);
-        session.list(&directory.prefix, &mut |child| match child {
-            Child::Prefix(prefix) => {
-                prefixes += 1;
-                bytes += prefix.len();
-                black_box(prefix.last().copied());
-            }
-            Child::Key(key) => {
-                keys += 1;
-                // Read, because some stores lend names that they never looked at themselves.
-                black_box(key.last().copied());
-            }
-        })?;
-        if (prefixes, bytes, keys) != (directory.children, directory.child_bytes, directory.keys) {
+        let mut tally = Tally::default();
+        session.list(&directory.prefix, &mut |child| tally.see(child))?;
+        if !tally.is_of(directory) {
             let prefix = String::from_utf8_lossy(&directory.prefix);
-            let found = format!("{prefixes} directories and {keys} keys");
+            let found = format!("{} directories and {} keys", tally.prefixes, tally.keys);
             let expected = format!("{} and {}", directory.children, directory.keys);
             return Err(format!("list of {prefix}: {found}, not {expected}").into());
         }

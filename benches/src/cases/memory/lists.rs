@@ -2,11 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::tally::Tally;
 use super::verify::none_wrong;
 use crate::keys::Directory;
 use crate::measure::{Clock, Whose};
 use crate::stores::{Child, Result, Store};
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// How long each list phase goes on at least: a single call is shorter than the clock can tell.
@@ -29,22 +29,9 @@ pub fn time<S: Store>(store: &S, directories: &[&Directory], form: ListForm) -> 
     let (start, clock) = (Instant::now(), Clock::start(Whose::Process));
     loop {
         for directory in directories {
-            let (mut prefixes, mut bytes, mut keys) = (0, 0, 0);
-            list(store, directory, form, |child| match child {
-                Child::Prefix(prefix) => {
-                    prefixes += 1;
-                    bytes += prefix.len();
-                    black_box(prefix.last().copied());
-                }
-                Child::Key(key) => {
-                    keys += 1;
-                    // Read, because some stores lend names that they never looked at themselves.
-                    black_box(key.last().copied());
-                }
-            })?;
-            let right =
-                prefixes == directory.children && bytes == directory.child_bytes && keys == directory.keys;
-            wrong += usize::from(!right);
+            let mut tally = Tally::default();
+            list(store, directory, form, |child| tally.see(child))?;
+            wrong += usize::from(!tally.is_of(directory));
             calls += 1;
         }
         if start.elapsed() >= LIST_TIME {

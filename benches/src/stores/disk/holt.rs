@@ -5,8 +5,9 @@
 #![forbid(unsafe_code)]
 
 use super::{Ack, Child, DiskStore, Session, Setup};
-use crate::stores::{DELIMITER, Result};
-use holt::{Durability, KeyRangeEntryRef, Tree, TreeConfig};
+use crate::stores::Result;
+use crate::stores::holt::list_lent;
+use holt::{Durability, Tree, TreeConfig};
 
 const BLOB: usize = 512 << 10;
 
@@ -58,15 +59,7 @@ impl Session for &Holt {
     }
 
     fn list(&mut self, prefix: &[u8], see: &mut dyn FnMut(Child<'_>)) -> Result<()> {
-        self.0.scan_keys(prefix).delimiter(DELIMITER).visit(usize::MAX, |entry| {
-            match entry {
-                KeyRangeEntryRef::Key { key, .. } => see(Child::Key(key)),
-                KeyRangeEntryRef::CommonPrefix(key) => see(Child::Prefix(key)),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(())
+        list_lent(&self.0, prefix, usize::MAX, see)
     }
 
     fn count(&mut self) -> Result<usize> {

@@ -4,7 +4,8 @@
 
 use super::{Ack, Child, DiskStore, Session, Setup};
 use crate::stores::Result;
-use spinney::{Db, Durability, ListRef, Tree};
+use crate::stores::spinney::list_lent;
+use spinney::{Db, Durability, Tree};
 
 pub struct Spinney {
     db: Db,
@@ -72,14 +73,7 @@ impl Session for &Spinney {
     }
 
     fn list(&mut self, prefix: &[u8], see: &mut dyn FnMut(Child<'_>)) -> Result<()> {
-        let mut list = self.tree.list(prefix);
-        while let Some(entry) = list.next_ref()? {
-            match entry {
-                ListRef::Key { key, .. } => see(Child::Key(key)),
-                ListRef::Prefix(key) => see(Child::Prefix(key)),
-            }
-        }
-        Ok(())
+        list_lent(&self.tree, prefix, see)
     }
 
     fn count(&mut self) -> Result<usize> {
