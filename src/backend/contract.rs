@@ -35,7 +35,7 @@ pub(super) fn demands() -> &'static [Demand] {
     &DEMANDS[..if cfg!(miri) { 8 } else { 10 }]
 }
 
-fn write(backend: &dyn Backend, area: Area, offset_bytes: u64, mark: u8, pages: usize) {
+pub(super) fn write(backend: &dyn Backend, area: Area, offset_bytes: u64, mark: u8, pages: usize) {
     let mut lease = backend.buffers().lease_blocking();
     let buf = &mut lease[..pages * PAGE_BYTES];
     buf.fill(mark);
@@ -43,7 +43,7 @@ fn write(backend: &dyn Backend, area: Area, offset_bytes: u64, mark: u8, pages: 
 }
 
 /// The marks of the pages that were read.
-fn read(backend: &dyn Backend, area: Area, offset_bytes: u64, pages: usize) -> Vec<u8> {
+pub(super) fn read(backend: &dyn Backend, area: Area, offset_bytes: u64, pages: usize) -> Vec<u8> {
     let mut lease = backend.buffers().lease_blocking();
     let buf = &mut lease[..pages * PAGE_BYTES];
     buf.fill(0xEE);

@@ -207,39 +207,15 @@ fn zeroed_chunk() -> io::Result<Box<[u8]>> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::backend::contract::{demands, read, write};
     use io::ErrorKind::InvalidData;
 
     const PAGE: u64 = PAGE_BYTES as u64;
     const CHUNK: u64 = CHUNK_BYTES as u64;
 
-    fn write(backend: &MemoryBackend, area: Area, offset_bytes: u64, mark: u8, pages: usize) {
-        let mut lease = backend.buffers().lease().unwrap();
-        let buf = &mut lease[..pages * PAGE_BYTES];
-        buf.fill(mark);
-        backend.write(&[WriteOp { area, offset_bytes, buf }]).unwrap();
-    }
-
-    /// The marks of the pages that were read.
-    fn read(backend: &MemoryBackend, area: Area, offset_bytes: u64, pages: usize) -> Vec<u8> {
-        let mut lease = backend.buffers().lease().unwrap();
-        let buf = &mut lease[..pages * PAGE_BYTES];
-        buf.fill(0xEE);
-        backend.read(&mut [ReadOp { area, offset_bytes, buf }]).unwrap();
-        marks(buf)
-    }
-
-    /// The byte that fills each page.
-    fn marks(bytes: &[u8]) -> Vec<u8> {
-        let mark = |page: &[u8]| {
-            assert!(page == [page[0]; PAGE_BYTES], "a page of several marks");
-            page[0]
-        };
-        bytes.chunks(PAGE_BYTES).map(mark).collect()
-    }
-
     #[test]
     fn a_memory_backend_keeps_the_contract() {
-        crate::backend::contract::demands().iter().for_each(|demand| demand(&MemoryBackend::new()));
+        demands().iter().for_each(|demand| demand(&MemoryBackend::new()));
     }
 
     #[test]

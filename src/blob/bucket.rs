@@ -15,7 +15,7 @@ use super::fields;
 use super::key::Key;
 use super::leaf::Leaf;
 use super::node::{BUCKET, NodeHeader, run_words};
-use super::presence::Presence;
+use super::presence::{Everything, Presence};
 use super::run::RunWriter;
 use super::simd;
 use super::space;
@@ -193,6 +193,7 @@ pub(crate) fn candidate(
 }
 
 /// How many leaves sort before `key`.
+#[inline]
 pub(crate) fn count_below(
     words: Words<'_>,
     at: Ref,
@@ -200,16 +201,37 @@ pub(crate) fn count_below(
     key: &Key<'_>,
     depth: usize,
 ) -> usize {
+    search(words, at, header, key, depth, &Everything).unwrap_or_else(|Missed { low, .. }| low)
+}
+
+/// The range that is left of a search where it has come to a leaf that cannot be read.
+struct Missed {
+    low: usize,
+    high: usize,
+}
+
+#[inline(always)]
+fn search(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    key: &Key<'_>,
+    depth: usize,
+    presence: &impl Presence,
+) -> Result<usize, Missed> {
     let (mut low, mut high) = (0, count(header));
     while low < high {
         let middle = (low + high) / 2;
+        if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
+            return Err(Missed { low, high });
+        }
         if leaf(words, at, header, middle).compare(words, key, depth) == Ordering::Less {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    low
+    Ok(low)
 }
 
 /// So many steps of a search are asked for at once where leaves are absent: seven leaves, one batch.
@@ -227,21 +249,13 @@ pub(crate) fn holds_search<P: Presence>(
     if P::IS_EVERYTHING {
         return true;
     }
-    let header = NodeHeader::load(words, at);
-    let (mut low, mut high) = (0, count(header));
-    while low < high {
-        let middle = (low + high) / 2;
-        if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
+    match search(words, at, NodeHeader::load(words, at), key, depth, presence) {
+        Ok(_) => true,
+        Err(Missed { low, high }) => {
             ask_ahead(words, at, (low, high), STEPS_AHEAD, presence);
-            return false;
-        }
-        if leaf(words, at, header, middle).compare(words, key, depth) == Ordering::Less {
-            low = middle + 1;
-        } else {
-            high = middle;
+            false
         }
     }
-    true
 }
 
 /// Asks for the leaves that the next steps of a search in a range of leaves may read.
@@ -365,7 +379,6 @@ mod tests {
     use crate::blob::header::{self, BlobKind};
     use crate::blob::key::KeyBuf;
     use crate::blob::leaf;
-    use crate::blob::presence::Everything;
     use crate::blob::words::boxed_words;
 
     #[test]

@@ -7,7 +7,7 @@ use super::route::{Lost, Route};
 use crate::art::find;
 use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::leaf::Leaf;
-use crate::blob::presence::{Everything, Presence, SomePages};
+use crate::blob::presence::{Everything, Presence};
 use crate::blob::{Key, Torn, Words};
 use crate::error::Result;
 use crate::store::residency::{Fault, Faults, Want};
@@ -114,7 +114,7 @@ impl Forest {
                 }
             }
             Err(Lost::Partial) => {
-                let presence = SomePages::new(route.frame.present());
+                let presence = route.frame.presence();
                 let answer = reading.read(route, &presence);
                 if !route.is_unchanged() {
                     return Ok(Tried::Restart);
@@ -122,8 +122,7 @@ impl Forest {
                 if presence.missed() != 0 {
                     return Ok(Tried::Fault(Fault { blob, want: Want::Leaves(presence.missed()) }));
                 }
-                // Page 0 stands for the inner nodes.
-                route.frame.touch(presence.read() | 1);
+                route.frame.note_read(&presence);
                 answer.map(Tried::Done).map_err(|_| Self::corrupt(blob))
             }
             Err(Lost::Absent(blob)) => Ok(Tried::Fault(Fault { blob, want: Want::Inner })),

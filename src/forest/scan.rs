@@ -14,7 +14,7 @@ use super::Forest;
 use super::route::{Lost, Route};
 use crate::art::cursor::{Cursor, Direction, Item};
 use crate::blob::key::KeyBuf;
-use crate::blob::presence::{Everything, Presence, SomePages};
+use crate::blob::presence::{Everything, Presence};
 use crate::blob::{Torn, Words};
 use crate::error::Result;
 use crate::store::frames::{Frame, Pages};
@@ -187,9 +187,9 @@ impl Side {
     /// The same where leaves may be missing; and the pages that were.
     #[cold]
     fn advance_in_part(&mut self, frame: Frame<'_>) -> (Walked, Pages) {
-        let presence = SomePages::new(frame.present());
+        let presence = frame.presence();
         let found = self.advance(frame.words, &presence);
-        note_read(frame, &presence);
+        frame.note_read(&presence);
         (found, presence.missed())
     }
 
@@ -293,8 +293,7 @@ impl Side {
                 if whole && !route.is_whole {
                     return Err(Lost::Absent(route.frame.id));
                 }
-                let presence =
-                    SomePages::new(if route.is_whole { Pages::MAX } else { route.frame.present() });
+                let presence = route.frame.presence();
                 let positioned = if exact {
                     let bounds = forest.bounds_before(&route, &key)?;
                     let base = bounds.lo.get(..route.base).ok_or(Torn);
@@ -309,7 +308,7 @@ impl Side {
                     missed = presence.missed();
                     return Err(Lost::Absent(route.frame.id));
                 }
-                note_read(route.frame, &presence);
+                route.frame.note_read(&presence);
                 positioned.map_err(|_| Lost::Corrupt(route.frame.id))?;
                 Ok(position_of(&route))
             });
@@ -404,12 +403,6 @@ impl Side {
 fn position_of(route: &Route<'_>) -> Position {
     let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
     Position { id: route.frame.id, version: route.version, routers, is_whole: route.is_whole }
-}
-
-/// Lets eviction know what was read.
-fn note_read(frame: Frame<'_>, presence: &SomePages) {
-    // Page 0 stands for the inner nodes.
-    frame.touch(presence.read() | 1);
 }
 
 /// The first eight bytes as a number that orders like the bytes.

@@ -11,7 +11,7 @@ use crate::art::{find, remove};
 use crate::blob::Key;
 use crate::blob::header;
 use crate::blob::leaf::Leaf;
-use crate::blob::presence::{Everything, Presence, SomePages};
+use crate::blob::presence::{Everything, Presence};
 use crate::error::{Error, Result};
 use crate::log::payload::Write;
 use crate::log::ring::Full;
@@ -137,9 +137,9 @@ impl Forest {
         if held.frame.is_whole() {
             return self.put_held(&mut held, &Everything, base, key, value, condition);
         }
-        let presence = in_memory(&held);
+        let presence = held.frame.presence();
         let outcome = self.put_held(&mut held, &presence, base, key, value, condition);
-        note_read(&held, &presence);
+        held.frame.note_read(&presence);
         outcome
     }
 
@@ -205,9 +205,9 @@ impl Forest {
         condition: Condition,
     ) -> Try<(Option<Appended>, bool)> {
         let id = held.frame.id;
-        let presence = in_memory(&held);
+        let presence = held.frame.presence();
         let found = version_in(&held, key, base, &presence)?;
-        note_read(&held, &presence);
+        held.frame.note_read(&presence);
         if found.is_none() || !condition.holds(found) {
             return Ok((None, false));
         }
@@ -257,7 +257,7 @@ impl Forest {
             return Err(Stop::Restart);
         }
         let (from_words, from_id) = (source.frame.words, source.frame.id);
-        let Some(leaf) = find_in(&source_held, from, source.base, &in_memory(&source_held))? else {
+        let Some(leaf) = find_in(&source_held, from, source.base, &source_held.frame.presence())? else {
             return Ok(Renamed::Missing);
         };
         if from.bytes() == to.bytes() {
@@ -268,7 +268,7 @@ impl Forest {
         leaf.append_value(from_words, &mut value);
         let to_id = target.frame.id;
         let to_held = target_held.as_mut().unwrap_or(&mut source_held);
-        let (words, reserve, presence) = (to_held.words(), self.reserve_words(), in_memory(to_held));
+        let (words, reserve, presence) = (to_held.words(), self.reserve_words(), to_held.frame.presence());
         let prepared = insert::prepare(words, to, target.base, value.len(), reserve, &presence, || {
             to_held.change();
         });
@@ -295,17 +295,6 @@ fn unreadable(blob: u32, presence: &impl Presence) -> Stop {
         0 => Stop::Failed(Forest::corrupt(blob)),
         missed => Stop::Fault(Fault { blob, want: Want::Leaves(missed) }),
     }
-}
-
-/// What of a latched blob is in memory.
-fn in_memory(held: &Held<'_>) -> SomePages {
-    SomePages::new(if held.frame.is_whole() { u128::MAX } else { held.frame.present() })
-}
-
-/// Lets eviction know what was read.
-fn note_read(held: &Held<'_>, presence: &SomePages) {
-    // Page 0 stands for the inner nodes.
-    held.frame.touch(presence.read() | 1);
 }
 
 /// The leaf of `key` in a latched blob.

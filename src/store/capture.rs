@@ -12,11 +12,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use crate::backend::PAGE_BYTES;
 use crate::blob::header::BLOB_PAGES;
 use crate::blob::words::{PAGE_WORDS, Ref, Words};
-
-/// Bytes of a page.
-const PAGE_BYTES: usize = PAGE_WORDS * 8;
 
 /// Some pages of a blob at the cut.
 #[derive(Debug)]

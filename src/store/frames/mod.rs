@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
+use crate::blob::presence::SomePages;
 use crate::blob::words::PAGE_WORDS;
 use crate::blob::{Ref, Words};
 
@@ -55,6 +56,18 @@ impl<'a> Frame<'a> {
     pub(crate) fn hold(self) -> Held<'a> {
         let version = self.latch().lock();
         Held { frame: self, version, change: Change::Nothing }
+    }
+
+    /// What of the frame a reader or writer of it may use. Pages may arrive beyond it; when one leaves, the
+    /// version changes.
+    pub(crate) fn presence(self) -> SomePages {
+        SomePages::new(if self.is_whole() { Pages::MAX } else { self.present() })
+    }
+
+    /// Lets eviction know what was read.
+    pub(crate) fn note_read(self, presence: &SomePages) {
+        // Page 0 stands for the inner nodes.
+        self.touch(presence.read() | 1);
     }
 
     /// Sets the cached root of a whole frame from the header. Only for a holder of the latch, and while
