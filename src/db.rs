@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::backend::{Area, Backend, MemoryBackend};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
+use crate::forest::graft::Also;
 use crate::forest::{Forest, Shape};
 use crate::image;
 use crate::limits::{NAMES, TREE_NAME_BYTES_MAX};
@@ -108,7 +109,7 @@ impl Db {
 
     fn write_image(&self, backend: &dyn Backend) -> Result<()> {
         let _alone = self.forest.store.gate.enter_alone();
-        store::image::write(&self.forest.store, backend, crate::limits::KEY_BYTES_MAX as u32)
+        store::image::write(&self.forest.store, backend)
     }
 
     /// The tree of this name, made if it does not exist. Trees are cheap: they share everything but the
@@ -125,10 +126,7 @@ impl Db {
     /// # }
     /// ```
     pub fn tree(&self, name: &str) -> Result<Tree> {
-        let length_bytes = name.len();
-        if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
-            return Err(Error::TreeName { length_bytes, limit_bytes: TREE_NAME_BYTES_MAX });
-        }
+        checked_name(name)?;
         let names = self.tree_of(NAMES);
         if let Some(value) = names.get(name)? {
             return Ok(self.tree_of(decode_id(&value)?));
@@ -153,11 +151,10 @@ impl Db {
         names.scan("").keys().map(|key| Ok(String::from_utf8_lossy(&key?).into_owned())).collect()
     }
 
-    /// Removes a tree and all its keys. False if there is none of this name.
+    /// Removes a tree and all its keys, in one step. False if there is none of this name.
     ///
-    /// Handles of the tree see it empty from then on; what they write is not found under the name again. The
-    /// name goes first, then key after key. A crash in between leaves the other keys where they are: nothing
-    /// leads to them any more, but they take space.
+    /// It costs about the same for any number of keys (see [`Tree::remove_prefix`]). Handles of the tree see
+    /// it empty from then on; what they write is not found under the name again.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -170,23 +167,35 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let names = self.tree_of(NAMES);
-        let Some(value) = names.get(name)? else {
+        let Some(value) = self.tree_of(NAMES).get(name)? else {
             return Ok(false);
         };
-        let tree = self.tree_of(decode_id(&value)?);
-        if names.remove_if(name, value.version())?.is_none() {
-            return Ok(false);
+        let prefix = decode_id(&value)?.to_be_bytes();
+        let key = [&NAMES.to_be_bytes(), name.as_bytes()].concat();
+        let also = Also { key: &key, version: Some(value.version().number()) };
+        match self.forest.remove_prefix(&prefix, Some(also))? {
+            Some(appended) => self.forest.store.acknowledge(appended, self.durability).map(|()| true),
+            None => Ok(false),
         }
-        // One wait for all removals, in place of one for each.
-        let tree = tree.with_durability(Durability::Buffered);
-        for key in tree.scan("").keys() {
-            tree.remove(key?)?;
-        }
-        if self.durability == Durability::Sync {
-            self.sync()?;
-        }
-        Ok(true)
+    }
+
+    /// Gives a tree another name. False if there is none of the old name; an error if there is one of the
+    /// new name. Handles of the tree go on to work.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let drafts = db.tree("drafts")?;
+    /// drafts.put("a", "text")?;
+    /// assert!(db.rename_tree("drafts", "letters")?);
+    /// assert_eq!(db.trees()?, ["letters"]);
+    /// assert!(drafts.contains("a")? && db.tree("letters")?.contains("a")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
+        checked_name(to)?;
+        Ok(self.tree_of(NAMES).rename(from, to)?.is_some())
     }
 
     /// Opens the database in this file, or makes one: with all [`Options`] at their defaults.
@@ -325,6 +334,14 @@ impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Db").field("blobs", &self.stats().total_blobs).finish_non_exhaustive()
     }
+}
+
+fn checked_name(name: &str) -> Result<()> {
+    let length_bytes = name.len();
+    if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
+        return Err(Error::TreeName { length_bytes, limit_bytes: TREE_NAME_BYTES_MAX });
+    }
+    Ok(())
 }
 
 fn decode_id(value: &[u8]) -> Result<u32> {

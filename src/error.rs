@@ -46,9 +46,12 @@ pub enum Error {
     /// Four billion trees have been made in this database.
     #[error("no tree id is left: export the database and import it into a new one")]
     TooManyTrees,
-    /// A rename found a key at its target.
+    /// A rename found a key at its target, or keys that begin with it.
     #[error("the target of the rename exists: remove it first, or choose another name")]
     TargetExists,
+    /// A directory was to be moved into itself.
+    #[error("a prefix cannot be renamed to one that begins with it: choose a target outside")]
+    RenameIntoItself,
     /// The bytes are no Spinney image or file; or there are none, and no database was to be made.
     #[error("not a Spinney database: {reason}")]
     NotSpinney {
@@ -143,6 +146,7 @@ impl Error {
             Error::TreeName { .. } => "TreeName",
             Error::TooManyTrees => "TooManyTrees",
             Error::TargetExists => "TargetExists",
+            Error::RenameIntoItself => "RenameIntoItself",
             Error::NotSpinney { .. } => "NotSpinney",
             Error::NewerFormat { .. } => "NewerFormat",
             Error::Truncated { .. } => "Truncated",

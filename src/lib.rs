@@ -57,6 +57,8 @@ pub mod wasm;
 mod tests;
 #[cfg(test)]
 mod tests_cold;
+#[cfg(test)]
+mod tests_graft;
 
 pub use check::{CheckReport, Problem};
 pub use db::Db;

@@ -55,6 +55,8 @@ pub struct Stats {
     pub shares: u64,
     /// Thin blobs that were joined with a neighbour.
     pub joins: u64,
+    /// Directories that were moved or removed as a whole.
+    pub grafts: u64,
     /// Full blobs whose garbage was cleared away.
     pub compactions: u64,
     /// Full routers that were split in two.
@@ -149,6 +151,7 @@ impl Stats {
             ascending_cuts: counters.ascending_cuts.get(),
             shares: counters.shares.get(),
             joins: counters.joins.get(),
+            grafts: counters.grafts.get(),
             compactions: counters.compactions.get(),
             router_splits: counters.router_splits.get(),
             restarts: counters.restarts.get(),

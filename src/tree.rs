@@ -260,6 +260,81 @@ impl Tree {
         self.acknowledge(self.forest.rename(&from, &to)?)
     }
 
+    /// Moves a whole directory, in one step: every key that begins with `from` begins with `to` afterwards.
+    /// None if there is no such key. Values and versions stay as they are.
+    ///
+    /// It takes about as long for a million keys as for a thousand: the keys are not looked at. Readers see
+    /// all of it moved or nothing. A prefix may end anywhere: `logs/2025-` is one, too.
+    ///
+    /// It is an error if another key begins with `to` ([`Error::TargetExists`]), and if `to` begins with
+    /// `from` ([`Error::RenameIntoItself`]).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["photos/2025/a.jpg", "photos/2026/b.jpg", "photos/2026/c.jpg"] {
+    ///     files.put(key, "...")?;
+    /// }
+    /// assert!(files.rename_prefix("photos/2026/", "archive/new/")?.is_some());
+    /// assert!(files.contains("archive/new/b.jpg")?);
+    /// assert_eq!(files.count("photos/")?, 1);
+    /// assert!(matches!(
+    ///     files.rename_prefix("archive/", "photos/"),
+    ///     Err(spinney::Error::TargetExists)
+    /// ));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rename_prefix(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
+        let from = [&self.id, checked(from.as_ref())?].concat();
+        let to = [&self.id, checked(to.as_ref())?].concat();
+        self.acknowledge(self.forest.move_prefix(&from, &to)?)
+    }
+
+    /// Removes a whole directory, in one step: every key that begins with `prefix`. None if there is none.
+    ///
+    /// The keys are not looked at; the blobs that hold them fall free one by one. Readers see all of it gone
+    /// or nothing. The empty prefix empties the tree.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("tmp/a", "1")?;
+    /// files.put("tmp/b/c", "2")?;
+    /// files.put("tmpfile", "3")?;
+    /// assert!(files.remove_prefix("tmp/")?.is_some());
+    /// assert!(files.remove_prefix("tmp/")?.is_none());
+    /// assert_eq!(files.count("")?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Option<Version>> {
+        let prefix = [&self.id, checked(prefix.as_ref())?].concat();
+        self.acknowledge(self.forest.remove_prefix(&prefix, None)?)
+    }
+
+    /// How many keys begin with `prefix`.
+    ///
+    /// Blobs know how many keys they hold, so only the two at the borders are looked into. Where writers go
+    /// on, blobs are counted one after the other: a key that is there all the time is counted once.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for number in 0..100 {
+    ///     files.put(format!("logs/{number}"), "...")?;
+    /// }
+    /// assert_eq!(files.count("logs/")?, 100);
+    /// assert_eq!(files.count("logs/9")?, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn count(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
+        let start = [&self.id, prefix.as_ref()].concat();
+        let end = successor(&start).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]);
+        self.forest.count(&start, &end)
+    }
+
     /// All keys that begin with `prefix`, in order.
     ///
     /// ```

@@ -9,6 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+
 use super::cursor::{Cursor, Direction, Item};
 use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
@@ -165,26 +167,60 @@ impl<'a> Entries<'a> {
             }
             let kept = if self.list.is_empty() { 0 } else { cursor.kept().min(self.last_key.len()) };
             cursor.mark_kept();
-            let key = cursor.key();
-            let common = kept + common_prefix(&self.last_key[kept..], &key[kept..]);
-            let ascends = match (self.last_key.get(common), self.list.last().map(|entry| entry.content)) {
-                (Some(last), _) => key.get(common).is_some_and(|byte| byte > last),
-                // What begins with a whole bucket's key lies in that bucket.
-                (None, Some(Content::Whole(_))) => false,
-                (None, last) => key.len() > common || last.is_none(),
-            };
-            if !ascends {
-                return Err(Torn);
-            }
-            let tail_start = self.tails.len() as u32;
-            self.tails.extend_from_slice(&key[common..]);
-            self.last_key.truncate(common);
-            self.last_key.extend_from_slice(&key[common..]);
-            let tail_len = (key.len() - common) as u32;
-            self.list.push(Entry { common: common as u32, tail_start, tail_len, source, content });
+            self.push(cursor.key(), kept, source, content)?;
             if matches!(content, Content::Whole(_)) {
                 cursor.pass_bucket();
             }
+        }
+        Ok(())
+    }
+
+    /// Appends a key that lies above those that are here, and shares at least `kept` bytes with the last.
+    #[inline]
+    fn push(&mut self, key: &[u8], kept: usize, source: u8, content: Content) -> Result<(), Torn> {
+        let common = kept + common_prefix(&self.last_key[kept..], &key[kept..]);
+        let ascends = match (self.last_key.get(common), self.list.last().map(|entry| entry.content)) {
+            (Some(last), _) => key.get(common).is_some_and(|byte| byte > last),
+            // What begins with a whole bucket's key lies in that bucket.
+            (None, Some(Content::Whole(_))) => false,
+            (None, last) => key.len() > common || last.is_none(),
+        };
+        if !ascends {
+            return Err(Torn);
+        }
+        let tail_start = self.tails.len() as u32;
+        self.tails.extend_from_slice(&key[common..]);
+        self.last_key.truncate(common);
+        self.last_key.extend_from_slice(&key[common..]);
+        let tail_len = (key.len() - common) as u32;
+        self.list.push(Entry { common: common as u32, tail_start, tail_len, source, content });
+        Ok(())
+    }
+
+    /// Appends a part of another list, which lies above what is here. If `prefix` is given, that takes the
+    /// place of so many bytes at the beginning of each key.
+    pub(crate) fn append(
+        &mut self,
+        other: &Entries<'a>,
+        part: Range<usize>,
+        prefix: Option<(usize, &[u8])>,
+    ) -> Result<(), Torn> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let first_source = self.sources.len() as u8;
+        self.sources.extend_from_slice(&other.sources);
+        let (cut, put) = prefix.unwrap_or((0, &[]));
+        let mut key = other.key(part.start);
+        key.splice(..cut, put.iter().copied());
+        for index in part.clone() {
+            let entry = &other.list[index];
+            if index > part.start {
+                // What it shares with the one before may be part of the prefix only where all share it.
+                key.truncate(entry.common as usize - cut + put.len());
+                key.extend_from_slice(other.tail(entry));
+            }
+            self.push(&key, 0, first_source + entry.source, entry.content)?;
         }
         Ok(())
     }

@@ -41,19 +41,6 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     }
 }
 
-/// Sets every word that the blob uses to zero, so that the frame can hold another. Generation and checksums
-/// stay: they say what is stored at the place.
-pub(crate) fn clear(words: Words<'_>) {
-    let inner_end = (header::inner_end(words) as usize).min(BLOB_WORDS);
-    let leaf_start = (header::leaf_start(words) as usize).min(BLOB_WORDS);
-    for at in CARRIED {
-        words.store(at, 0);
-    }
-    for at in (usize::from(NODES_AT)..inner_end).chain(leaf_start..BLOB_WORDS) {
-        words.store(at as Ref, 0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +100,5 @@ mod tests {
             }
         }
         assert_eq!(target.load(2), 42);
-        clear(target);
-        assert_eq!(target.load(2), 42);
-        assert!(
-            (0..BLOB_WORDS)
-                .step_by(STEP)
-                .all(|at| at == 2 || NOTES.contains(&at) || target.load(at as Ref) == 0)
-        );
     }
 }

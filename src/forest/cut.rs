@@ -27,12 +27,17 @@ pub(crate) fn words_of(entries: &Entries<'_>, part: Range<usize>) -> u64 {
 /// The index before which to cut a list of two or more, so that the words left of it are near half of
 /// all: among the cuts within the tolerance the one with the shortest separator, else the nearest.
 pub(crate) fn halve(entries: &Entries<'_>) -> usize {
-    let total = words_of(entries, 0..entries.len());
+    halve_part(entries, 0..entries.len())
+}
+
+/// The same for a part of the list.
+pub(crate) fn halve_part(entries: &Entries<'_>, part: Range<usize>) -> usize {
+    let total = words_of(entries, part.clone());
     let target = total / 2;
     let tolerance = total * TOLERANCE_PERCENT / 100;
     let mut left = 0;
     let mut best: Option<((bool, u32, u64), usize)> = None;
-    for index in 1..entries.len() {
+    for index in part.start + 1..part.end {
         left += entry_words(entries, index - 1);
         let distance = left.abs_diff(target);
         let outside = distance > tolerance;
@@ -42,5 +47,5 @@ pub(crate) fn halve(entries: &Entries<'_>) -> usize {
             best = Some((rank, index));
         }
     }
-    best.map_or(entries.len(), |(_, index)| index)
+    best.map_or(part.end, |(_, index)| index)
 }

@@ -3,8 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::Forest;
+use super::edits::Outcome;
 use super::lineage::Lineage;
-use super::rearrange::{Outcome, Target};
+use super::rearrange::Target;
 use super::router::{self, Child, fit_base};
 use crate::art::entries::{Entries, Grain};
 use crate::blob::header::BlobKind;
@@ -34,20 +35,21 @@ impl Forest {
         keys == 0 || (thin && keys.is_multiple_of(LOOK_EVERY_KEYS))
     }
 
-    /// Joins the range blob of `key` with a neighbour, if the two are thin enough.
-    pub(crate) fn join(&self, key: &[u8]) -> Result<()> {
+    /// Joins the range blob of `key` with a neighbour, if the two are thin enough. Says whether it did.
+    pub(crate) fn join(&self, key: &[u8]) -> Result<bool> {
         let structure = &self.store.structure;
         let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // Each step enters the gate anew: what it needs must be in memory before.
         // Thin routers come first: the only child of a router has no neighbour to join with.
         self.join_routers(key)?;
         // A writer that interferes here wants the room, or the next removal will look again.
-        if self.join_ranges(key)? {
+        let joined = self.join_ranges(key)?;
+        if joined {
             self.store.counters.joins.add_one();
             self.join_routers(key)?;
         }
         while self.lower_root()? {}
-        Ok(())
+        Ok(joined)
     }
 
     /// Joins the range blob of `key` with a neighbour. False if there is nothing to join, or a writer

@@ -9,7 +9,10 @@
 
 pub(crate) mod bounds;
 pub(crate) mod check;
+pub(crate) mod count;
 pub(crate) mod cut;
+pub(crate) mod edits;
+pub(crate) mod graft;
 pub(crate) mod join;
 pub(crate) mod lineage;
 pub(crate) mod many;

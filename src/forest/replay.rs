@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Forest;
+use super::graft::Also;
 use super::write::Condition;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
@@ -33,6 +34,11 @@ impl Forest {
             }
             Write::Remove { key } => self.remove(&whole(&mut buffer, key)?, Condition::Always)?,
             Write::Rename { from, to } => self.rename(&whole(&mut buffer, from)?, &whole(&mut other, to)?)?,
+            Write::MovePrefix { from, to } => self.move_prefix(sound(from)?, sound(to)?)?,
+            Write::RemovePrefix { prefix, also } => {
+                let key = also.map(sound).transpose()?;
+                self.remove_prefix(sound(prefix)?, key.map(|key| Also { key, version: None }))?
+            }
         };
         Ok(done.map(|appended| appended.seq))
     }
@@ -47,8 +53,13 @@ impl Forest {
 }
 
 fn whole<'a>(buffer: &'a mut KeyBuf, key: &[u8]) -> Result<Key<'a>> {
+    Ok(buffer.fill_whole(sound(key)?))
+}
+
+/// A key, or a prefix of some: with its tree id.
+fn sound(key: &[u8]) -> Result<&[u8]> {
     let is_key = (TREE_ID_BYTES..=TREE_ID_BYTES + KEY_BYTES_MAX).contains(&key.len());
-    if is_key { Ok(buffer.fill_whole(key)) } else { Err(damaged(0)) }
+    if is_key { Ok(key) } else { Err(damaged(0)) }
 }
 
 fn damaged(position: u64) -> Error {

@@ -7,8 +7,9 @@
 
 use super::Forest;
 use super::cut;
+use super::edits::{Outcome, Source};
 use super::lineage::Lineage;
-use super::rearrange::{Outcome, Source, Target};
+use super::rearrange::Target;
 use super::router::fit_base;
 use crate::art::entries::{Entries, Grain, Span};
 use crate::art::insert::Shortage;

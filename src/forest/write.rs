@@ -167,6 +167,7 @@ impl Forest {
         match prepared {
             Ok(spot) => {
                 let appended = self.append(Write::Put { key: key.bytes(), value })?;
+                self.store.note_key_bytes(key.len());
                 insert::apply(held.change(), spot, key, base, value, appended.seq);
                 Ok(Put::Written(appended))
             }
@@ -276,6 +277,7 @@ impl Forest {
             Ok(Spot::Found { .. }) => Err(Error::TargetExists.into()),
             Ok(spot) => {
                 let appended = self.append(Write::Rename { from: from.bytes(), to: to.bytes() })?;
+                self.store.note_key_bytes(to.len());
                 insert::apply(to_held.change(), spot, to, target.base, &value, appended.seq);
                 let words = source_held.change();
                 remove::remove(words, from, source.base).map_err(|_| Self::corrupt(from_id))?;

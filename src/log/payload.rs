@@ -1,9 +1,11 @@
 //! The payloads of single writes, as bytes: what replay needs to do them again.
 //!
 //! ```text
-//! Put      key bytes u32 | value bytes u32 | key | value
-//! Remove   key
-//! Rename   key bytes u32 | key from | key to
+//! Put            key bytes u32 | value bytes u32 | key | value
+//! Remove         key
+//! Rename         key bytes u32 | key from | key to
+//! MovePrefix     bytes u32 | prefix from | prefix to
+//! RemovePrefix   bytes u32 | prefix | another key that was removed, or nothing
 //! ```
 //!
 //! Keys are whole: they begin with the id of their tree.
@@ -18,6 +20,8 @@ pub(crate) enum Write<'a> {
     Put { key: &'a [u8], value: &'a [u8] },
     Remove { key: &'a [u8] },
     Rename { from: &'a [u8], to: &'a [u8] },
+    MovePrefix { from: &'a [u8], to: &'a [u8] },
+    RemovePrefix { prefix: &'a [u8], also: Option<&'a [u8]> },
 }
 
 impl<'a> Write<'a> {
@@ -26,6 +30,8 @@ impl<'a> Write<'a> {
             Write::Put { .. } => Kind::Put,
             Write::Remove { .. } => Kind::Remove,
             Write::Rename { .. } => Kind::Rename,
+            Write::MovePrefix { .. } => Kind::MovePrefix,
+            Write::RemovePrefix { .. } => Kind::RemovePrefix,
         }
     }
 
@@ -40,11 +46,9 @@ impl<'a> Write<'a> {
                 bytes.extend_from_slice(value);
             }
             Write::Remove { key } => bytes.extend_from_slice(key),
-            Write::Rename { from, to } => {
-                bytes.extend_from_slice(&(from.len() as u32).to_le_bytes());
-                bytes.extend_from_slice(from);
-                bytes.extend_from_slice(to);
-            }
+            Write::Rename { from, to } | Write::MovePrefix { from, to } => encode_two(bytes, from, to),
+            // Every key begins with a tree id, so an empty one is none.
+            Write::RemovePrefix { prefix, also } => encode_two(bytes, prefix, also.unwrap_or_default()),
         }
     }
 
@@ -58,14 +62,26 @@ impl<'a> Write<'a> {
                 (value.len() == value_bytes).then_some(Write::Put { key, value })
             }
             Kind::Remove => Some(Write::Remove { key: payload }),
-            Kind::Rename => {
-                let (from_bytes, rest) = split_u32(payload)?;
-                let (from, to) = rest.split_at_checked(from_bytes)?;
-                Some(Write::Rename { from, to })
+            Kind::Rename => decode_two(payload).map(|(from, to)| Write::Rename { from, to }),
+            Kind::MovePrefix => decode_two(payload).map(|(from, to)| Write::MovePrefix { from, to }),
+            Kind::RemovePrefix => {
+                let (prefix, also) = decode_two(payload)?;
+                Some(Write::RemovePrefix { prefix, also: Some(also).filter(|also| !also.is_empty()) })
             }
             Kind::Segment | Kind::Jump => None,
         }
     }
+}
+
+fn encode_two(bytes: &mut Vec<u8>, first: &[u8], second: &[u8]) {
+    bytes.extend_from_slice(&(first.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(first);
+    bytes.extend_from_slice(second);
+}
+
+fn decode_two(payload: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (first_bytes, rest) = split_u32(payload)?;
+    rest.split_at_checked(first_bytes)
 }
 
 fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
@@ -86,6 +102,9 @@ mod tests {
             Write::Remove { key: b"a" },
             Write::Rename { from: b"a", to: b"" },
             Write::Rename { from: b"", to: b"b/c" },
+            Write::MovePrefix { from: b"treea/", to: b"treeb/" },
+            Write::RemovePrefix { prefix: b"tree", also: None },
+            Write::RemovePrefix { prefix: b"tree", also: Some(b"namename") },
         ] {
             write.encode(&mut bytes);
             assert_eq!(Write::decode(write.kind(), &bytes), Some(write));

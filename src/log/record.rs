@@ -36,11 +36,16 @@ pub(crate) enum Kind {
     Remove = 4,
     /// A value was moved to another key.
     Rename = 5,
+    /// All keys with a prefix were moved.
+    MovePrefix = 6,
+    /// All keys with a prefix were removed.
+    RemovePrefix = 7,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Segment, Kind::Jump, Kind::Put, Kind::Remove, Kind::Rename]
+        use Kind::*;
+        [Segment, Jump, Put, Remove, Rename, MovePrefix, RemovePrefix]
             .into_iter()
             .find(|&kind| kind as u8 == byte)
     }

@@ -38,6 +38,7 @@ struct Cut {
     log_position: u64,
     next_seq: u64,
     next_tree: u32,
+    key_bytes_max: u32,
     /// All blob ids in use are below.
     end: u32,
     free: BTreeSet<u32>,
@@ -139,7 +140,8 @@ impl Store {
             }
         }
         let next_tree = self.next_tree.load(Ordering::Relaxed);
-        Cut { log_position, next_seq: self.last_seq() + 1, next_tree, end, free, marked }
+        let (next_seq, key_bytes_max) = (self.last_seq() + 1, self.longest_key_bytes() as u32);
+        Cut { log_position, next_seq, next_tree, key_bytes_max, end, free, marked }
     }
 
     /// Steps 2 to 4.
@@ -160,6 +162,7 @@ impl Store {
         superblock.log_position = cut.log_position;
         superblock.next_seq = cut.next_seq;
         superblock.next_tree = cut.next_tree;
+        superblock.key_bytes_max = cut.key_bytes_max;
         superblock.unused_is_zero = false;
         superblock.incarnation = durable.log.identity().incarnation;
         superblock.log_id = durable.log.identity().log_id;

@@ -29,6 +29,7 @@ pub(crate) struct Counters {
     pub(crate) ascending_cuts: Counter,
     pub(crate) shares: Counter,
     pub(crate) joins: Counter,
+    pub(crate) grafts: Counter,
     pub(crate) compactions: Counter,
     pub(crate) router_splits: Counter,
     pub(crate) restarts: Counter,

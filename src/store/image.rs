@@ -21,7 +21,7 @@ const IMAGE_GENERATION: u64 = 1;
 type DirectoryBlob = (u32, Vec<u8>);
 
 /// Writes every blob, the directory and the superblock. The caller holds the gate alone.
-pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) -> Result<()> {
+pub(crate) fn write(store: &Store, backend: &dyn Backend) -> Result<()> {
     let (end, unused) = store.ids.in_use();
     backend.set_len(Area::Data, u64::from(end) * BLOB_BYTES as u64)?;
     let mut directory: Vec<DirectoryBlob> =
@@ -66,7 +66,7 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
         log_id: 0,
         blobs: end,
         next_tree: store.next_tree.load(std::sync::atomic::Ordering::Relaxed),
-        key_bytes_max,
+        key_bytes_max: store.longest_key_bytes() as u32,
     };
     let (_, mut bytes) = std::mem::take(&mut directory[0]);
     superblock.seal(&mut bytes);
@@ -139,6 +139,7 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
     store.set_last_seq(superblock.next_seq.saturating_sub(1));
     // Tree 0 is that of the names.
     store.next_tree.store(superblock.next_tree.max(1), std::sync::atomic::Ordering::Relaxed);
+    store.note_key_bytes(superblock.key_bytes_max as usize);
     Ok(store)
 }
 

@@ -25,7 +25,6 @@ use super::superblock::Superblock;
 use crate::backend::{Area, Backend, PAGE_BYTES, RingMemory};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
-use crate::limits::KEY_BYTES_MAX;
 use crate::log::Log;
 use crate::log::record::Identity;
 use crate::log::ring::{self, SEGMENT_BYTES};
@@ -205,7 +204,7 @@ impl Store {
             log_id: 0,
             blobs: 1,
             next_tree: 1,
-            key_bytes_max: KEY_BYTES_MAX as u32,
+            key_bytes_max: 0,
         }
     }
 

@@ -37,7 +37,7 @@ use crate::log::ring::Full;
 use crate::log::{Appended, Refused, Space};
 use counters::Counters;
 use durable::{Durability, Durable};
-use frames::{Frame, Frames};
+use frames::{Frame, Frames, Held};
 use gate::Gate;
 use ids::Ids;
 use residency::Residency;
@@ -59,6 +59,8 @@ pub(crate) struct Store {
     seq: AtomicU64,
     /// The id that the next new tree gets.
     pub(crate) next_tree: AtomicU32,
+    /// No key is longer, tree id included.
+    key_bytes_max: AtomicU32,
     pub(crate) database_id: u128,
     /// Set once a database with a backend is open for writing.
     pub(crate) durable: OnceLock<Durable>,
@@ -82,6 +84,7 @@ impl Store {
             structure: Mutex::new(()),
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
+            key_bytes_max: AtomicU32::new(0),
             database_id,
             durable: OnceLock::new(),
             residency: None,
@@ -95,8 +98,9 @@ impl Store {
         let id = self.ids.allocate();
         match self.frames.commit(id) {
             Ok(frame) => {
+                let discarded_pages = frame.hold().renew(&self.frames);
                 if let Some(residency) = &self.residency {
-                    residency.count_fresh(frame);
+                    residency.count_fresh(frame, discarded_pages);
                 }
                 Ok(frame)
             }
@@ -104,6 +108,21 @@ impl Store {
                 self.ids.free(id);
                 Err(error)
             }
+        }
+    }
+
+    /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it
+    /// their ids might be in use again.
+    pub(crate) fn discard(&self, ids: &[u32]) {
+        for frame in ids.iter().filter_map(|&id| self.frames.get(id)) {
+            self.discard_held(&mut frame.hold());
+        }
+    }
+
+    pub(crate) fn discard_held(&self, held: &mut Held<'_>) {
+        let discarded_pages = held.discard(&self.frames);
+        if let Some(residency) = &self.residency {
+            residency.count_discarded(discarded_pages);
         }
     }
 
@@ -169,6 +188,20 @@ impl Store {
     /// Why nothing can be written any more.
     pub(crate) fn poisoned(&self) -> Error {
         self.durable.get().map_or(Error::Closed, |durable| durable.log.poisoned())
+    }
+
+    /// A bound of the length of all keys, tree id included. Whole directories are moved without looking at
+    /// their keys; this tells that none becomes too long.
+    pub(crate) fn longest_key_bytes(&self) -> usize {
+        self.key_bytes_max.load(Ordering::Relaxed) as usize
+    }
+
+    /// There may be a key of this length from now on. To be called before others can see it.
+    #[inline]
+    pub(crate) fn note_key_bytes(&self, key_bytes: usize) {
+        if key_bytes > self.longest_key_bytes() {
+            self.key_bytes_max.fetch_max(key_bytes as u32, Ordering::Relaxed);
+        }
     }
 
     #[inline]

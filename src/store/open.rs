@@ -56,6 +56,7 @@ pub(crate) fn open_cold(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<S
     store.set_last_seq(superblock.next_seq.saturating_sub(1));
     // Tree 0 is that of the names.
     store.next_tree.store(superblock.next_tree.max(1), Ordering::Relaxed);
+    store.note_key_bytes(superblock.key_bytes_max as usize);
     store.residency = Some(Residency::new(backend, directory, superblock.blobs, cache_bytes));
     Ok(store)
 }

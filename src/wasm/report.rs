@@ -33,6 +33,7 @@ pub(super) fn stats(stats: &Stats) -> JsValue {
         ("ascendingCuts", number(stats.ascending_cuts)),
         ("shares", number(stats.shares)),
         ("joins", number(stats.joins)),
+        ("grafts", number(stats.grafts)),
         ("compactions", number(stats.compactions)),
         ("routerSplits", number(stats.router_splits)),
         ("restarts", number(stats.restarts)),

@@ -8,7 +8,7 @@
 
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::presence::SomePages;
-use crate::blob::words::PAGE_WORDS;
+use crate::blob::words::{BLOB_WORDS, PAGE_WORDS};
 use crate::blob::{Ref, Words};
 
 use super::capture::Captures;
@@ -171,6 +171,42 @@ impl<'a> Held<'a> {
             frames.release(self.frame, first, count);
             left &= !run(first, count);
         }
+    }
+
+    /// Forgets all that the frame holds, because its blob has fallen free, and gives its memory back. Says
+    /// how many pages were counted.
+    pub(crate) fn discard(&mut self, frames: &Frames) -> u32 {
+        debug_assert!(self.change == Change::Nothing);
+        self.pay_what_is_owed();
+        self.change = Change::Residency;
+        self.frame.latch().begin();
+        let present = self.frame.present();
+        self.frame.take_out_present(present);
+        self.frame.set_root(0, None, Extent::Cold);
+        self.frame.words.forget_dirty_pages();
+        self.frame.count_changed();
+        frames.release(self.frame, 0, BLOB_PAGES);
+        present.count_ones()
+    }
+
+    /// Whether nothing was ever in the frame.
+    fn is_untouched(&self) -> bool {
+        self.frame.present() == 0 && self.frame.root_and_extent() == (0, Extent::Whole)
+    }
+
+    /// Makes the frame ready for a new blob: all zero, and there. Says how many pages were counted before.
+    ///
+    /// Storage may still hold what was in the frame before, or get it from a checkpoint that runs. So every
+    /// page counts as changed: the next checkpoint writes them all.
+    pub(crate) fn renew(&mut self, frames: &Frames) -> u32 {
+        if self.is_untouched() {
+            return 0;
+        }
+        let counted = self.discard(frames);
+        self.frame.set_root(0, None, Extent::Whole);
+        self.frame.words.note_run(0, BLOB_WORDS);
+        self.frame.count_changed();
+        counted
     }
 
     /// Counts all pages of a fresh frame as present; says how many were not.

@@ -142,10 +142,16 @@ impl Residency {
         self.resident_pages.load(Ordering::Relaxed)
     }
 
-    /// Counts a fresh blob, whose frame is whole, or the frame of a freed one that is used again.
-    pub(crate) fn count_fresh(&self, frame: Frame<'_>) {
+    /// Counts a fresh blob, whose frame is whole; so many pages of what it held before are gone.
+    pub(crate) fn count_fresh(&self, frame: Frame<'_>, discarded_pages: u32) {
         self.end.fetch_max(frame.id + 1, Ordering::Relaxed);
         let pages = frame.hold().count_whole();
         self.resident_pages.fetch_add(u64::from(pages), Ordering::Relaxed);
+        self.count_discarded(discarded_pages);
+    }
+
+    /// So many pages of freed blobs are gone.
+    pub(crate) fn count_discarded(&self, pages: u32) {
+        self.resident_pages.fetch_sub(u64::from(pages), Ordering::Relaxed);
     }
 }

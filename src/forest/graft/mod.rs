@@ -1,0 +1,300 @@
+//! Moving and removing all keys with a prefix, however many they are: a subtree of the routers is cut out
+//! and tied in elsewhere. Its blobs keep their words, because they do not hold what the routers spell.
+//!
+//! All of it happens at one moment: the caller holds the structure mutex, so that no router changes, and for
+//! the moment the gate alone, so that nobody writes. Readers go on; they see it all done, or none of it.
+//! What has to be in memory is loaded outside the gate, and the planning begins again.
+//!
+//! A directory that lies in one blob moves by rebuilding that blob and the one it goes to (`inside`).
+
+#![forbid(unsafe_code)]
+
+mod emit;
+mod inside;
+mod plan;
+mod subtree;
+
+use self::inside::Inside;
+use self::plan::{Kid, Plan, Stop, Try};
+use self::subtree::Subtree;
+use super::Forest;
+use super::edits::Edits;
+use super::router::Child;
+use super::scan::{Side, successor};
+use crate::art::cursor::Direction;
+use crate::art::{find, remove};
+use crate::blob::header;
+use crate::blob::key::KeyBuf;
+use crate::blob::presence::Everything;
+use crate::error::{Error, Result};
+use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES};
+use crate::log::payload::Write;
+use crate::log::{Appended, Refused};
+
+/// Blobs that are ready to be written, and what falls free then.
+struct Prepared<'a> {
+    edits: Edits<'a>,
+    freed: Vec<u32>,
+    /// No key is longer afterwards.
+    key_bytes_max: usize,
+}
+
+/// A single key that is removed together with a subtree.
+#[derive(Clone, Copy)]
+pub(crate) struct Also<'k> {
+    pub(crate) key: &'k [u8],
+    /// The version that it must be there in, if that matters.
+    pub(crate) version: Option<u64>,
+}
+
+impl Forest {
+    /// Moves all keys that begin with `from`: they begin with `to` afterwards. None if there is no such key;
+    /// an error if there are others at `to`.
+    pub(crate) fn move_prefix(&self, from: &[u8], to: &[u8]) -> Result<Option<Appended>> {
+        if to.starts_with(from) {
+            return Err(Error::RenameIntoItself);
+        }
+        let (Some(from_end), Some(to_end)) = (successor(from), successor(to)) else {
+            return Err(Self::corrupt(crate::store::ROOT_BLOB));
+        };
+        let source = Subtree { prefix: from, end: &from_end };
+        let target = Subtree { prefix: to, end: &to_end };
+        let done = self.graft(&[from, to], |forest, pinned| {
+            let prepared = forest.prepare_move(pinned, source, target)?;
+            forest.commit(prepared, Write::MovePrefix { from, to })
+        })?;
+        if done.is_some() {
+            self.tidy(&[from, &from_end, to, &to_end]);
+        }
+        Ok(done)
+    }
+
+    /// Removes all keys that begin with `prefix`, and one more, if that is given. None if there is nothing to
+    /// remove, or the other key is not what it should be.
+    pub(crate) fn remove_prefix(&self, prefix: &[u8], also: Option<Also<'_>>) -> Result<Option<Appended>> {
+        let Some(end) = successor(prefix) else {
+            return Err(Self::corrupt(crate::store::ROOT_BLOB));
+        };
+        let subtree = Subtree { prefix, end: &end };
+        let keys = [prefix, also.map_or(prefix, |also| also.key)];
+        let done = self.graft(&keys, |forest, pinned| {
+            if let Some(also) = also
+                && !forest.is_there(also)?
+            {
+                return Ok(None);
+            }
+            let prepared = match forest.prepare_removal(pinned, subtree)? {
+                None if also.is_none() => return Ok(None),
+                prepared => prepared.unwrap_or_else(|| forest.prepared(forest.no_edits())),
+            };
+            let write = Write::RemovePrefix { prefix, also: also.map(|also| also.key) };
+            let done = forest.commit(Some(prepared), write)?;
+            if let (Some((appended, _)), Some(also)) = (&done, also) {
+                forest.remove_alone(also.key, appended.seq)?;
+            }
+            Ok(done)
+        })?;
+        if done.is_some() {
+            self.tidy(&[prefix, &end]);
+        }
+        Ok(done)
+    }
+
+    /// Runs a change with the gate held alone, as often as it takes until nothing is missing.
+    fn graft<'a>(
+        &'a self,
+        keys: &[&[u8]],
+        attempt: impl Fn(&'a Forest, &[u32]) -> Try<Option<(Appended, Vec<u32>)>>,
+    ) -> Result<Option<Appended>> {
+        if self.store.read_only {
+            return Err(Error::ReadOnly);
+        }
+        let structure = &self.store.structure;
+        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pins = Vec::new();
+        for key in keys {
+            pins.extend(self.pin_around(key)?);
+        }
+        loop {
+            self.store.admit()?;
+            let pinned: Vec<u32> = pins.iter().flatten().map(|pin| pin.frame.id).collect();
+            let outcome = {
+                let _alone = self.store.gate.enter_alone();
+                attempt(self, &pinned)
+            };
+            match outcome {
+                Ok(None) => return Ok(None),
+                Ok(Some((appended, freed))) => {
+                    drop(pins);
+                    self.store.counters.grafts.add_one();
+                    self.store.discard(&freed);
+                    return Ok(Some(appended));
+                }
+                Err(Stop::Missing(id)) => pins.push(self.store.pin_whole(id)?),
+                Err(Stop::LogFull(full)) => self.store.make_log_space(full)?,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn prepared<'a>(&'a self, edits: Edits<'a>) -> Prepared<'a> {
+        Prepared { edits, freed: Vec::new(), key_bytes_max: self.store.longest_key_bytes() }
+    }
+
+    /// Appends to the log, then lets the new blobs take their places. Nothing fails after the append.
+    fn commit(&self, prepared: Option<Prepared<'_>>, write: Write<'_>) -> Try<Option<(Appended, Vec<u32>)>> {
+        let Some(Prepared { edits, freed, key_bytes_max }) = prepared else {
+            return Ok(None);
+        };
+        let appended = match self.store.append(write) {
+            Ok(appended) => appended,
+            Err(refused) => {
+                edits.give_up();
+                return Err(match refused {
+                    Refused::Full(full) => Stop::LogFull(full),
+                    Refused::Closed => Stop::Failed(Error::Closed),
+                    Refused::Poisoned => Stop::Failed(self.store.poisoned()),
+                });
+            }
+        };
+        self.store.note_key_bytes(key_bytes_max);
+        edits.apply(Vec::new());
+        for &id in &freed {
+            self.store.ids.free(id);
+        }
+        Ok(Some((appended, freed)))
+    }
+
+    fn prepare_move(&self, pinned: &[u32], from: Subtree<'_>, to: Subtree<'_>) -> Try<Option<Prepared<'_>>> {
+        let key_bytes_max = self.key_bytes_after(from, to)?;
+        let mut edits = self.no_edits();
+        match self.move_inside(&mut edits, from, to) {
+            Ok(Inside::Ready) => return Ok(Some(Prepared { key_bytes_max, ..self.prepared(edits) })),
+            Ok(Inside::Nothing) => return Ok(None),
+            Ok(Inside::DoesNotFit) => edits.give_up(),
+            Err(error) => return Err(error.into()),
+        }
+        let mut edits = self.no_edits();
+        match self.move_run(&mut edits, pinned, from, to) {
+            Ok(Some(freed)) => Ok(Some(Prepared { freed, key_bytes_max, ..self.prepared(edits) })),
+            Ok(None) => Ok(None),
+            Err(stop) => {
+                edits.give_up();
+                Err(stop)
+            }
+        }
+    }
+
+    /// The way for any number of blobs; returns those that fall free.
+    fn move_run<'a>(
+        &'a self,
+        edits: &mut Edits<'a>,
+        pinned: &[u32],
+        from: Subtree<'_>,
+        to: Subtree<'_>,
+    ) -> Try<Option<Vec<u32>>> {
+        let mut plan = Plan::new(self, pinned)?;
+        let height = plan.height_of(from, true)?.max(plan.height_of(to, false)?);
+        let mut run = plan.detach(from, height)?;
+        if plan.is_empty(&mut run, from.end)? {
+            return Ok(None);
+        }
+        let moved = plan.emit_all(edits, &run.kids, Some(from.end))?;
+        let moved = moved.into_iter().map(|child| {
+            let lo = [to.prefix, &child.lo[from.prefix.len()..]].concat();
+            Kid::kept(Child { lo, id: child.id, base: child.base - from.prefix.len() + to.prefix.len() })
+        });
+        plan.tie(to, height, moved.collect())?;
+        plan.emit_root(edits)?;
+        Ok(Some(plan.freed))
+    }
+
+    fn prepare_removal(&self, pinned: &[u32], subtree: Subtree<'_>) -> Try<Option<Prepared<'_>>> {
+        let mut edits = self.no_edits();
+        match self.remove_inside(&mut edits, subtree) {
+            Ok(Inside::Ready) => return Ok(Some(self.prepared(edits))),
+            Ok(Inside::Nothing) => return Ok(None),
+            Ok(Inside::DoesNotFit) => edits.give_up(),
+            Err(error) => return Err(error.into()),
+        }
+        let mut edits = self.no_edits();
+        match self.remove_run(&mut edits, pinned, subtree) {
+            Ok(Some(freed)) => Ok(Some(Prepared { freed, ..self.prepared(edits) })),
+            Ok(None) => Ok(None),
+            Err(stop) => {
+                edits.give_up();
+                Err(stop)
+            }
+        }
+    }
+
+    fn remove_run<'a>(
+        &'a self,
+        edits: &mut Edits<'a>,
+        pinned: &[u32],
+        subtree: Subtree<'_>,
+    ) -> Try<Option<Vec<u32>>> {
+        let mut plan = Plan::new(self, pinned)?;
+        let height = plan.height_of(subtree, true)?;
+        let mut run = plan.detach(subtree, height)?;
+        if plan.is_empty(&mut run, subtree.end)? {
+            return Ok(None);
+        }
+        plan.free(run.kids, height - 1)?;
+        plan.emit_root(edits)?;
+        Ok(Some(plan.freed))
+    }
+
+    /// How long a key may be after a move. Only where the bound for all keys would be too long is it measured
+    /// how long those are that move.
+    fn key_bytes_after(&self, from: Subtree<'_>, to: Subtree<'_>) -> Result<usize> {
+        let limit_bytes = KEY_BYTES_MAX + TREE_ID_BYTES;
+        let known = self.store.longest_key_bytes();
+        let after = |longest: usize| (longest + to.prefix.len()).saturating_sub(from.prefix.len());
+        if after(known) <= limit_bytes {
+            return Ok(known.max(after(known)));
+        }
+        let mut walk = Side::new(Direction::Forward, from.prefix.to_vec(), from.end.to_vec());
+        let mut longest = 0;
+        while walk.step(self, false)?.is_some() {
+            longest = longest.max(walk.key().len());
+        }
+        if after(longest) > limit_bytes {
+            let length_bytes = after(longest) - TREE_ID_BYTES;
+            return Err(Error::KeyTooLong { length_bytes, limit_bytes: KEY_BYTES_MAX });
+        }
+        Ok(known.max(after(longest)))
+    }
+
+    /// Whether a key is there, as it should be. Nobody writes meanwhile, and its blob is in memory.
+    fn is_there(&self, also: Also<'_>) -> Result<bool> {
+        let lineage = self.lineage(also.key)?;
+        let id = lineage.blob.id;
+        let words = self.store.frames.get(id).ok_or_else(|| Self::corrupt(id))?.words;
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(also.key);
+        let found = find::find(words, header::root(words), &key, lineage.blob.base, &Everything);
+        let found = found.map_err(|_| Self::corrupt(id))?;
+        Ok(found.is_some_and(|leaf| also.version.is_none_or(|version| leaf.seq(words) == version)))
+    }
+
+    /// Removes a key that is there. Nobody writes meanwhile, and its blob is in memory.
+    fn remove_alone(&self, key: &[u8], seq: u64) -> Result<()> {
+        let lineage = self.lineage(key)?;
+        let id = lineage.blob.id;
+        let mut held = self.store.frames.get(id).ok_or_else(|| Self::corrupt(id))?.hold();
+        let words = held.change();
+        let mut buffer = KeyBuf::empty();
+        let removed = remove::remove(words, &buffer.fill_whole(key), lineage.blob.base);
+        removed.map_err(|_| Self::corrupt(id))?;
+        header::raise_seq(words, seq);
+        Ok(())
+    }
+
+    /// Joins what has become thin along the cuts. The move itself is done, whatever comes of this.
+    fn tidy(&self, keys: &[&[u8]]) {
+        for key in keys {
+            while self.join(key).is_ok_and(|joined| joined) {}
+        }
+    }
+}
