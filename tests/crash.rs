@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+#[path = "crash/directories.rs"]
+mod directories;
 #[path = "durable/disk.rs"]
 mod disk;
 #[path = "durable/power.rs"]
