@@ -49,7 +49,8 @@ impl World {
             40..=49 => self.contains(at),
             50..=64 => self.longest_prefix(at),
             65..=68 => self.edges(at),
-            69..=86 => self.scan(at),
+            69 | 70 => self.count(at),
+            71..=86 => self.scan(at),
             _ => self.list(at),
         }
     }

@@ -12,6 +12,8 @@ use super::keys::{self, Keys};
 use super::oracle::{self, Model, Window, above};
 use super::{Random, short};
 
+#[path = "directories.rs"]
+mod directories;
 #[path = "reads.rs"]
 mod reads;
 
@@ -35,6 +37,7 @@ pub struct Totals {
     pub shares: u64,
     pub joins: u64,
     pub compactions: u64,
+    pub grafts: u64,
     pub keys_max: u64,
     pub blobs_max: u32,
 }
@@ -113,7 +116,9 @@ impl World {
                 0..=399 => self.remove(at),
                 400..=409 => self.remove_run(at),
                 410..=599 => self.remove_if(at),
-                600..=699 => self.rename(at),
+                600..=695 => self.rename(at),
+                696 | 697 => self.move_directory(at),
+                698 | 699 => self.remove_directory(at),
                 700..=999 => self.put(at),
                 _ => unreachable!("below a thousand"),
             }
@@ -126,6 +131,8 @@ impl World {
                 300..=399 => self.compare_and_put(at),
                 400 if self.random.percent(20) => self.drop_tree(),
                 401 if self.random.percent(50) => self.put_run(at),
+                402..=405 => self.move_directory(at),
+                406 => self.remove_directory(at),
                 _ => self.put(at),
             }
         }
@@ -323,6 +330,7 @@ impl World {
             shares: before.shares + stats.shares,
             joins: before.joins + stats.joins,
             compactions: before.compactions + stats.compactions,
+            grafts: before.grafts + stats.grafts,
             ..before
         }
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use spinney::{Db, Stats, Tree};
 
 /// The FNV-1a hash of the image. The only place where it is written down.
-pub const IMAGE_HASH: u64 = 0x8dd3_e4aa_3a4f_f6f9;
+pub const IMAGE_HASH: u64 = 0x974e_a2e9_a072_0171;
 
 const SEED: u64 = 0x5350_494E_4E45_5901;
 
@@ -133,6 +133,32 @@ impl Run {
         }
     }
 
+    /// Moves a directory of a tenant to another tenant; or removes it, if there is something.
+    fn graft(&mut self, tree: usize) {
+        let folder = |random: &mut Random| {
+            let folder = ["photos", "documents", "backup/daily", "b"][random.below(4) as usize];
+            format!("tenant-{:03}/{folder}/", random.below(40)).into_bytes()
+        };
+        let (from, mut to) = (folder(&mut self.random), folder(&mut self.random));
+        to.extend_from_slice(format!("moved-{}/", self.random.below(1_000)).as_bytes());
+        let above = self.model.range((tree, from.clone())..);
+        let keys = above.take_while(|((found, key), _)| *found == tree && key.starts_with(&from));
+        let keys: Vec<Vec<u8>> = keys.map(|((_, key), _)| key.clone()).collect();
+        let is_removed = self.random.below(4) == 0;
+        let to = (!is_removed && !to.starts_with(&from)).then_some(to);
+        let done = match &to {
+            Some(to) => self.trees[tree].rename_prefix(&from, to).expect("rename_prefix"),
+            None => self.trees[tree].remove_prefix(&from).expect("remove_prefix"),
+        };
+        assert_eq!(done.is_some(), !keys.is_empty());
+        for key in keys {
+            let value = self.model.remove(&(tree, key.clone())).expect("is present");
+            if let Some(to) = &to {
+                self.model.insert((tree, [to, &key[from.len()..]].concat()), value);
+            }
+        }
+    }
+
     /// Removes all keys of one tenant in one tree, and of the log up to some point.
     fn sweep(&mut self, tree: usize, tenant: u64) {
         let prefix = format!("tenant-{tenant:03}/").into_bytes();
@@ -158,7 +184,11 @@ pub fn run(db: &Db) -> Model {
     for tenant in 5..30 {
         run.sweep(0, tenant);
     }
-    run.phase(8_000, 60, 10, 5);
+    for step in 0..60 {
+        run.graft([0, 1, 3][step % 3]);
+        run.phase(100, 60, 10, 5);
+    }
+    run.phase(2_000, 60, 10, 5);
     assert!(db.drop_tree(TREES[3]).expect("drop_tree"));
     run.model.retain(|(tree, _), _| *tree != 3);
     run.trees[3] = db.tree(TREES[3]).expect("tree");
@@ -174,6 +204,7 @@ pub fn assert_eventful(stats: &Stats) {
         ("shares", stats.shares),
         ("joins", stats.joins),
         ("compactions", stats.compactions),
+        ("grafts", stats.grafts),
     ];
     for (name, count) in counts {
         assert!(count > 0, "the workload has no {name}: {stats:?}");
