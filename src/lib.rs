@@ -35,6 +35,7 @@ mod art;
 pub mod backend;
 mod blob;
 mod check;
+mod compact;
 mod db;
 mod error;
 mod forest;
@@ -58,9 +59,12 @@ mod tests;
 #[cfg(test)]
 mod tests_cold;
 #[cfg(test)]
+mod tests_compact;
+#[cfg(test)]
 mod tests_graft;
 
 pub use check::{CheckReport, Problem};
+pub use compact::{CompactProgress, CompactReport};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};

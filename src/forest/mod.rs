@@ -9,6 +9,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod check;
+pub(crate) mod compact;
 pub(crate) mod count;
 pub(crate) mod cut;
 pub(crate) mod edits;

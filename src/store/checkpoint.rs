@@ -127,6 +127,28 @@ impl Store {
         }
     }
 
+    /// Gives the end of the data file back that no blob uses.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        let Some(durable) = self.durable.get() else {
+            return Ok(());
+        };
+        let committed = durable.committed();
+        if durable.has_ended() {
+            return Err(Error::Closed);
+        }
+        let used_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
+        if durable.backend.len(Area::Data)? > used_bytes {
+            durable.backend.set_len(Area::Data, used_bytes)?;
+        }
+        Ok(())
+    }
+
+    /// How many blobs the data file has room for; without a file, how many there are.
+    pub(crate) fn length_blobs(&self) -> Result<u32> {
+        let stored_bytes = self.durable.get().map_or(Ok(0), |durable| durable.backend.len(Area::Data))?;
+        Ok(self.ids.in_use().0.max((stored_bytes / BLOB_BYTES as u64) as u32))
+    }
+
     fn cut(&self, durable: &Durable, directory: &Directory) -> Cut {
         let _alone = self.gate.enter_alone();
         let (end, free) = self.ids.in_use();

@@ -63,6 +63,12 @@ impl Ids {
         self.state().highest_end
     }
 
+    /// The last id in use, if there is a free one before it.
+    pub(crate) fn last_behind_a_gap(&self) -> Option<u32> {
+        let state = self.state();
+        state.free.first().map(|_| state.end - 1)
+    }
+
     /// One past the highest id in use, and whether each id below it is in use.
     pub(crate) fn in_use(&self) -> (u32, BTreeSet<u32>) {
         let state = self.state();
@@ -84,6 +90,10 @@ mod tests {
         assert_eq!(ids.allocate(), 2);
         ids.free(5);
         assert_eq!(ids.in_use(), (4, BTreeSet::new()));
+        assert_eq!(ids.last_behind_a_gap(), None);
+        ids.free(1);
+        assert_eq!(ids.last_behind_a_gap(), Some(3));
+        assert_eq!(ids.allocate(), 1);
         assert_eq!(ids.allocate(), 4);
     }
 

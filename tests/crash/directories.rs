@@ -22,6 +22,7 @@ enum Do {
     Remove(&'static str),
     DropTree,
     Checkpoint,
+    Compact,
     SyncAll,
 }
 
@@ -74,6 +75,7 @@ fn run(disk: &Arc<Disk>, plan: &[Do]) -> Vec<State> {
                 states.push(State::new());
             }
             Do::Checkpoint => db.checkpoint().unwrap(),
+            Do::Compact => drop(db.compact().unwrap()),
             Do::SyncAll => db.sync().unwrap(),
         }
         if !matches!(doing, Do::Fill(..)) {
@@ -117,12 +119,17 @@ fn plan() -> Vec<Do> {
         Do::Checkpoint,
         Do::Move("a/", "c/"),
         Do::Remove("y/"),
+        Do::Compact,
         Do::Fill("x/", 12, 60_000),
         Do::Checkpoint,
         Do::Move("x/000", "x/moved-"),
         Do::SyncAll,
         Do::Move("x/moved-", "x/000"),
+        Do::Fill("x/000/", 2, 10_000),
         Do::Fill("d/", 9, 65_000),
+        Do::Remove("d/000"),
+        Do::Remove("x/000"),
+        Do::Compact,
         Do::DropTree,
         Do::Fill("e/", 5, 40_000),
         Do::Checkpoint,
