@@ -62,6 +62,8 @@ mod tests_cold;
 mod tests_compact;
 #[cfg(test)]
 mod tests_graft;
+#[cfg(test)]
+mod tests_load;
 
 pub use check::{CheckReport, Problem};
 pub use compact::{CompactProgress, CompactReport};

@@ -41,6 +41,16 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     }
 }
 
+/// The same into plain bytes: a blob that was never in storage, without its checksums.
+pub(crate) fn write_to(bytes: &mut [u8], source: Words<'_>) {
+    bytes.fill(0);
+    let inner = usize::from(header::inner_start(header::id(source)))..header::inner_end(source) as usize;
+    let leaves = header::leaf_start(source) as usize..BLOB_WORDS;
+    for at in CARRIED.into_iter().map(usize::from).chain(inner).chain(leaves) {
+        bytes[at * 8..at * 8 + 8].copy_from_slice(&source.load(at as Ref).to_le_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

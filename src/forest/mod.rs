@@ -16,6 +16,7 @@ pub(crate) mod edits;
 pub(crate) mod graft;
 pub(crate) mod join;
 pub(crate) mod lineage;
+pub(crate) mod load;
 pub(crate) mod many;
 pub(crate) mod pins;
 pub(crate) mod read;
