@@ -4,12 +4,14 @@
 
 use super::burst;
 use super::locate::{Spot, locate};
+use crate::blob::bucket::Tag;
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
 use crate::blob::space::{self, Need};
-use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
+use crate::blob::words::DIRTY_AT;
+use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner, simd};
 
 /// The room that a write lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,14 @@ impl From<Torn> for Refused {
     }
 }
 
+/// Asks for the lines that every write reads first: counts and regions, the notes of changed pages, the root.
+#[inline]
+pub(crate) fn fetch_ahead(words: Words<'_>, root: Ref) {
+    for at in [root, root.wrapping_add(8), 0, DIRTY_AT] {
+        simd::prefetch(words, at);
+    }
+}
+
 /// Finds the place of `key` and makes sure that a value of this length can be written there: full
 /// buckets in the way are burst, which changes the tree's shape but not its keys. `begin` is called before
 /// the first such change. `reserve` words stay free. All pages that `apply` reads or changes are there then.
@@ -47,6 +57,9 @@ pub(crate) fn prepare(
     mut begin: impl FnMut(),
 ) -> Result<Spot, Refused> {
     let fits = |need: Need| need.words() + reserve <= header::free_words(words);
+    for line in 1..=3 {
+        simd::prefetch(words, (header::leaf_start(words) as Ref).wrapping_sub(8 * line));
+    }
     loop {
         let spot = locate(words, key, base, presence)?;
         let full_bucket = match spot {
@@ -121,8 +134,7 @@ pub(crate) fn apply(
             let at = new_bucket(words, prefix);
             leaf.shorten(words, common);
             let old = Leaf::load(words, leaf.at);
-            let fingerprint = bucket::fingerprint_of_run(words, old.suffix_at(), 0, old.suffix_len());
-            bucket::insert(words, at, 0, fingerprint, old.at);
+            bucket::insert(words, at, 0, Tag::of_leaf(words, old), old.at);
             insert_into_bucket(words, at, key, depth + common, add_leaf(depth + common));
             words.store_ref(slot, at);
         }
@@ -179,7 +191,7 @@ fn new_bucket(words: Words<'_>, prefix: &[u8]) -> Ref {
 
 fn insert_into_bucket(words: Words<'_>, at: Ref, key: &Key<'_>, depth: usize, leaf: Ref) {
     let index = bucket::count_below(words, at, NodeHeader::load(words, at), key, depth);
-    bucket::insert(words, at, index, bucket::fingerprint_of_key(key, depth), leaf);
+    bucket::insert(words, at, index, Tag::of_key(key, depth), leaf);
 }
 
 /// Takes the first `common` bytes and one more off a node's prefix; returns that one more.
