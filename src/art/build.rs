@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use super::entries::{Content, Entries, Whole};
 use super::shape::{Node, Shape, Subtree};
-use crate::blob::bucket::Tag;
 use crate::blob::header::{self, BlobKind, ROOT_SLOT};
 use crate::blob::node::{NodeHeader, run_words};
 use crate::blob::run::RunWriter;
@@ -26,7 +25,7 @@ pub(crate) struct DoesNotFit;
 struct LeafPlan {
     depth: usize,
     slot: RefSlot,
-    /// The bucket that wants a tag, and the leaf's index in it.
+    /// The bucket that wants a fingerprint, and the leaf's index in it.
     bucket: Option<(Ref, usize)>,
 }
 
@@ -121,7 +120,7 @@ impl Builder<'_, '_> {
         let at = self.take(bucket::body_words(capacity) + run_words(entry.key_len() - depth))?;
         bucket::write_empty(self.words, at, capacity, self.bytes(place, depth, entry.key_len()));
         let source = self.entries.sources[usize::from(entry.source)];
-        bucket::copy_tags(self.words, at, source, whole.at);
+        bucket::copy_fingerprints(self.words, at, source, whole.at, whole.count());
         self.words.store_ref(slot, at);
         self.leaves[place] = LeafPlan { depth: entry.key_len(), slot, bucket: Some((at, 0)) };
         Ok(())
@@ -225,7 +224,7 @@ impl Builder<'_, '_> {
             run.finish();
             words.store_ref(plan.slot, at);
             if let Some((bucket, index)) = plan.bucket {
-                bucket::store_tag(words, bucket, index, Tag::of_bytes(suffix));
+                bucket::store_fingerprint(words, bucket, index, bucket::fingerprint_of_bytes(suffix));
             }
             at = at.wrapping_add(leaf::size_words(suffix.len(), old.value_len()) as u16);
         }

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::blob::bucket::Tag;
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{NodeHeader, run_words};
 use crate::blob::space::{self, Need};
@@ -101,7 +100,8 @@ fn move_group(words: Words<'_>, from: Ref, plan: &Plan, group: (usize, usize, us
         let leaf = bucket::leaf(words, from, plan.header, index);
         leaf.shorten(words, plan.common + 1 + below);
         let leaf = Leaf::load(words, leaf.at);
-        bucket::insert(words, to, index - start, Tag::of_leaf(words, leaf), leaf.at);
+        let fingerprint = bucket::fingerprint_of_run(words, leaf.suffix_at(), 0, leaf.suffix_len());
+        bucket::insert(words, to, index - start, fingerprint, leaf.at);
     }
     to
 }

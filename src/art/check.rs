@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::blob::bucket::Tag;
 use crate::blob::header;
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader};
@@ -182,8 +181,9 @@ impl Walk<'_> {
         self.words.append_to(prefix_at, 0, header.prefix_len(), &mut self.key);
         for index in 0..count {
             let leaf = bucket::leaf(self.words, at, header, index);
-            if bucket::stored_tag(self.words, at, header, index) != Tag::of_leaf(self.words, leaf) {
-                self.problem(format!("fingerprint or order {index} of bucket {at} is wrong"));
+            let fingerprint = bucket::fingerprint_of_run(self.words, leaf.suffix_at(), 0, leaf.suffix_len());
+            if bucket::stored_fingerprint(self.words, at, index) != fingerprint {
+                self.problem(format!("fingerprint {index} of bucket {at} is wrong"));
             }
             self.leaf(leaf);
         }

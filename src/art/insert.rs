@@ -4,7 +4,6 @@
 
 use super::burst;
 use super::locate::{Spot, locate};
-use crate::blob::bucket::Tag;
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
@@ -134,7 +133,8 @@ pub(crate) fn apply(
             let at = new_bucket(words, prefix);
             leaf.shorten(words, common);
             let old = Leaf::load(words, leaf.at);
-            bucket::insert(words, at, 0, Tag::of_leaf(words, old), old.at);
+            let fingerprint = bucket::fingerprint_of_run(words, old.suffix_at(), 0, old.suffix_len());
+            bucket::insert(words, at, 0, fingerprint, old.at);
             insert_into_bucket(words, at, key, depth + common, add_leaf(depth + common));
             words.store_ref(slot, at);
         }
@@ -191,7 +191,7 @@ fn new_bucket(words: Words<'_>, prefix: &[u8]) -> Ref {
 
 fn insert_into_bucket(words: Words<'_>, at: Ref, key: &Key<'_>, depth: usize, leaf: Ref) {
     let index = bucket::count_below(words, at, NodeHeader::load(words, at), key, depth);
-    bucket::insert(words, at, index, Tag::of_key(key, depth), leaf);
+    bucket::insert(words, at, index, bucket::fingerprint_of_key(key, depth), leaf);
 }
 
 /// Takes the first `common` bytes and one more off a node's prefix; returns that one more.

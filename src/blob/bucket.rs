@@ -44,7 +44,7 @@ pub(crate) fn class_for(leaves: usize) -> usize {
 /// Words before the prefix.
 #[inline(always)]
 pub(crate) const fn body_words(capacity: usize) -> usize {
-    1 + capacity.div_ceil(8) + 2 * (capacity / 4)
+    1 + capacity.div_ceil(8) + capacity / 4
 }
 
 #[inline(always)]
@@ -55,11 +55,6 @@ fn fingerprints_at(at: Ref) -> Ref {
 #[inline(always)]
 fn refs_at(at: Ref, capacity: usize) -> Ref {
     at.wrapping_add(1 + capacity.div_ceil(8) as u16)
-}
-
-#[inline(always)]
-fn orders_at(at: Ref, capacity: usize) -> Ref {
-    refs_at(at, capacity).wrapping_add((capacity / 4) as u16)
 }
 
 /// Room for so many leaves; never above the limit, whatever the byte says.
@@ -93,42 +88,6 @@ pub(crate) fn leaf(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) 
     Leaf::load(words, words.load_ref(slot(at, header, index)))
 }
 
-/// What a bucket keeps of a suffix beside the ref of its leaf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
-    /// Stands for all of it, and is compared for equality.
-    pub(crate) fingerprint: u8,
-    /// Its first two bytes, with zeros for those that it does not have: never above that of a suffix behind it.
-    pub(crate) order: u16,
-}
-
-impl Tag {
-    /// The order of a suffix whose first bytes are those of a little-endian word.
-    #[inline(always)]
-    fn order_of(word: u64) -> u16 {
-        (word as u16).swap_bytes()
-    }
-
-    /// Of the rest of a key below a bucket's prefix.
-    pub(crate) fn of_key(key: &Key<'_>, depth: usize) -> Self {
-        Tag { fingerprint: fingerprint_of_key(key, depth), order: Tag::order_of(key.word(depth)) }
-    }
-
-    /// Of a leaf that is in a bucket, or is to be.
-    pub(crate) fn of_leaf(words: Words<'_>, leaf: Leaf) -> Self {
-        let (at, len) = (leaf.suffix_at(), leaf.suffix_len());
-        // Behind the suffix stands the value.
-        let order = Tag::order_of(words.load(at) & low_bytes(len.min(2) as u32));
-        Tag { fingerprint: fingerprint_of_run(words, at, len), order }
-    }
-
-    /// Of a suffix in a slice.
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
-        let byte = |index| bytes.get(index).copied().unwrap_or_default();
-        Tag { fingerprint: fingerprint_of_bytes(bytes), order: u16::from_be_bytes([byte(0), byte(1)]) }
-    }
-}
-
 #[inline(always)]
 fn mix(hash: u64, word: u64) -> u64 {
     (hash ^ word).wrapping_mul(MULTIPLIER)
@@ -137,7 +96,7 @@ fn mix(hash: u64, word: u64) -> u64 {
 /// One byte that stands for the rest of a key below a bucket's prefix. It covers all of it: names in one
 /// directory often share their beginning and their extension.
 #[inline(always)]
-fn fingerprint_of_key(key: &Key<'_>, depth: usize) -> u8 {
+pub(crate) fn fingerprint_of_key(key: &Key<'_>, depth: usize) -> u8 {
     let len = key.len() - depth;
     // The padding behind a key is zero, as is the padding that `fingerprint_of_run` masks in.
     let pieces = key.pieces(depth, len).iter();
@@ -145,12 +104,12 @@ fn fingerprint_of_key(key: &Key<'_>, depth: usize) -> u8 {
     (hash >> 56) as u8
 }
 
-/// The same for `len` stored bytes.
-fn fingerprint_of_run(words: Words<'_>, at: Ref, len: usize) -> u8 {
+/// The same for `len` stored bytes, `skip` bytes after word `at`.
+pub(crate) fn fingerprint_of_run(words: Words<'_>, at: Ref, skip: usize, len: usize) -> u8 {
     let mut hash = len as u64;
     let mut done = 0;
     while done < len {
-        let word = words.word_at(at, done) & low_bytes((len - done).min(8) as u32);
+        let word = words.word_at(at, skip + done) & low_bytes((len - done).min(8) as u32);
         hash = mix(hash, word);
         done += 8;
     }
@@ -158,7 +117,7 @@ fn fingerprint_of_run(words: Words<'_>, at: Ref, len: usize) -> u8 {
 }
 
 /// The same for bytes in a slice.
-fn fingerprint_of_bytes(bytes: &[u8]) -> u8 {
+pub(crate) fn fingerprint_of_bytes(bytes: &[u8]) -> u8 {
     let mut hash = bytes.len() as u64;
     for chunk in bytes.chunks(8) {
         let mut word = [0; 8];
@@ -251,28 +210,6 @@ struct Missed {
     high: usize,
 }
 
-/// How many leaves have an order below `order`; it is at most 65,536.
-#[inline(always)]
-fn orders_below(words: Words<'_>, at: Ref, header: NodeHeader, order: u32) -> usize {
-    let first = orders_at(at, capacity(header));
-    let is_below = |index| u32::from(fields::nth_ref(words, first, index)) < order;
-    let (mut low, mut left) = (0, count(header));
-    // Without a branch that could be mispredicted: every step halves what is left, whatever it finds.
-    while left > 1 {
-        let half = left / 2;
-        low += if is_below(low + half - 1) { half } else { 0 };
-        left -= half;
-    }
-    low + usize::from(left == 1 && is_below(low))
-}
-
-/// The leaves among which the place of a suffix of this order is.
-#[inline(always)]
-fn range_of(words: Words<'_>, at: Ref, header: NodeHeader, order: u16) -> (usize, usize) {
-    let order = u32::from(order);
-    (orders_below(words, at, header, order), orders_below(words, at, header, order + 1))
-}
-
 #[inline(always)]
 fn search(
     words: Words<'_>,
@@ -282,7 +219,7 @@ fn search(
     depth: usize,
     presence: &impl Presence,
 ) -> Result<usize, Missed> {
-    let (mut low, mut high) = range_of(words, at, header, Tag::order_of(key.word(depth)));
+    let (mut low, mut high) = (0, count(header));
     while low < high {
         let middle = (low + high) / 2;
         if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
@@ -356,54 +293,41 @@ pub(crate) fn write_empty(words: Words<'_>, at: Ref, capacity: usize, prefix: &[
 }
 
 /// Adds a leaf as the `index`-th of a bucket that has room.
-pub(crate) fn insert(words: Words<'_>, at: Ref, index: usize, tag: Tag, to: Ref) {
+pub(crate) fn insert(words: Words<'_>, at: Ref, index: usize, fingerprint: u8, to: Ref) {
     let header = NodeHeader::load(words, at);
-    let (count, capacity) = (header.count(), capacity(header));
-    fields::insert_byte(words, fingerprints_at(at), count, index, tag.fingerprint);
-    fields::insert_ref(words, refs_at(at, capacity), count, index, to);
-    fields::insert_ref(words, orders_at(at, capacity), count, index, tag.order);
+    let count = header.count();
+    fields::insert_byte(words, fingerprints_at(at), count, index, fingerprint);
+    fields::insert_ref(words, refs_at(at, capacity(header)), count, index, to);
     header.with_count(count + 1).store(words, at);
 }
 
 /// Takes the `index`-th leaf out.
 pub(crate) fn remove(words: Words<'_>, at: Ref, index: usize) {
     let header = NodeHeader::load(words, at);
-    let (count, capacity) = (header.count(), capacity(header));
+    let count = header.count();
     fields::remove_byte(words, fingerprints_at(at), count, index);
-    fields::remove_ref(words, refs_at(at, capacity), count, index);
-    fields::remove_ref(words, orders_at(at, capacity), count, index);
+    fields::remove_ref(words, refs_at(at, capacity(header)), count, index);
     header.with_count(count.saturating_sub(1)).store(words, at);
 }
 
-/// Copies the tags of a bucket, all of whose leaves go to an empty one.
-pub(crate) fn copy_tags(words: Words<'_>, to: Ref, source: Words<'_>, from: Ref) {
-    let (target, header) = (NodeHeader::load(words, to), NodeHeader::load(source, from));
-    let (count, to_capacity, from_capacity) = (count(header), capacity(target), capacity(header));
-    let copy = |to: Ref, from: Ref, per_word: usize| {
-        for index in 0..count.div_ceil(per_word) {
-            // What lies behind the last one is not always zero: removed leaves, or another array.
-            let left = (count - index * per_word) * (8 / per_word);
-            let word = source.load(from.wrapping_add(index as u16));
-            words.store_unnoted(to.wrapping_add(index as u16), word & low_bytes(left.min(8) as u32));
-        }
-    };
-    copy(fingerprints_at(to), fingerprints_at(from), 8);
-    copy(orders_at(to, to_capacity), orders_at(from, from_capacity), 4);
-}
-
-/// Sets the tag of the `index`-th leaf.
-pub(crate) fn store_tag(words: Words<'_>, at: Ref, index: usize, tag: Tag) {
-    let capacity = capacity(NodeHeader::load(words, at));
-    words.store_byte(fingerprints_at(at), index, tag.fingerprint);
-    words.store_ref(RefSlot::nth(orders_at(at, capacity), index), tag.order);
-}
-
-/// The tag of the `index`-th leaf as it is stored.
-pub(crate) fn stored_tag(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) -> Tag {
-    Tag {
-        fingerprint: words.byte(fingerprints_at(at), index),
-        order: fields::nth_ref(words, orders_at(at, capacity(header)), index),
+/// Copies the fingerprints of a bucket of `count` leaves, whatever the capacities of the two.
+pub(crate) fn copy_fingerprints(words: Words<'_>, to: Ref, source: Words<'_>, from: Ref, count: usize) {
+    for index in 0..count.div_ceil(8) as u16 {
+        // The last word of a smaller capacity's fingerprints may be followed by refs: cut those off.
+        let left = count - usize::from(index) * 8;
+        let word = source.load(fingerprints_at(from).wrapping_add(index));
+        words.store(fingerprints_at(to).wrapping_add(index), word & low_bytes(left.min(8) as u32));
     }
+}
+
+/// Sets the fingerprint of the `index`-th leaf.
+pub(crate) fn store_fingerprint(words: Words<'_>, at: Ref, index: usize, fingerprint: u8) {
+    words.store_byte(fingerprints_at(at), index, fingerprint);
+}
+
+/// The fingerprint of the `index`-th leaf as it is stored.
+pub(crate) fn stored_fingerprint(words: Words<'_>, at: Ref, index: usize) -> u8 {
+    words.byte(fingerprints_at(at), index)
 }
 
 /// Words that the next larger bucket needs from the inner region: only the difference where this one is
@@ -418,9 +342,12 @@ pub(crate) fn growth_words(words: Words<'_>, at: Ref, header: NodeHeader) -> usi
 pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
     let header = NodeHeader::load(words, at);
     let (old, count) = (capacity(header), count(header));
-    let mut body = [0u64; body_words(LIMIT)];
-    for (index, word) in body.iter_mut().enumerate().take(body_words(old)) {
-        *word = words.load(at.wrapping_add(index as u16));
+    let (mut fingerprints, mut refs) = ([0u64; LIMIT / 8], [0u64; LIMIT / 4]);
+    for (index, word) in fingerprints.iter_mut().enumerate().take(old.div_ceil(8)) {
+        *word = words.load(fingerprints_at(at).wrapping_add(index as u16));
+    }
+    for (index, word) in refs.iter_mut().enumerate().take(old / 4) {
+        *word = words.load(refs_at(at, old).wrapping_add(index as u16));
     }
     let mut prefix = Vec::new();
     words.append_to(prefix_at(at, header), 0, header.prefix_len(), &mut prefix);
@@ -434,16 +361,12 @@ pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
         space::free(words, before);
     }
     NodeHeader::new(BUCKET, new as u8, count, prefix.len(), 0).store(words, to);
-    // The header is the first word; each array goes to its new place.
-    let move_array = |to: Ref, from: Ref, count: usize| {
-        let start = usize::from(from.wrapping_sub(at));
-        for (index, word) in (0..).zip(&body[start..start + count]) {
-            words.store(to.wrapping_add(index), *word);
-        }
-    };
-    move_array(fingerprints_at(to), fingerprints_at(at), old.div_ceil(8));
-    move_array(refs_at(to, new), refs_at(at, old), old / 4);
-    move_array(orders_at(to, new), orders_at(at, old), old / 4);
+    for (index, word) in fingerprints.iter().enumerate().take(old.div_ceil(8)) {
+        words.store(fingerprints_at(to).wrapping_add(index as u16), *word);
+    }
+    for (index, word) in refs.iter().enumerate().take(old / 4) {
+        words.store(refs_at(to, new).wrapping_add(index as u16), *word);
+    }
     let mut run = RunWriter::new(words, prefix_at(to, NodeHeader::load(words, to)));
     run.push(&prefix);
     run.finish();
@@ -483,7 +406,7 @@ mod tests {
             let header = NodeHeader::load(words, at);
             let index = count_below(words, at, header, &key, 3);
             let leaf = leaf::add(words, key.rest(3), b"value", i as u64);
-            insert(words, at, index, Tag::of_key(&key, 3), leaf);
+            insert(words, at, index, fingerprint_of_key(&key, 3), leaf);
         }
         let header = NodeHeader::load(words, at);
         assert_eq!((count(header), header.prefix_len()), (64, 3));
@@ -493,9 +416,9 @@ mod tests {
             let key = buffer.fill_whole(name.as_bytes());
             let (index, found) = find(words, at, header, &key, 3, &Everything).expect("is there");
             assert_eq!(index, i);
-            let tag = Tag::of_leaf(words, found);
-            assert_eq!(stored_tag(words, at, header, i), tag);
-            assert_eq!(Tag::of_bytes(&name.as_bytes()[3..]), tag);
+            let run = fingerprint_of_run(words, found.suffix_at(), 0, found.suffix_len());
+            assert_eq!(stored_fingerprint(words, at, i), run);
+            assert_eq!(fingerprint_of_bytes(&name.as_bytes()[3..]), run);
         }
         remove(words, at, 10);
         let mut buffer = KeyBuf::empty();
