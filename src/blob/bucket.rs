@@ -222,6 +222,10 @@ fn search(
     let (mut low, mut high) = (0, count(header));
     while low < high {
         let middle = (low + high) / 2;
+        // Both leaves that may be next come while this one is waited for.
+        for next in [(low + middle) / 2, (middle + 1 + high) / 2] {
+            simd::prefetch(words, words.load_ref(slot(at, header, next % LIMIT)));
+        }
         if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
             return Err(Missed { low, high });
         }
