@@ -36,9 +36,8 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.
     let gap_from_below = inner_end..old_inner_end.min(leaf_start);
     let gap_from_above = old_leaf_start.max(inner_end)..leaf_start;
-    for at in gap_from_below.chain(gap_from_above) {
-        target.store(at as Ref, 0);
-    }
+    target.zero(gap_from_below.start as Ref, gap_from_below.len());
+    target.zero(gap_from_above.start as Ref, gap_from_above.len());
 }
 
 /// Sets every word that the blob uses to zero, so that the frame can hold another. Generation and checksums
