@@ -317,7 +317,7 @@ impl<'a> Words<'a> {
                 to = to.wrapping_add(1);
             }
         }
-        if left % 8 != 0 {
+        if !left.is_multiple_of(8) {
             // The run is followed by other nodes: their bytes must not stay.
             let last = to.wrapping_sub(1);
             self.store_unnoted(last, self.load(last) & low_bytes((left % 8) as u32));
