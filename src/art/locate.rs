@@ -90,7 +90,7 @@ pub(crate) fn locate(
                 slot = child;
                 at = words.load_ref(child);
                 // A node's second line comes together with its first.
-                simd::prefetch(words, at.wrapping_add(8));
+                simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
             }
             None => return Ok(Spot::NewChild { slot, at, depth }),
         }

@@ -57,7 +57,7 @@ pub(crate) fn clear(words: Words<'_>) {
 mod tests {
     use super::*;
     use crate::blob::header::BlobKind;
-    use crate::blob::words::{DIRTY_AT, boxed_words};
+    use crate::blob::words::{DIRTY_AT, PAGE_WORDS, boxed_words};
     use crate::blob::{leaf, space};
 
     /// Miri looks at fewer words: they are many, and only their addresses differ.
@@ -104,7 +104,15 @@ mod tests {
         }
         leaf::add(source, b"other", b"thing", 2);
         header::set_generation(target, 42);
+        let places = (0..BLOB_WORDS).step_by(STEP).filter(|at| !NOTES.contains(at));
+        let before: Vec<(usize, u64)> = places.map(|at| (at, target.load(at as Ref))).collect();
+        target.forget_dirty_pages();
         replace(target, source);
+        let noted = target.dirty_pages();
+        for (at, word) in before {
+            let is_noted = noted & (1 << (at / PAGE_WORDS)) != 0;
+            assert!(is_noted || target.load(at as Ref) == word, "word {at} has changed unnoted");
+        }
         for at in (0..BLOB_WORDS).step_by(STEP) {
             let at = at as Ref;
             if at != 2 && !NOTES.contains(&usize::from(at)) {
