@@ -220,8 +220,8 @@ fn search(
     while low < high {
         let middle = (low + high) / 2;
         // Both leaves that may be next come while this one is waited for. (Five compares a put, of which each
-        // waited for memory. With these lines a random put takes some 5 % less; asking for more leaves ahead is
-        // no better.)
+        // waited for memory. With these lines a random put takes some 5 % less; asking for more leaves ahead
+        // is no better.)
         for next in [(low + middle) / 2, (middle + 1 + high) / 2] {
             simd::prefetch(words, words.load_ref(slot(at, header, next % LIMIT)));
         }
