@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::backend::{Area, Backend, MemoryBackend};
+use crate::batch::Batch;
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
@@ -187,6 +188,22 @@ impl Db {
             self.sync()?;
         }
         Ok(true)
+    }
+
+    /// Several writes as one: fill it, then commit it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("old", "...")?;
+    /// db.batch().remove(&files, "old").put(&files, "new", "...").commit()?;
+    /// assert!(files.contains("new")? && !files.contains("old")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.open.clone(), self.durability)
     }
 
     /// Opens the database in this file, or makes one: with all [`Options`] at their defaults.

@@ -33,6 +33,7 @@
 
 mod art;
 pub mod backend;
+mod batch;
 mod blob;
 mod check;
 mod db;
@@ -56,8 +57,11 @@ pub mod wasm;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_batch;
+#[cfg(test)]
 mod tests_cold;
 
+pub use batch::Batch;
 pub use check::{CheckReport, Problem};
 pub use db::Db;
 pub use error::{Error, Result};

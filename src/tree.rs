@@ -38,6 +38,14 @@ impl Tree {
         Tree { forest: open.forest.clone(), _open: open, id: id.to_be_bytes(), durability }
     }
 
+    pub(crate) fn belongs_to(&self, forest: &Arc<Forest>) -> bool {
+        Arc::ptr_eq(&self.forest, forest)
+    }
+
+    pub(crate) fn id_bytes(&self) -> [u8; TREE_ID_BYTES] {
+        self.id
+    }
+
     /// Another handle to the same tree, whose writes are acknowledged as `durability` says. It makes no
     /// difference to a database in memory.
     ///
@@ -381,7 +389,7 @@ impl std::fmt::Debug for Tree {
 
 /// Refuses keys that are too long.
 #[inline(always)]
-fn checked(key: &[u8]) -> Result<&[u8]> {
+pub(crate) fn checked(key: &[u8]) -> Result<&[u8]> {
     if key.len() > KEY_BYTES_MAX {
         return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
     }

@@ -7,12 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod batch;
 pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod join;
 pub(crate) mod lineage;
 pub(crate) mod many;
+pub(crate) mod notes;
 pub(crate) mod pins;
 pub(crate) mod read;
 pub(crate) mod rearrange;

@@ -6,18 +6,32 @@
 //! Rename   key bytes u32 | key from | key to
 //! ```
 //!
+//! What a batch looks like is told in [`super::batch`].
+//!
 //! Keys are whole: they begin with the id of their tree.
 
 #![forbid(unsafe_code)]
 
+use super::batch::{Ticket, Writes};
 use super::record::Kind;
 
 /// A write, as the log has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write<'a> {
-    Put { key: &'a [u8], value: &'a [u8] },
-    Remove { key: &'a [u8] },
-    Rename { from: &'a [u8], to: &'a [u8] },
+    Put {
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    Remove {
+        key: &'a [u8],
+    },
+    Rename {
+        from: &'a [u8],
+        to: &'a [u8],
+    },
+    Batch(Writes<'a>),
+    /// The batch whose parts lie in the log already.
+    BatchCommit(Ticket),
 }
 
 impl<'a> Write<'a> {
@@ -26,6 +40,17 @@ impl<'a> Write<'a> {
             Write::Put { .. } => Kind::Put,
             Write::Remove { .. } => Kind::Remove,
             Write::Rename { .. } => Kind::Rename,
+            Write::Batch(_) => Kind::Batch,
+            Write::BatchCommit(_) => Kind::BatchCommit,
+        }
+    }
+
+    /// How many seqs it takes.
+    pub(crate) fn seqs(self) -> u64 {
+        match self {
+            Write::Put { .. } | Write::Remove { .. } | Write::Rename { .. } => 1,
+            Write::Batch(writes) => writes.count(),
+            Write::BatchCommit(ticket) => u64::from(ticket.writes),
         }
     }
 
@@ -45,6 +70,8 @@ impl<'a> Write<'a> {
                 bytes.extend_from_slice(from);
                 bytes.extend_from_slice(to);
             }
+            Write::Batch(writes) => bytes.extend_from_slice(writes.bytes()),
+            Write::BatchCommit(ticket) => ticket.encode(bytes),
         }
     }
 
@@ -63,12 +90,15 @@ impl<'a> Write<'a> {
                 let (from, to) = rest.split_at_checked(from_bytes)?;
                 Some(Write::Rename { from, to })
             }
-            Kind::Segment | Kind::Jump => None,
+            Kind::Batch => Writes::decode(payload).map(Write::Batch),
+            Kind::BatchCommit => Ticket::decode(payload).map(Write::BatchCommit),
+            Kind::Segment | Kind::Jump | Kind::BatchPart => None,
         }
     }
 }
 
-fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+/// A number, and what is behind it.
+pub(super) fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (first, rest) = bytes.split_first_chunk()?;
     Some((u32::from_le_bytes(*first) as usize, rest))
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! word 0     payload bytes u32 | kind u8
-//! word 1     seq: the number of the write; in a record that is no write, that of the one before
+//! word 1     seq: the number of the write, of a batch that of its first; in a record that is no write, that
+//!            of the one before
 //! word 2     the log position that was known to be durable when this was appended
 //! ...        the payload, filled up with zeros to a word
 //! last word  xxh3-64 of words 0 to 2, the payload's xxh3-64, log id, incarnation and position
@@ -36,18 +37,29 @@ pub(crate) enum Kind {
     Remove = 4,
     /// A value was moved to another key.
     Rename = 5,
+    /// Several writes: see [`super::batch`].
+    Batch = 16,
+    /// A part of a batch that is too long for one record.
+    BatchPart = 17,
+    /// Makes the parts of a batch count.
+    BatchCommit = 18,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Segment, Kind::Jump, Kind::Put, Kind::Remove, Kind::Rename]
-            .into_iter()
-            .find(|&kind| kind as u8 == byte)
+        let single = [Kind::Segment, Kind::Jump, Kind::Put, Kind::Remove, Kind::Rename];
+        let batches = [Kind::Batch, Kind::BatchPart, Kind::BatchCommit];
+        single.into_iter().chain(batches).find(|&kind| kind as u8 == byte)
     }
 
     /// Whether the record is a write, with a seq of its own.
     pub(crate) fn is_write(self) -> bool {
-        !matches!(self, Kind::Segment | Kind::Jump)
+        !matches!(self, Kind::Segment | Kind::Jump | Kind::BatchPart)
+    }
+
+    /// Whether the record belongs to a batch in parts, which may go further into the log than others.
+    pub(crate) fn is_staged(self) -> bool {
+        matches!(self, Kind::BatchPart | Kind::BatchCommit)
     }
 }
 
