@@ -7,10 +7,9 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::forest::batch::{self, Refused};
 use crate::forest::write::Condition;
-use crate::limits::VALUE_BYTES_MAX;
 use crate::open::Open;
 use crate::store::durable::Durability;
-use crate::tree::{Tree, checked};
+use crate::tree::{Tree, checked, checked_value};
 use crate::value::Version;
 
 /// Writes and conditions, of one tree or of several, that are applied all together or not at all; made by
@@ -59,16 +58,16 @@ impl Batch {
         &mut self,
         tree: &Tree,
         keys: [&[u8]; 2],
-        value_bytes: usize,
+        written: Option<&[u8]>,
         add: impl FnOnce(&mut batch::Batch, [u8; 4]),
     ) -> &mut Self {
         let lengths = keys.into_iter().try_for_each(|key| checked(key).map(drop));
-        let looked = if !tree.belongs_to(&self.open.forest) {
-            Err(Error::OtherDatabase)
-        } else if value_bytes > VALUE_BYTES_MAX {
-            Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes: VALUE_BYTES_MAX })
-        } else {
-            lengths.and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len() + value_bytes))
+        let looked = match written {
+            _ if !tree.belongs_to(&self.open.forest) => Err(Error::OtherDatabase),
+            Some(value) => lengths
+                .and_then(|()| checked_value(value))
+                .and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len() + value.len())),
+            None => lengths,
         };
         match looked {
             Ok(()) => add(&mut self.steps, tree.id_bytes()),
@@ -78,11 +77,11 @@ impl Batch {
     }
 
     fn add_put(&mut self, tree: &Tree, key: &[u8], value: &[u8], condition: Condition) -> &mut Self {
-        self.add(tree, [key, b""], value.len(), |steps, id| steps.put([&id, key], value, condition))
+        self.add(tree, [key, b""], Some(value), |steps, id| steps.put([&id, key], value, condition))
     }
 
     fn add_guard(&mut self, tree: &Tree, key: &[u8], condition: Condition) -> &mut Self {
-        self.add(tree, [key, b""], 0, |steps, id| steps.expect([&id, key], condition))
+        self.add(tree, [key, b""], None, |steps, id| steps.expect([&id, key], condition))
     }
 
     /// Puts a value, whether the key is there or not.
@@ -136,7 +135,7 @@ impl Batch {
     }
 
     fn add_remove(&mut self, tree: &Tree, key: &[u8], condition: Condition) -> &mut Self {
-        self.add(tree, [key, b""], 0, |steps, id| steps.remove([&id, key], condition))
+        self.add(tree, [key, b""], Some(b""), |steps, id| steps.remove([&id, key], condition))
     }
 
     /// Removes a key, if it is there.
@@ -176,7 +175,7 @@ impl Batch {
     /// ```
     pub fn rename(&mut self, tree: &Tree, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> &mut Self {
         let (from, to) = (from.as_ref(), to.as_ref());
-        self.add(tree, [from, to], 0, |steps, id| steps.rename([&id, from], [&id, to]))
+        self.add(tree, [from, to], Some(b""), |steps, id| steps.rename([&id, from], [&id, to]))
     }
 
     /// Only looks: the batch is refused if the key does not have this version.
@@ -207,7 +206,7 @@ impl Batch {
     /// ```
     pub fn expect_empty(&mut self, tree: &Tree, prefix: impl AsRef<[u8]>) -> &mut Self {
         let prefix = prefix.as_ref();
-        self.add(tree, [prefix, b""], 0, |steps, id| steps.expect_empty([&id, prefix]))
+        self.add(tree, [prefix, b""], None, |steps, id| steps.expect_empty([&id, prefix]))
     }
 
     /// When the batch is acknowledged, if not as the handle says that it was made with.

@@ -156,6 +156,9 @@ pub enum Error {
         /// How often the transaction was run.
         tries: u32,
     },
+    /// What [`Transaction::abort`](crate::Transaction::abort) gives the closure of a transaction to return.
+    #[error("the transaction was given up by its own closure: nothing was applied")]
+    Aborted,
     /// A batch or transaction was applied and could be read, but writing the log failed before it was durable,
     /// and nothing more is written. Opening the database again shows all of it or nothing.
     #[error(
@@ -219,6 +222,7 @@ impl Error {
             Error::BatchRefused { .. } => "BatchRefused",
             Error::BatchTooLarge { .. } => "BatchTooLarge",
             Error::OtherDatabase => "OtherDatabase",
+            Error::Aborted => "Aborted",
             Error::Conflict { .. } => "Conflict",
             Error::OutcomeUnknown { .. } => "OutcomeUnknown",
             Error::Io(_) => "Io",

@@ -49,6 +49,9 @@ mod scan;
 mod stats;
 mod store;
 mod sync;
+mod transaction;
+mod transaction_list;
+mod transaction_scan;
 mod tree;
 mod value;
 #[cfg(target_arch = "wasm32")]
@@ -71,6 +74,9 @@ pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};
 pub use stats::{CheckpointStats, LogStats, Stats};
 pub use store::durable::Durability;
+pub use transaction::Transaction;
+pub use transaction_list::TransactionList;
+pub use transaction_scan::TransactionScan;
 pub use tree::{Pair, Tree};
 pub use value::{Value, Version};
 

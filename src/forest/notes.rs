@@ -13,13 +13,15 @@ use super::write::Try;
 use crate::blob::Key;
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
+use crate::error::Result;
+use crate::store::residency::Faults;
 
 /// See the head of this file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     /// Where the walk entered.
     at: Vec<u8>,
-    blob: u32,
+    pub(crate) blob: u32,
     content: u64,
     /// Where the blob's range ends.
     hi: Option<Vec<u8>>,
@@ -32,16 +34,11 @@ impl Note {
     pub(crate) fn is_of_same_state(&self, other: &Note) -> bool {
         (self.blob, self.content, &self.hi) == (other.blob, other.content, &other.hi)
     }
-
-    /// Whether the two are of one blob, in different states.
-    pub(crate) fn contradicts(&self, other: &Note) -> bool {
-        self.blob == other.blob && !self.is_of_same_state(other)
-    }
 }
 
 impl Forest {
     /// Notes where a route forward has led. To be validated with the route.
-    pub(super) fn note(&self, route: &Route<'_>, key: &Key<'_>) -> Result<Note, Lost> {
+    pub(super) fn note(&self, route: &Route<'_>, key: &Key<'_>) -> std::result::Result<Note, Lost> {
         Ok(Note {
             at: key.bytes().to_vec(),
             blob: route.frame.id,
@@ -49,6 +46,17 @@ impl Forest {
             hi: self.bounds(route, key)?.hi,
             highest_seq: header::highest_seq(route.frame.words),
         })
+    }
+
+    /// Whether a walk would see the same again.
+    pub(crate) fn still_holds(&self, note: &Note) -> Result<bool> {
+        let mut faults = Faults::new(&self.store);
+        loop {
+            match self.revisit(note) {
+                Ok(found) => return Ok(found.is_some()),
+                Err(stop) => self.resume(stop, &mut faults)?,
+            }
+        }
     }
 
     /// The route to what a note speaks of, if it is as it was. Both count only as long as the route is

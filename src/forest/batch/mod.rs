@@ -114,12 +114,12 @@ impl Batch {
         self.steps.clear();
     }
 
-    /// How much it holds; more than the limit is refused.
+    /// How much it writes; more than the limit is refused.
     pub(crate) fn bytes(&self) -> usize {
-        self.writes.len() + self.guards.len()
+        self.writes.len()
     }
 
-    /// Whether a step with so many bytes may be added.
+    /// Whether a step that writes so many bytes may be added.
     pub(crate) fn has_room_for(&self, more_bytes: usize) -> Result<()> {
         let encoded_bytes = self.bytes() + format::pushed_bytes(more_bytes, 0) + 2 * TREE_ID_BYTES;
         match encoded_bytes > BATCH_BYTES_MAX {
