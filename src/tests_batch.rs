@@ -31,7 +31,9 @@ fn random_step(random: &mut Random, batch: &mut Batch, tree: &Tree, now: &mut Ve
     let version = found.as_ref().and_then(|(_, version)| *version);
     let guess = version.unwrap_or(Version::from_number(1 << 40));
     match random.below(40) {
-        0..20 => drop(batch.put(tree, &key, &value)),
+        0..20 => {
+            batch.put(tree, &key, &value);
+        }
         20..28 => {
             batch.remove(tree, &key);
             now.remove(&key);
