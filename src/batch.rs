@@ -32,14 +32,14 @@ use crate::value::Version;
 /// Steps are taken in the order in which they were added, and each sees those before it: a key can be put,
 /// renamed and removed in one batch. Nothing happens before [`commit`](Batch::commit).
 ///
-/// **All or nothing.** After a crash either every write of a batch is there or none. A reader never sees a key
-/// half-way. One that looks at two keys, one after the other, sees the second write if it has seen the first;
-/// if both have to be of one moment, read them in a [transaction](crate::Db::transact).
+/// **All or nothing.** After a crash either every write of a batch is there or none. A reader never sees a
+/// key half-way. One that looks at two keys, one after the other, sees the second write if it has seen the
+/// first; if both have to be of one moment, read them in a [transaction](crate::Db::transact).
 ///
-/// **How much.** A batch may have any number of steps. Keys and values together may have 16 MiB, the values that
-/// renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Other writers wait while more
-/// than a few thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches are kept
-/// in memory meanwhile.
+/// **How much.** A batch may have any number of steps. Keys and values together may have 16 MiB, the values
+/// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Other writers wait while
+/// more than a few thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches
+/// are kept in memory meanwhile.
 pub struct Batch {
     open: Arc<Open>,
     durability: Durability,
@@ -247,10 +247,10 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// Nothing was applied after any error but [`Error::OutcomeUnknown`]. [`Error::BatchRefused`] names the first
-    /// step whose condition does not hold; [`Error::BatchTooLarge`]; and whatever was wrong with a step when it
-    /// was added: [`Error::KeyTooLong`], [`Error::ValueTooLarge`], [`Error::OtherDatabase`]. Such a batch stays
-    /// unusable.
+    /// Nothing was applied after any error but [`Error::OutcomeUnknown`]. [`Error::BatchRefused`] names the
+    /// first step whose condition does not hold; [`Error::BatchTooLarge`]; and whatever was wrong with a step
+    /// when it was added: [`Error::KeyTooLong`], [`Error::ValueTooLarge`], [`Error::OtherDatabase`]. Such a
+    /// batch stays unusable.
     pub fn commit(&mut self) -> Result<Vec<Option<Version>>> {
         if let Some(misuse) = &self.misuse {
             return Err(misuse.again());

@@ -209,10 +209,10 @@ impl Db {
 
     /// Runs a closure that reads and writes as if nobody else did.
     ///
-    /// What the closure writes is applied as one, when it has returned, if nothing that it has read was changed
-    /// by others meanwhile; else it is run again. So it may run several times, and should do nothing beside the
-    /// transaction that cannot be done twice. It sees its own writes; others see them all at once, or never.
-    /// Nothing is applied if it returns an error.
+    /// What the closure writes is applied as one, when it has returned, if nothing that it has read was
+    /// changed by others meanwhile; else it is run again. So it may run several times, and should do nothing
+    /// beside the transaction that cannot be done twice. It sees its own writes; others see them all at once,
+    /// or never. Nothing is applied if it returns an error.
     ///
     /// All that it reads is of one moment, in every run: it never sees half of another transaction or batch.
     /// Reads of ranges count as well: that a directory is empty, or that no key is missing from a scan.

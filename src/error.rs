@@ -124,8 +124,8 @@ pub enum Error {
         /// `log`, `ring` or `journal`.
         file: &'static str,
     },
-    /// A step of a batch has a condition that does not hold. Nothing of the batch was applied. Read again what
-    /// it depends on, and make another one.
+    /// A step of a batch has a condition that does not hold. Nothing of the batch was applied. Read again
+    /// what it depends on, and make another one.
     #[error(
         "step {index} of the batch was refused, {reason}: nothing was applied; read again and make another"
     )]
@@ -159,8 +159,8 @@ pub enum Error {
     /// What [`Transaction::abort`](crate::Transaction::abort) gives the closure of a transaction to return.
     #[error("the transaction was given up by its own closure: nothing was applied")]
     Aborted,
-    /// A batch or transaction was applied and could be read, but writing the log failed before it was durable,
-    /// and nothing more is written. Opening the database again shows all of it or nothing.
+    /// A batch or transaction was applied and could be read, but writing the log failed before it was
+    /// durable, and nothing more is written. Opening the database again shows all of it or nothing.
     #[error(
         "the batch was applied, but nobody knows whether it is stored: open the database again ({reason})"
     )]

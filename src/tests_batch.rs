@@ -15,15 +15,17 @@ use crate::value::Version;
 /// What the database holds, with versions.
 type Versions = BTreeMap<Vec<u8>, (Vec<u8>, Option<Version>)>;
 
+/// A key, which often is there.
+fn near(random: &mut Random, now: &Versions) -> Vec<u8> {
+    let key = random_key(random);
+    match now.range(key.clone()..).next().filter(|_| random.below(2) == 0) {
+        Some((found, _)) => found.clone(),
+        None => key,
+    }
+}
+
 /// One step added to a batch, and done to a copy of the model. False if the model refuses it.
 fn random_step(random: &mut Random, batch: &mut Batch, tree: &Tree, now: &mut Versions) -> bool {
-    let near = |random: &mut Random, now: &Versions| {
-        let key = random_key(random);
-        match now.range(key.clone()..).next().filter(|_| random.below(2) == 0) {
-            Some((found, _)) => found.clone(),
-            None => key,
-        }
-    };
     let key = near(random, now);
     let value = vec![random.below(256) as u8; [0, 3, 9, 40, 200][random.below(5)]];
     let found = now.get(&key).cloned();

@@ -1,14 +1,14 @@
 //! Transactions: reads and writes that happen as if at one moment.
 //!
-//! A transaction takes no latch while it runs. It remembers what it has read: the version of each key, or that
-//! it is not there; and of ranges what `forest::notes` tells. Its writes it keeps to itself. Committing is a batch
-//! with all of that as its condition.
+//! A transaction takes no latch while it runs. It remembers what it has read: the version of each key, or
+//! that it is not there; and of ranges what `forest::notes` tells. Its writes it keeps to itself. Committing
+//! is a batch with all of that as its condition.
 //!
-//! What a running transaction has read is true of one moment, *since*: the number of a write, all writes up to
-//! which are in what was read, and none after it. A key with a version up to *since* is as it was then; so is all
-//! of a blob whose highest seq is not above it. Where something newer is met, the moment is moved on, if all
-//! that was read before is still the same; else the run is broken, and begins again. So a transaction that has
-//! only read need not be validated in the end.
+//! What a running transaction has read is true of one moment, *since*: the number of a write, all writes up
+//! to which are in what was read, and none after it. A key with a version up to *since* is as it was then; so
+//! is all of a blob whose highest seq is not above it. Where something newer is met, the moment is moved on,
+//! if all that was read before is still the same; else the run is broken, and begins again. So a transaction
+//! that has only read need not be validated in the end.
 
 #![forbid(unsafe_code)]
 
@@ -225,8 +225,8 @@ impl Transaction {
         state.own.range::<Vec<u8>, _>(range).next().map(|(key, value)| (key.clone(), value.clone()))
     }
 
-    /// The value of a key, as the transaction has left it. A value that it has put itself has version 0: it gets
-    /// one when the transaction commits.
+    /// The value of a key, as the transaction has left it. A value that it has put itself has version 0: it
+    /// gets one when the transaction commits.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -269,8 +269,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Moves a value to another key of the same tree. False if `from` is not there; [`Error::TargetExists`] if
-    /// `to` is.
+    /// Moves a value to another key of the same tree. False if `from` is not there; [`Error::TargetExists`]
+    /// if `to` is.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -339,8 +339,8 @@ impl Transaction {
         Ok(TransactionScan::new(self, tree.span_of_bounds(bounds)))
     }
 
-    /// The children of a directory, as [`Tree::list`](crate::Tree::list) has them, as the transaction has left
-    /// them.
+    /// The children of a directory, as [`Tree::list`](crate::Tree::list) has them, as the transaction has
+    /// left them.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

@@ -17,12 +17,54 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::keys::{Keys, value};
 use common::{Random, setting};
 use spinney::backend::MemoryBackend;
-use spinney::{Db, Durability, Error, Tree};
+use spinney::{Batch, Db, Durability, Error, Tree};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn contents(tree: &Tree) -> Model {
     tree.scan("").map(|pair| pair.map(|(key, value)| (key, value.to_vec())).unwrap()).collect()
+}
+
+/// Adds a step to a batch and does it to a map; says whether its condition holds.
+fn random_step(random: &mut Random, keys: &Keys, batch: &mut Batch, tree: &Tree, model: &mut Model) -> bool {
+    let key = keys.key(random);
+    let known = model.range(key.clone()..).next().filter(|_| random.percent(60));
+    let key = known.map_or(key, |(found, _)| found.clone());
+    match random.below(20) {
+        0..=10 => {
+            let value = value(random);
+            batch.put(tree, &key, &value);
+            model.insert(key, value);
+            true
+        }
+        11..=14 => {
+            batch.remove(tree, &key);
+            model.remove(&key);
+            true
+        }
+        15 | 16 => {
+            let to = keys.near(&key, random);
+            batch.rename(tree, &key, &to);
+            let taken = to != key && model.contains_key(&key) && model.contains_key(&to);
+            if let Some(value) = model.remove(&key).filter(|_| !taken) {
+                model.insert(to, value);
+            }
+            !taken
+        }
+        17 => {
+            batch.expect_present(tree, &key);
+            model.contains_key(&key)
+        }
+        18 => {
+            batch.put_if_absent(tree, &key, "");
+            model.insert(key, Vec::new()).is_none()
+        }
+        _ => {
+            let prefix = &key[..random.below(key.len() + 1)];
+            batch.expect_empty(tree, prefix);
+            !model.keys().any(|key| key.starts_with(prefix))
+        }
+    }
 }
 
 /// Random steps over two trees, done to a copy of what the two hold; the database must come to the same.
@@ -38,48 +80,7 @@ fn compare(db: &Db, seed: u64, rounds: usize, steps_max: usize) {
         let mut refused = None;
         for step in 0..1 + random.below(steps_max) {
             let at = random.below(2);
-            let (tree, model) = (&trees[at], &mut now[at]);
-            let known = |random: &mut Random, model: &Model| {
-                let key = keys.key(random);
-                let found = model.range(key.clone()..).next().filter(|_| random.percent(60));
-                found.map_or(key, |(found, _)| found.clone())
-            };
-            let key = known(&mut random, model);
-            let holds = match random.below(20) {
-                0..=10 => {
-                    let value = value(&mut random);
-                    batch.put(tree, &key, &value);
-                    model.insert(key, value);
-                    true
-                }
-                11..=14 => {
-                    batch.remove(tree, &key);
-                    model.remove(&key);
-                    true
-                }
-                15 | 16 => {
-                    let to = keys.near(&key, &mut random);
-                    batch.rename(tree, &key, &to);
-                    let taken = to != key && model.contains_key(&key) && model.contains_key(&to);
-                    if let Some(value) = model.remove(&key).filter(|_| !taken) {
-                        model.insert(to, value);
-                    }
-                    !taken
-                }
-                17 => {
-                    batch.expect_present(tree, &key);
-                    model.contains_key(&key)
-                }
-                18 => {
-                    batch.put_if_absent(tree, &key, "");
-                    model.insert(key, Vec::new()).is_none()
-                }
-                _ => {
-                    let prefix = &key[..random.below(key.len() + 1)];
-                    batch.expect_empty(tree, prefix);
-                    !model.keys().any(|key| key.starts_with(prefix))
-                }
-            };
+            let holds = random_step(&mut random, &keys, &mut batch, &trees[at], &mut now[at]);
             if !holds {
                 refused = Some(step);
                 break;

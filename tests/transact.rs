@@ -142,7 +142,7 @@ fn money_is_neither_made_nor_lost() {
 fn move_some(db: &Db, tree: &Tree, random: &mut Random, round: u64) {
     let (from, to) = (random.below(ACCOUNTS), random.below(ACCOUNTS));
     let amount = random.below(30) as u64;
-    let aborts = round % 7 == 0;
+    let aborts = round.is_multiple_of(7);
     let moved = db.transact(|tx| {
         let (from, to) = (account_key(from), account_key(to));
         let left = number(tx, tree, &from)?;

@@ -2,8 +2,8 @@
 //!
 //! A note names a blob that the walk was in, by where it entered, where the blob's range ends, and a number
 //! that moves with every change of the blob's content. As long as the routers lead from there to the same
-//! blob, with the same end, and the number is the same, no key has come or gone in that stretch: whoever moves
-//! the bound between two blobs changes both. What leaves memory, or comes back, changes none of this.
+//! blob, with the same end, and the number is the same, no key has come or gone in that stretch: whoever
+//! moves the bound between two blobs changes both. What leaves memory, or comes back, changes none of this.
 
 #![forbid(unsafe_code)]
 

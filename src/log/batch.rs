@@ -36,7 +36,7 @@ const PARTS_PER_SEGMENT: usize = 8;
 pub(crate) const PART_BYTES: usize =
     (SEGMENT_BYTES as usize - PAGE_BYTES) / PARTS_PER_SEGMENT - EMPTY_BYTES - PART_HEAD_BYTES;
 
-const _: () = assert!(PART_BYTES % 8 == 0);
+const _: () = assert!(PART_BYTES.is_multiple_of(8));
 
 /// The writes of one batch, in order. They were looked at, and can all be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

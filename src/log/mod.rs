@@ -1,9 +1,9 @@
 //! The redo log: every write as a record, in one order, durable in groups.
 //!
-//! A record is copied into the ring, which on unix outlives the process, and from there into the log
-//! area, which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write,
-//! `batch` those of several, `stage` how a long batch gets there, `ring` where records are born, `segments` the places of the log area, `commit` who writes them when,
-//! `replay` how to read it all again.
+//! A record is copied into the ring, which on unix outlives the process, and from there into the log area,
+//! which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write, `batch`
+//! those of several, `stage` how a long batch gets there, `ring` where records are born, `segments` the
+//! places of the log area, `commit` who writes them when, `replay` how to read it all again.
 //!
 //! Must not know: blobs, frames, what a write means.
 

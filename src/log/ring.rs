@@ -129,8 +129,8 @@ impl Ring {
         self.durable.store(position, Ordering::Release);
     }
 
-    /// Appends a record, and asks for its seq once nothing can go wrong any more: of a record that is no write,
-    /// that of the write before. Returns the seq and the position behind the record.
+    /// Appends a record, and asks for its seq once nothing can go wrong any more: of a record that is no
+    /// write, that of the write before. Returns the seq and the position behind the record.
     pub(crate) fn append(
         &self,
         kind: Kind,

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod staged;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

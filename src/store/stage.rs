@@ -1,4 +1,5 @@
-//! A batch that is too long for one record of the log, between its parts and the record that makes them count.
+//! A batch that is too long for one record of the log, between its parts and the record that makes them
+//! count.
 //!
 //! While it is open no checkpoint is made: it would have to keep the parts in front of its log position. So
 //! whoever holds it must not wait for a checkpoint.

@@ -1,8 +1,8 @@
 //! Making room for several puts of one batch, before it is applied.
 //!
 //! What this does changes which keys share a blob, and no key: so it is done beside others, blob by blob, and
-//! does no harm if the batch comes to nothing. Where few words are lacking it is done as for a single put. Else
-//! the blob is cut where the puts that fit it end, even if it holds no keys yet.
+//! does no harm if the batch comes to nothing. Where few words are lacking it is done as for a single put.
+//! Else the blob is cut where the puts that fit it end, even if it holds no keys yet.
 
 #![forbid(unsafe_code)]
 
@@ -26,8 +26,8 @@ use crate::store::latch::Version;
 
 /// Puts that take no more than this part of a blob are few.
 const FEW_PARTS: u64 = 4;
-/// Where a blob is cut among the puts that fit it, in hundredths: the copy on which that was seen had the shape
-/// of what grew, the blob will have that of a rebuild.
+/// Where a blob is cut among the puts that fit it, in hundredths: the copy on which that was seen had the
+/// shape of what grew, the blob will have that of a rebuild.
 const FILL_PERCENT: usize = 97;
 /// A cut that leaves less than this part of a blob on its left is not worth its while.
 const LEFT_PARTS_MIN: u64 = 4;

@@ -1,7 +1,8 @@
 //! Whether several puts fit a blob: they are tried on a copy of it.
 //!
 //! A put may burst buckets and grow nodes, and what it needs depends on the puts before it. The same puts on
-//! the same words always come to the same, so what fits the copy fits the blob, as long as that is what it was.
+//! the same words always come to the same, so what fits the copy fits the blob, as long as that is what it
+//! was.
 
 #![forbid(unsafe_code)]
 
