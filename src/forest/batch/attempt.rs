@@ -25,6 +25,7 @@ use crate::forest::route::Route;
 use crate::forest::write::{Stop, Try, unreadable};
 use crate::log::payload::Write;
 use crate::store::frames::Held;
+use crate::store::residency::Fault;
 
 /// A batch that concerns more blobs works alone: it would have to be lucky to get so many latches.
 const BLOBS_TOGETHER_MAX: usize = 64;
@@ -46,7 +47,7 @@ pub(super) enum Ended<'p> {
     },
     /// Too many blobs for an attempt beside others.
     Crowded,
-    /// These changes of one blob do not fit it.
+    /// These changes of one blob do not fit it, or nobody knows.
     Full(Vec<Change<'p>>),
 }
 
@@ -144,12 +145,9 @@ impl<'f, 'p> Commit<'f, 'p> {
             }
         };
         share_out(&mut groups, &changes);
-        if let Some(full) = self.first_overflow(&groups, &changes)? {
-            return Ok(Ended::Full(changes.drain(full).collect()));
-        }
         let mut held = self.hold(&groups, &noted)?;
-        for (group, hold) in groups.iter_mut().zip(&mut held).filter(|(group, _)| group.puts == 1) {
-            if !self.find_spot(group, hold, &changes)? {
+        for (group, hold) in groups.iter_mut().zip(&mut held) {
+            if !self.has_room(group, hold, &changes)? {
                 return Ok(Ended::Full(changes.drain(group.changes.clone()).collect()));
             }
         }
@@ -172,19 +170,6 @@ impl<'f, 'p> Commit<'f, 'p> {
             }
         }
         Ok(true)
-    }
-
-    /// The changes of the first blob in which they do not fit. Of a single put that is seen under the latch.
-    fn first_overflow(&self, groups: &[Group<'_>], changes: &[Change<'p>]) -> Try<Option<Range<usize>>> {
-        for group in groups.iter().filter(|group| group.puts > 1) {
-            let changes = &changes[group.changes.clone()];
-            if !self.proofs.hold(&group.route, group.puts)
-                && self.forest.try_on_copy(&group.route, puts_of(&self.plan.keys, changes))?.is_some()
-            {
-                return Ok(Some(group.changes.clone()));
-            }
-        }
-        Ok(None)
     }
 
     /// Latches all blobs, those with keys first in the list, in the versions that were read.
@@ -215,6 +200,21 @@ impl<'f, 'p> Commit<'f, 'p> {
             return Err(Stop::Restart);
         }
         Ok(held.into_iter().flatten().collect())
+    }
+
+    /// Whether the puts of a group have room, as far as is known; finds the place of a single one.
+    fn has_room(&self, group: &mut Group<'_>, held: &mut Held<'_>, changes: &[Change<'p>]) -> Try<bool> {
+        match group.puts {
+            0 => Ok(true),
+            1 => self.find_spot(group, held, changes),
+            _ if !held.frame.is_whole() => Err(Stop::Fault(Fault::whole(held.frame.id))),
+            _ => {
+                let changes = &changes[group.changes.clone()];
+                let is_proven = self.proofs.hold(&group.route, changes);
+                let puts = puts_of(&self.plan.keys, changes);
+                Ok(is_proven || self.forest.surely_fit(held, group.route.base, puts)?)
+            }
+        }
     }
 
     /// Finds the place of the only put of a group. False if there is no room for it.
@@ -337,6 +337,6 @@ fn share_out(groups: &mut [Group<'_>], changes: &[Change<'_>]) {
 pub(super) fn puts_of<'c>(
     keys: &'c [&'c [u8]],
     changes: &'c [Change<'_>],
-) -> impl Iterator<Item = (&'c [u8], &'c [u8])> {
+) -> impl Iterator<Item = (&'c [u8], &'c [u8])> + Clone {
     changes.iter().filter_map(|change| Some((keys[change.key], change.value.as_deref()?)))
 }

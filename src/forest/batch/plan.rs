@@ -19,7 +19,6 @@ pub(super) struct Plan<'p> {
     places: Vec<[u32; 2]>,
     /// The prefixes that have to be empty, in the order of their steps.
     pub(super) prefixes: Vec<&'p [u8]>,
-    pub(super) has_renames: bool,
 }
 
 impl<'p> Plan<'p> {
@@ -44,8 +43,7 @@ impl<'p> Plan<'p> {
             }
             places[step as usize][part] = keys.len() as u32 - 1;
         }
-        let has_renames = batch.steps.iter().any(|step| step.what == What::Rename);
-        Plan { batch, writes: Writes::decode(&batch.writes), keys, places, prefixes, has_renames }
+        Plan { batch, writes: Writes::decode(&batch.writes), keys, places, prefixes }
     }
 
     /// The steps in order, with the places of their keys.

@@ -34,14 +34,26 @@ const LEFT_PARTS_MIN: u64 = 4;
 /// Preparations that a writer may spoil before the blob is latched first.
 const FREE_ATTEMPTS: u32 = 2;
 
-/// In which versions blobs were found to have room for how many puts of the batch.
+/// In which version a blob was found to have room for which puts: keys of the plan, and lengths of values.
+/// What else is in a value makes no difference.
+type Proof = (Version, Vec<(u32, u32)>);
+
+/// The proofs of all blobs of a batch.
 #[derive(Default)]
-pub(super) struct Proofs(HashMap<u32, (Version, usize)>);
+pub(super) struct Proofs(HashMap<u32, Proof>);
 
 impl Proofs {
-    pub(super) fn hold(&self, route: &Route<'_>, puts: usize) -> bool {
-        self.0.get(&route.frame.id) == Some(&(route.version, puts))
+    /// Whether it is proven that the puts among these changes fit.
+    pub(super) fn hold(&self, route: &Route<'_>, changes: &[Change<'_>]) -> bool {
+        self.0.get(&route.frame.id).is_some_and(|(version, proven)| {
+            *version == route.version && sizes_of(changes).eq(proven.iter().copied())
+        })
     }
+}
+
+/// The puts among some changes, as a proof has them.
+fn sizes_of(changes: &[Change<'_>]) -> impl Iterator<Item = (u32, u32)> {
+    changes.iter().filter_map(|change| Some((change.key as u32, change.value.as_ref()?.len() as u32)))
 }
 
 /// A key and its value.
@@ -50,7 +62,7 @@ type Put<'p> = (&'p [u8], &'p [u8]);
 /// What has become of some puts.
 enum Settled {
     /// So many of them have room, in one blob.
-    Fit(usize),
+    Fit { blob: u32, version: Version, count: usize },
     /// Something was done for it.
     Relieved,
     /// Try again.
@@ -80,10 +92,14 @@ impl Commit<'_, '_> {
         let plan = self.plan;
         let puts: Vec<Put<'_>> = puts_of(&plan.keys, changes).collect();
         let keys: Vec<&[u8]> = puts.iter().map(|(key, _)| *key).collect();
+        let sizes: Vec<(u32, u32)> = sizes_of(changes).collect();
         let (mut at, mut times) = (0, 0);
         while at < puts.len() {
             match self.settle(&puts[at..], &keys[at..], times)? {
-                Settled::Fit(count) => (at, times) = (at + count, 0),
+                Settled::Fit { blob, version, count } => {
+                    self.proofs.0.insert(blob, (version, sizes[at..at + count].to_vec()));
+                    (at, times) = (at + count, 0);
+                }
                 Settled::Relieved => times += 1,
                 Settled::Again => {}
             }
@@ -99,11 +115,7 @@ impl Commit<'_, '_> {
         });
         match tried {
             Ok((route, count, None)) => {
-                // What a rename moves may be another value by then.
-                if !self.plan.has_renames {
-                    self.proofs.0.insert(route.frame.id, (route.version, count));
-                }
-                Ok(Settled::Fit(count))
+                Ok(Settled::Fit { blob: route.frame.id, version: route.version, count })
             }
             Ok((route, count, Some(overflow))) => {
                 forest.relieve(&route, &puts[..count], &overflow, times)?;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::art::bound::{self, Bound};
 use crate::art::insert::{self, Refused, Shortage};
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
@@ -15,6 +16,7 @@ use crate::blob::words::{BLOB_WORDS, Ref};
 use crate::forest::Forest;
 use crate::forest::route::Route;
 use crate::forest::write::{Stop, Try};
+use crate::store::frames::Held;
 use crate::store::residency::Fault;
 
 /// What does not fit.
@@ -26,6 +28,27 @@ pub(super) struct Overflow {
 }
 
 impl Forest {
+    /// Whether puts are sure to fit a latched blob. That they are not does not mean that they do not fit.
+    pub(super) fn surely_fit<'c>(
+        &self,
+        held: &Held<'_>,
+        base: usize,
+        puts: impl Iterator<Item = (&'c [u8], &'c [u8])> + Clone,
+    ) -> Try<bool> {
+        let count = puts.clone().count();
+        if count > bound::PUTS_MAX {
+            return Ok(false);
+        }
+        let words = held.words();
+        let mut bound = Bound::new(words, base, count);
+        for (key, value) in puts {
+            let mut buffer = KeyBuf::empty();
+            let added = bound.add(&buffer.fill_whole(key), value.len());
+            added.map_err(|_| Stop::Failed(Self::corrupt(held.frame.id)))?;
+        }
+        Ok(bound.words() + u64::from(self.reserve_words()) <= u64::from(header::free_words(words)))
+    }
+
     /// Tries puts in their order. None if all of them fit the blob in the version that the route has seen.
     pub(super) fn try_on_copy<'c>(
         &self,
