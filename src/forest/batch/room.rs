@@ -110,7 +110,12 @@ impl Commit<'_, '_> {
     fn settle(&mut self, puts: &[Put<'_>], keys: &[&[u8]], times: u32) -> Result<Settled> {
         let forest = self.forest;
         let tried = forest.route_of_some(keys).and_then(|(route, count)| {
-            let overflow = forest.try_on_copy(&route, puts[..count].iter().copied())?;
+            let puts = puts[..count].iter().copied();
+            let is_sure = match route.hold() {
+                Some(held) if held.frame.is_whole() => forest.surely_fit(&held, route.base, puts.clone())?,
+                _ => false,
+            };
+            let overflow = if is_sure { None } else { forest.try_on_copy(&route, puts)? };
             Ok((route, count, overflow))
         });
         match tried {
