@@ -85,6 +85,16 @@ impl Batch {
     }
 
     /// Puts a value, whether the key is there or not.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let versions = db.batch().put(&files, "a", "1").commit()?;
+    /// assert_eq!(files.get("a")?.map(|value| value.version()), versions[0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn put(&mut self, tree: &Tree, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> &mut Self {
         self.add_put(tree, key.as_ref(), value.as_ref(), Condition::Always)
     }
@@ -119,8 +129,8 @@ impl Batch {
     /// # let db = spinney::Db::memory();
     /// # let files = db.tree("files")?;
     /// let version = files.put("a", "1")?;
-    /// db.batch().compare_and_put(&files, "a", "2", version).commit()?;
-    /// assert!(db.batch().compare_and_put(&files, "a", "3", version).commit().is_err());
+    /// db.batch().compare_and_put(&files, "a", version, "2").commit()?;
+    /// assert!(db.batch().compare_and_put(&files, "a", version, "3").commit().is_err());
     /// # Ok(())
     /// # }
     /// ```
@@ -128,8 +138,8 @@ impl Batch {
         &mut self,
         tree: &Tree,
         key: impl AsRef<[u8]>,
-        value: impl AsRef<[u8]>,
         version: Version,
+        value: impl AsRef<[u8]>,
     ) -> &mut Self {
         self.add_put(tree, key.as_ref(), value.as_ref(), Condition::Version(version.number()))
     }
@@ -139,6 +149,17 @@ impl Batch {
     }
 
     /// Removes a key, if it is there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// let versions = db.batch().remove(&files, "a").remove(&files, "b").commit()?;
+    /// assert!(versions[0].is_some() && versions[1].is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(&mut self, tree: &Tree, key: impl AsRef<[u8]>) -> &mut Self {
         self.add_remove(tree, key.as_ref(), Condition::Always)
     }
@@ -179,16 +200,46 @@ impl Batch {
     }
 
     /// Only looks: the batch is refused if the key does not have this version.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let version = files.put("a", "1")?;
+    /// files.put("a", "2")?;
+    /// assert!(db.batch().expect_version(&files, "a", version).put(&files, "b", "").commit().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expect_version(&mut self, tree: &Tree, key: impl AsRef<[u8]>, version: Version) -> &mut Self {
         self.add_guard(tree, key.as_ref(), Condition::Version(version.number()))
     }
 
     /// Only looks: the batch is refused if the key is there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.batch().expect_absent(&files, "lock").put(&files, "lock", "me").commit()?;
+    /// assert!(db.batch().expect_absent(&files, "lock").put(&files, "lock", "you").commit().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expect_absent(&mut self, tree: &Tree, key: impl AsRef<[u8]>) -> &mut Self {
         self.add_guard(tree, key.as_ref(), Condition::Absent)
     }
 
     /// Only looks: the batch is refused if the key is not there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// assert!(db.batch().expect_present(&files, "a").put(&files, "b", "").commit().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expect_present(&mut self, tree: &Tree, key: impl AsRef<[u8]>) -> &mut Self {
         self.add_guard(tree, key.as_ref(), Condition::Present)
     }
@@ -210,17 +261,46 @@ impl Batch {
     }
 
     /// When the batch is acknowledged, if not as the handle says that it was made with.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// use spinney::Durability;
+    /// db.batch().put(&files, "a", "1").durability(Durability::Buffered).commit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durability(&mut self, durability: Durability) -> &mut Self {
         self.durability = durability;
         self
     }
 
     /// How many steps it has.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// assert_eq!(db.batch().put(&files, "a", "1").remove(&files, "b").len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.steps.len()
     }
 
     /// Whether it has no steps.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// assert!(db.batch().is_empty());
+    /// assert!(!db.batch().put(&files, "a", "1").is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.steps.len() == 0
     }

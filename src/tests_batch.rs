@@ -61,7 +61,7 @@ fn random_step(random: &mut Random, batch: &mut Batch, tree: &Tree, now: &mut Ve
             }
         }
         35 => {
-            batch.compare_and_put(tree, &key, &value, guess);
+            batch.compare_and_put(tree, &key, guess, &value);
             if version.is_none() {
                 return false;
             }

@@ -145,6 +145,10 @@ impl State {
 
 impl Transaction {
     /// How often a transaction is run before it is given up: [`Error::Conflict`].
+    ///
+    /// ```
+    /// assert!(spinney::Transaction::TRIES_MAX > 100);
+    /// ```
     pub const TRIES_MAX: u32 = 1000;
 
     fn broken(&self) -> Error {
@@ -250,11 +254,34 @@ impl Transaction {
     }
 
     /// Whether a key is there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// assert!(db.transact(|tx| tx.contains(&files, "a"))?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn contains(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.get(tree, key)?.is_some())
     }
 
     /// Puts a value.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| {
+    ///     tx.put(&files, "a", "1")?;
+    ///     tx.put(&files, "b", "2")
+    /// })?;
+    /// assert_eq!(files.scan("").count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn put(&self, tree: &Tree, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         checked_value(value.as_ref())?;
         let key = self.whole(tree, key.as_ref())?;
@@ -263,6 +290,17 @@ impl Transaction {
     }
 
     /// Removes a key, if it is there. To know whether it is, look first.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// db.transact(|tx| tx.remove(&files, "a"))?;
+    /// assert!(files.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<()> {
         let key = self.whole(tree, key.as_ref())?;
         self.state.borrow_mut().own.insert(key, None);
@@ -362,17 +400,52 @@ impl Transaction {
     }
 
     /// Whether a tree has no key.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| if tx.is_empty(&files)? { tx.put(&files, "first", "") } else { Ok(()) })?;
+    /// assert!(files.contains("first")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self, tree: &Tree) -> Result<bool> {
         Ok(self.scan(tree, b"")?.next().transpose()?.is_none())
     }
 
     /// An error for the closure to return, so that nothing is applied: [`Error::Aborted`]. Any other does the
     /// same.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let outcome = db.transact(|tx| {
+    ///     tx.put(&files, "a", "1")?;
+    ///     Err::<(), _>(tx.abort())
+    /// });
+    /// assert!(matches!(outcome, Err(spinney::Error::Aborted)) && files.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort(&self) -> Error {
         Error::Aborted
     }
 
     /// When the transaction is acknowledged, if not as the handle of the database says.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| {
+    ///     tx.durability(spinney::Durability::Buffered);
+    ///     tx.put(&files, "a", "1")
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durability(&self, durability: Durability) {
         self.durability.set(durability);
     }

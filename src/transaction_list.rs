@@ -26,6 +26,17 @@ impl<'t> TransactionList<'t> {
     }
 
     /// Another byte than `/` between directories. Call it before the first step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a:b", "")?;
+    /// let entry = db.transact(|tx| tx.list(&files, "")?.delimiter(b':').next().transpose())?;
+    /// assert_eq!(entry.expect("one").name(), b"a:");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
         self

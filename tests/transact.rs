@@ -10,8 +10,8 @@ mod common;
 #[path = "transact/ranges.rs"]
 mod ranges;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use common::{Random, setting};
 use spinney::backend::MemoryBackend;
@@ -50,12 +50,19 @@ fn there_is_no_write_skew() {
         let (on, off) = (1u64.to_le_bytes(), 0u64.to_le_bytes());
         tree.put("a", on).unwrap();
         tree.put("z", on).unwrap();
+        // In their first runs both have read before one writes.
+        let both = Barrier::new(2);
         std::thread::scope(|scope| {
             for own in ["a", "z"] {
-                let (db, tree, met) = (&db, &tree, &met);
+                let (db, tree, met, both) = (&db, &tree, &met, &both);
                 scope.spawn(move || {
+                    let mut runs = 0;
                     let left = db.transact(|tx| {
                         let sum = number(tx, tree, "a")? + number(tx, tree, "z")?;
+                        runs += 1;
+                        if runs == 1 {
+                            both.wait();
+                        }
                         if sum == 2 {
                             tx.put(tree, own, off)?;
                         }

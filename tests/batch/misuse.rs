@@ -67,7 +67,7 @@ fn conditions_that_do_not_hold_are_named() {
     refuse("exists", &|batch| batch.put_if_absent(&tree, "first", ""));
     refuse("does not exist", &|batch| batch.expect_present(&seen, "missing"));
     refuse("that version", &|batch| batch.expect_version(&seen, "there", version));
-    refuse("that version", &|batch| batch.compare_and_put(&seen, "there", "", version));
+    refuse("that version", &|batch| batch.compare_and_put(&seen, "there", version, ""));
     refuse("that version", &|batch| batch.remove_if(&seen, "there", version));
     refuse("that version", &|batch| batch.remove_if(&seen, "missing", newer));
     refuse("begins with the prefix", &|batch| batch.expect_empty(&seen, "th"));
