@@ -10,6 +10,7 @@ use std::sync::MutexGuard;
 
 use super::Store;
 use super::committed::Committed;
+use super::durable::Durable;
 use crate::error::{Error, Result};
 use crate::log::batch::Ticket;
 use crate::log::record::PAYLOAD_BYTES_MAX;
@@ -18,7 +19,15 @@ use crate::log::ring::Full;
 /// See the head of this file. If it is dropped before its ticket is in the log, the parts mean nothing.
 pub(crate) struct Staged<'a> {
     pub(crate) ticket: Ticket,
+    durable: &'a Durable,
     _no_checkpoint: MutexGuard<'a, Committed>,
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        // Parts take space whether they count or not.
+        self.durable.log_has_grown();
+    }
 }
 
 impl Store {
@@ -34,7 +43,7 @@ impl Store {
             }
             if durable.log.can_stage() {
                 let ticket = durable.log.stage(bytes, || self.last_seq())?;
-                return Ok(Some(Staged { ticket, _no_checkpoint: no_checkpoint }));
+                return Ok(Some(Staged { ticket, durable, _no_checkpoint: no_checkpoint }));
             }
             drop(no_checkpoint);
             // Segments are free when a checkpoint has passed them, and all of them is on stable storage.

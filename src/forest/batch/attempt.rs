@@ -187,6 +187,12 @@ impl<'f, 'p> Commit<'f, 'p> {
             if same.iter().any(|&(_, at)| all[at].version != route.version) {
                 return Err(Stop::Restart);
             }
+            if same.iter().filter(|&&(_, at)| at < groups.len()).count() > 1 {
+                // The keys of one blob lie side by side, unless its routers make no sense.
+                let unchanged = all.iter().all(|route| route.is_unchanged());
+                let corrupt = Stop::Failed(Forest::corrupt(same[0].0));
+                return Err(if unchanged { corrupt } else { Stop::Restart });
+            }
             held[first] = match self.alone {
                 // Nobody holds it for long who is not in the gate.
                 true => Some(route.frame.hold()).filter(|held| held.version() == route.version),

@@ -190,7 +190,7 @@ impl Forest {
 
     /// Where to cut so that what fits lies on the left.
     fn cut_of(&self, entries: &Entries<'_>, puts: &[Put<'_>], fitted: usize) -> Option<Cut> {
-        let first_right = (fitted * FILL_PERCENT / 100).max(1.min(fitted));
+        let first_right = (fitted * FILL_PERCENT / 100).max(usize::from(fitted > 0));
         let right = puts[first_right].0;
         let at = entries.position(right)?;
         let left_words = cut::words_of(entries, 0..at)
