@@ -118,12 +118,20 @@ mod tests {
     use crate::blob::header::{self, BlobKind};
     use crate::blob::key::KeyBuf;
     use crate::blob::words::boxed_words;
-    use crate::tests::{Random, random_key};
     use std::collections::BTreeMap;
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) as usize % limit
+        }
+    }
 
     fn key(random: &mut Random) -> Vec<u8> {
         match random.below(4) {
-            0 => random_key(random),
+            0 => (0..random.below(12)).map(|_| [0, b'/', b'a', 0xFE, 0xFF][random.below(5)]).collect(),
             1 => vec![b'a'; random.below(2) * random.below(3000)],
             // Buckets that are full, or nearly; with long common parts that a burst takes out.
             2 => [&vec![b'c'; random.below(2) * 300][..], format!("{:03}", random.below(300)).as_bytes()]

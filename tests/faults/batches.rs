@@ -1,5 +1,5 @@
-//! Batches on storage whose calls fail: an error says whether nothing was applied or nobody knows, and that is
-//! what there is after opening again.
+//! Batches on storage whose calls fail: an error says whether nothing was applied or nobody knows, and that
+//! is what there is after opening again.
 
 #![forbid(unsafe_code)]
 
