@@ -55,6 +55,7 @@ impl Cut {
     fn is_stored(&self, durable: &Durable, superblock: &Superblock) -> bool {
         let Identity { log_id, incarnation } = durable.log.identity();
         self.marked.is_empty()
+            && !durable.log.has_parts()
             && self.next_seq == superblock.next_seq
             && (log_id, incarnation) == (superblock.log_id, superblock.incarnation)
     }
