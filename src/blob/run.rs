@@ -2,13 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::words::{Ref, Words, low_bytes};
+use super::words::{PAGE_WORDS, Ref, Words, low_bytes};
 
 /// Concatenates byte strings into words from `at` on; the last word is padded with zeros.
 pub(crate) struct RunWriter<'a> {
     words: Words<'a>,
-    start: Ref,
     at: Ref,
+    /// Whether a word was stored: then its page is noted.
+    has_begun: bool,
     /// Bytes that do not fill a word yet, in its low end.
     pending: u64,
     pending_bits: u32,
@@ -17,13 +18,23 @@ pub(crate) struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     #[inline]
     pub(crate) fn new(words: Words<'a>, at: Ref) -> Self {
-        RunWriter { words, start: at, at, pending: 0, pending_bits: 0 }
+        RunWriter { words, at, has_begun: false, pending: 0, pending_bits: 0 }
+    }
+
+    #[inline(always)]
+    fn store(&mut self, word: u64) {
+        // Once for each page, and not before it is known that a word goes there.
+        if !self.has_begun || usize::from(self.at).is_multiple_of(PAGE_WORDS) {
+            self.words.note(self.at);
+            self.has_begun = true;
+        }
+        self.words.store_unnoted(self.at, word);
+        self.at = self.at.wrapping_add(1);
     }
 
     #[inline]
     fn push_word(&mut self, word: u64) {
-        self.words.store_unnoted(self.at, self.pending | (word << self.pending_bits));
-        self.at = self.at.wrapping_add(1);
+        self.store(self.pending | (word << self.pending_bits));
         self.pending = if self.pending_bits == 0 { 0 } else { word >> (64 - self.pending_bits) };
     }
 
@@ -33,8 +44,7 @@ impl<'a> RunWriter<'a> {
         let bits = bytes * 8;
         self.pending |= word << self.pending_bits;
         if self.pending_bits + bits >= 64 {
-            self.words.store_unnoted(self.at, self.pending);
-            self.at = self.at.wrapping_add(1);
+            self.store(self.pending);
             let used = 64 - self.pending_bits;
             self.pending = if used == 64 { 0 } else { word >> used };
             self.pending_bits = self.pending_bits + bits - 64;
@@ -75,13 +85,10 @@ impl<'a> RunWriter<'a> {
 
     /// Stores what is left. Without this call the last bytes are missing.
     #[inline]
-    pub(crate) fn finish(self) {
-        let mut count = usize::from(self.at.wrapping_sub(self.start));
+    pub(crate) fn finish(mut self) {
         if self.pending_bits > 0 {
-            self.words.store_unnoted(self.at, self.pending);
-            count += 1;
+            self.store(self.pending);
         }
-        self.words.note_run(self.start, count);
     }
 }
 

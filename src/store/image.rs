@@ -10,7 +10,7 @@ use super::{ROOT_BLOB, Store};
 use crate::backend::{Area, Backend, WriteOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BlobKind};
-use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, DIRTY_AT, Words};
+use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, NOTE_WORDS, Words};
 use crate::error::{Error, Result};
 use crate::store::frames::{Frame, Frames};
 
@@ -37,8 +37,8 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend, key_bytes_max: u32) ->
         };
         copy_out(frame.words, &mut buffer);
         set_word(&mut buffer, 2, IMAGE_GENERATION);
-        for at in 0..2 {
-            set_word(&mut buffer, usize::from(DIRTY_AT) + at, 0);
+        for at in NOTE_WORDS {
+            set_word(&mut buffer, at, 0);
         }
         let checksum = checksum::seal(&mut buffer);
         enter(&mut directory, id, checksum);
@@ -165,7 +165,7 @@ fn load(frame: Frame<'_>, bytes: &[u8]) -> Result<()> {
     // Generation and checksums say where the bytes came from; the frame starts without them.
     header::set_generation(frame.words, 0);
     frame.words.zero(header::CHECKSUMS_AT, header::BLOB_PAGES);
-    frame.words.forget_dirty_pages();
+    frame.words.forget_notes();
     frame.refresh_root();
     Ok(())
 }

@@ -5,6 +5,7 @@
 // Not `forbid`, which would reach down into `frames::reserved`, the one file here that needs unsafe code.
 #![deny(unsafe_code)]
 
+pub(crate) mod at_cut;
 pub(crate) mod background;
 pub(crate) mod capture;
 pub(crate) mod checkpoint;
@@ -22,6 +23,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod open;
 pub(crate) mod overlay;
 pub(crate) mod page_writer;
+pub(crate) mod past;
 pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;

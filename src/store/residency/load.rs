@@ -201,7 +201,7 @@ impl Residency {
                 }
             }
             if page == 0 {
-                held.words().forget_dirty_pages();
+                held.words().forget_notes();
             }
             arrived |= 1 << page;
         }
