@@ -2,39 +2,32 @@
 
 #![forbid(unsafe_code)]
 
-use super::words::{PAGE_WORDS, Ref, Words, low_bytes};
+use super::words::{Ref, Words, low_bytes};
 
 /// Concatenates byte strings into words from `at` on; the last word is padded with zeros.
 pub(crate) struct RunWriter<'a> {
     words: Words<'a>,
     at: Ref,
-    /// Whether a word was stored: then its page is noted.
-    has_begun: bool,
+    /// Behind the last word that was noted.
+    end: Ref,
     /// Bytes that do not fill a word yet, in its low end.
     pending: u64,
     pending_bits: u32,
 }
 
 impl<'a> RunWriter<'a> {
+    /// A run of exactly `len` bytes.
     #[inline]
-    pub(crate) fn new(words: Words<'a>, at: Ref) -> Self {
-        RunWriter { words, at, has_begun: false, pending: 0, pending_bits: 0 }
-    }
-
-    #[inline(always)]
-    fn store(&mut self, word: u64) {
-        // Once for each page, and not before it is known that a word goes there.
-        if !self.has_begun || usize::from(self.at).is_multiple_of(PAGE_WORDS) {
-            self.words.note(self.at);
-            self.has_begun = true;
-        }
-        self.words.store_unnoted(self.at, word);
-        self.at = self.at.wrapping_add(1);
+    pub(crate) fn new(words: Words<'a>, at: Ref, len: usize) -> Self {
+        let count = len.div_ceil(8);
+        words.note_run(at, count);
+        RunWriter { words, at, end: at.wrapping_add(count as Ref), pending: 0, pending_bits: 0 }
     }
 
     #[inline]
     fn push_word(&mut self, word: u64) {
-        self.store(self.pending | (word << self.pending_bits));
+        self.words.store_unnoted(self.at, self.pending | (word << self.pending_bits));
+        self.at = self.at.wrapping_add(1);
         self.pending = if self.pending_bits == 0 { 0 } else { word >> (64 - self.pending_bits) };
     }
 
@@ -44,7 +37,8 @@ impl<'a> RunWriter<'a> {
         let bits = bytes * 8;
         self.pending |= word << self.pending_bits;
         if self.pending_bits + bits >= 64 {
-            self.store(self.pending);
+            self.words.store_unnoted(self.at, self.pending);
+            self.at = self.at.wrapping_add(1);
             let used = 64 - self.pending_bits;
             self.pending = if used == 64 { 0 } else { word >> used };
             self.pending_bits = self.pending_bits + bits - 64;
@@ -85,9 +79,10 @@ impl<'a> RunWriter<'a> {
 
     /// Stores what is left. Without this call the last bytes are missing.
     #[inline]
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
+        debug_assert_eq!(self.at.wrapping_add(Ref::from(self.pending_bits > 0)), self.end, "another length");
         if self.pending_bits > 0 {
-            self.store(self.pending);
+            self.words.store_unnoted(self.at, self.pending);
         }
     }
 }
@@ -102,14 +97,14 @@ mod tests {
         let memory = boxed_words();
         let words = Words::new(&memory);
         let bytes: Vec<u8> = (1..=64u8).collect();
-        let mut source = RunWriter::new(words, 1000);
+        let mut source = RunWriter::new(words, 1000, bytes.len());
         source.push(&bytes);
         source.finish();
         let step = if cfg!(miri) { 3 } else { 1 };
         for a in (0..20).step_by(step) {
             for b in (0..20).step_by(step) {
                 words.zero(300, 16);
-                let mut run = RunWriter::new(words, 300);
+                let mut run = RunWriter::new(words, 300, a + b + 5);
                 run.push(&bytes[..a]);
                 run.push_run(words, 1000, a, b);
                 run.push(&bytes[a + b..a + b + 5]);

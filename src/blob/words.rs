@@ -394,7 +394,7 @@ mod tests {
     use crate::blob::run::RunWriter;
 
     fn write(words: Words<'_>, at: Ref, bytes: &[u8]) {
-        let mut run = RunWriter::new(words, at);
+        let mut run = RunWriter::new(words, at, bytes.len());
         run.push(bytes);
         run.finish();
     }
