@@ -51,6 +51,11 @@ impl Store {
         }
     }
 
+    /// Nothing will be read at the cut any more of blobs below this one.
+    pub(crate) fn pass_at_cut(&self, cut: &Cut, blob: u32) {
+        self.frames.captures.past.pass(cut.number, blob);
+    }
+
     pub(crate) fn end_cut(&self, cut: &Cut) {
         self.frames.captures.past.end(cut.number);
     }
@@ -67,13 +72,13 @@ impl Store {
                 return Ok(());
             }
             let Some(frame) = self.frames.get(blob) else {
-                faults.resolve(Fault { blob, want: Want::Leaves(rest) })?;
+                faults.resolve(Fault { blob, want: want(rest) })?;
                 continue;
             };
             let version = frame.latch().read();
             let absent = rest & !present(frame);
             if absent != 0 {
-                faults.resolve(Fault { blob, want: Want::Leaves(absent) })?;
+                faults.resolve(Fault { blob, want: want(absent) })?;
                 continue;
             }
             copy_pages(frame, rest, first, bytes);
@@ -84,6 +89,10 @@ impl Store {
             }
         }
     }
+}
+
+fn want(pages: Pages) -> Want {
+    if pages == Pages::MAX { Want::Whole } else { Want::Leaves(pages) }
 }
 
 fn present(frame: Frame<'_>) -> Pages {

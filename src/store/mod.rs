@@ -28,6 +28,7 @@ pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod superblock;
+pub(crate) mod view;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
