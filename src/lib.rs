@@ -33,6 +33,8 @@
 
 mod art;
 pub mod backend;
+#[cfg(unix)]
+mod backup;
 mod blob;
 mod check;
 mod db;
@@ -58,7 +60,11 @@ pub mod wasm;
 mod tests;
 #[cfg(test)]
 mod tests_cold;
+#[cfg(test)]
+mod tests_snapshot;
 
+#[cfg(unix)]
+pub use backup::Backup;
 pub use check::{CheckReport, Problem};
 pub use db::Db;
 pub use error::{Error, Result};

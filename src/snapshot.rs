@@ -58,7 +58,8 @@ impl Snapshot {
         Snapshot { kept: Arc::new(kept), view: Arc::default() }
     }
 
-    fn view(&self) -> Result<&Db> {
+    /// What is read through it, as a database.
+    pub(crate) fn view(&self) -> Result<&Db> {
         if let Some(view) = self.view.get() {
             return Ok(view);
         }
