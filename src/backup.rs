@@ -87,22 +87,22 @@ impl<'a> Backup<'a> {
 
     /// Writes the backup: a closed database, complete in its one file, that can be opened and copied.
     ///
-    /// It holds every write that had returned before the call, and none that began after it has begun to write.
-    /// Writers go on meanwhile; what they change before it is written is kept in memory, see
+    /// It holds every write that had returned before the call, and none that began after it has begun to
+    /// write. Writers go on meanwhile; what they change before it is written is kept in memory, see
     /// [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). Beyond that the backup takes one blob of
     /// memory. It reads what is not in memory through the cache.
     ///
     /// The file is written as `path` with `-backup` behind it, in the same folder, synced, and given its name
-    /// then. So there is never half a backup under the name; after a crash the other file may stay, and the next
-    /// backup to the same path writes over it.
+    /// then. So there is never half a backup under the name; after a crash the other file may stay, and the
+    /// next backup to the same path writes over it.
     ///
     /// # Errors
     ///
     /// [`Error::BackupExists`] if there is a file, and it is not to be overwritten; [`Error::Locked`] if that
     /// file is a database that is open, or another backup to the same path is being written;
-    /// [`Error::SnapshotTooOld`] if more was changed meanwhile than may be kept; [`Error::Corrupt`] if what is
-    /// read for it is damaged; [`Error::Io`] for a full disk, a folder that is not there, and the like. Nothing is
-    /// left behind then, and what was at the path is as it was.
+    /// [`Error::SnapshotTooOld`] if more was changed meanwhile than may be kept; [`Error::Corrupt`] if what
+    /// is read for it is damaged; [`Error::Io`] for a full disk, a folder that is not there, and the like.
+    /// Nothing is left behind then, and what was at the path is as it was.
     pub fn write_to(mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let replaced = self.lock_replaced(path)?;

@@ -99,8 +99,8 @@ impl Db {
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
     ///
-    /// It is that of a [`snapshot`](Db::snapshot) made at this moment: writers go on. What is not in memory is
-    /// read for it, blob by blob, and all of it is in memory at the end. The bytes are those of a closed
+    /// It is that of a [`snapshot`](Db::snapshot) made at this moment: writers go on. What is not in memory
+    /// is read for it, blob by blob, and all of it is in memory at the end. The bytes are those of a closed
     /// database: written to a file, they can be opened there. [`Db::backup_to`] writes the same to a file.
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
@@ -108,7 +108,8 @@ impl Db {
         Ok(backend.to_bytes(Area::Data))
     }
 
-    /// Writes the database as it is at this moment. `progress` is told the bytes that are done, and all bytes.
+    /// Writes the database as it is at this moment. `progress` is told the bytes that are done, and all
+    /// bytes.
     pub(crate) fn write_image(
         &self,
         backend: &dyn Backend,

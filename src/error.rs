@@ -125,8 +125,8 @@ pub enum Error {
         file: &'static str,
     },
     /// More pages have changed since the snapshot was made than
-    /// [`Options::snapshot_bytes`](crate::Options::snapshot_bytes) allows to keep. The oldest snapshot ends then,
-    /// so that writers can go on.
+    /// [`Options::snapshot_bytes`](crate::Options::snapshot_bytes) allows to keep. The oldest snapshot ends
+    /// then, so that writers can go on.
     #[error("the snapshot is too old: too much has changed since; make a new one, or raise `snapshot_bytes`")]
     SnapshotTooOld,
     /// A backup found a file at its path.

@@ -140,9 +140,9 @@ impl Options {
     }
 
     /// How much memory snapshots may take for what they keep of pages that have changed since: a quarter of
-    /// [`cache_bytes`](Options::cache_bytes), at least 16 MiB, unless you say otherwise. When more has changed,
-    /// the oldest snapshot ends with [`Error::SnapshotTooOld`]. Beside that each snapshot that is read has a
-    /// cache of up to the same size for what it has read.
+    /// [`cache_bytes`](Options::cache_bytes), at least 16 MiB, unless you say otherwise. When more has
+    /// changed, the oldest snapshot ends with [`Error::SnapshotTooOld`]. Beside that each snapshot that is
+    /// read has a cache of up to the same size for what it has read.
     ///
     /// A database that was not opened with options allows 256 MiB.
     pub fn snapshot_bytes(mut self, snapshot_bytes: u64) -> Self {

@@ -15,17 +15,18 @@ use crate::store::view::{self, KeptCut};
 use crate::tree::{Pair, Tree};
 use crate::value::{Value, Version};
 
-/// All trees as they were when [`Db::snapshot`](crate::Db::snapshot) was called: to read, from any thread, while
-/// writers, checkpoints and everything else go on. Nobody waits for it, and it waits for nobody.
+/// All trees as they were when [`Db::snapshot`](crate::Db::snapshot) was called: to read, from any thread,
+/// while writers, checkpoints and everything else go on. Nobody waits for it, and it waits for nobody.
 ///
 /// Every write that had returned before is in it, and none that began afterwards. Making one waits an instant
-/// for the writes that are under way, and copies nothing. From then on the first change of a page of 4 KiB copies
-/// that page, as long as a snapshot needs it; when the last clone of the snapshot and the last of its trees and
-/// iterators is dropped, all of that is given back. [`Stats::snapshots`](crate::Stats::snapshots) counts it.
+/// for the writes that are under way, and copies nothing. From then on the first change of a page of 4 KiB
+/// copies that page, as long as a snapshot needs it; when the last clone of the snapshot and the last of its
+/// trees and iterators is dropped, all of that is given back. [`Stats::snapshots`](crate::Stats::snapshots)
+/// counts it.
 ///
-/// How much may be kept is limited: see [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). When more
-/// has changed, the oldest snapshot ends: what it has not read yet is [`Error::SnapshotTooOld`]. It never gives
-/// anything else than what was there.
+/// How much may be kept is limited: see [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). When
+/// more has changed, the oldest snapshot ends: what it has not read yet is [`Error::SnapshotTooOld`]. It
+/// never gives anything else than what was there.
 ///
 /// What a snapshot reads it copies, page by page, into a cache of its own, which all of its clones share.
 ///

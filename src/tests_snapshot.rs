@@ -1,5 +1,5 @@
-//! Snapshots of forests with tiny blobs: several open at once, beside splits, joins and compactions, in memory
-//! and beside eviction, each compared with a copy of the sorted map at its cut.
+//! Snapshots of forests with tiny blobs: several open at once, beside splits, joins and compactions, in
+//! memory and beside eviction, each compared with a copy of the sorted map at its cut.
 
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,7 @@ fn run(db: &Db, tree: &Tree, model: &mut Model, seed: u64, operations: usize) {
         drop(last);
         let kept = db.stats().snapshots;
         assert_eq!(kept.open, open.len() as u32);
-        assert!(open.len() > 0 || (kept.kept_pages, kept.kept_bytes) == (0, 0), "{kept:?}");
+        assert!(!open.is_empty() || (kept.kept_pages, kept.kept_bytes) == (0, 0), "{kept:?}");
     }
     assert_same(db, tree, model, &mut random);
 }

@@ -1,7 +1,8 @@
 //! What pages held before they were changed, for snapshots that are open.
 //!
-//! The first store to a page after a cut comes by here. The page is copied and set aside for its thread, which
-//! holds the blob's latch; whoever gives the latch back takes what was set aside, and publishes it first.
+//! The first store to a page after a cut comes by here. The page is copied and set aside for its thread,
+//! which holds the blob's latch; whoever gives the latch back takes what was set aside, and publishes it
+//! first.
 //!
 //! Must not know: snapshots, latches, where copies go.
 

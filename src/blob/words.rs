@@ -4,9 +4,9 @@
 //! index is out of range: there is no bounds check and no way out of the blob. Arithmetic on refs wraps.
 //! Words are little-endian in memory on every machine.
 //!
-//! Every store notes the page it changes, in words of page 0 that only memory has. So whoever writes the blob to
-//! storage knows which pages to write, and no writer can forget to say. The note is made before the store: where
-//! a snapshot is open, the first one of a page keeps what the page held until then (see `before`).
+//! Every store notes the page it changes, in words of page 0 that only memory has. So whoever writes the blob
+//! to storage knows which pages to write, and no writer can forget to say. The note is made before the store:
+//! where a snapshot is open, the first one of a page keeps what the page held until then (see `before`).
 
 #![forbid(unsafe_code)]
 
@@ -32,8 +32,8 @@ pub(crate) type Ref = u16;
 /// The pages that have changed since they were last stored, one bit each: two words of page 0, which hold
 /// zeros in storage.
 pub(crate) const DIRTY_AT: Ref = 10;
-/// The pages of which that is noted, and that hold nothing any more that has to be kept: all that a store looks
-/// at. Always a part of the dirty ones.
+/// The pages of which that is noted, and that hold nothing any more that has to be kept: all that a store
+/// looks at. Always a part of the dirty ones.
 const NOTED_AT: Ref = DIRTY_AT + 2;
 /// The cut of a snapshot since which the noted pages were noted; 0 if there was none.
 const CUT_AT: Ref = NOTED_AT + 2;

@@ -60,8 +60,8 @@ impl Store {
         self.frames.captures.past.end(cut.number);
     }
 
-    /// Fills `bytes` with the pages of a blob from `first` on, as they were at the cut. The caller holds neither
-    /// gate nor latch.
+    /// Fills `bytes` with the pages of a blob from `first` on, as they were at the cut. The caller holds
+    /// neither gate nor latch.
     pub(crate) fn read_at_cut(&self, cut: u64, blob: u32, first: usize, bytes: &mut [u8]) -> Result<()> {
         let past = &self.frames.captures.past;
         let wanted = run(first, bytes.len() / PAGE_BYTES);

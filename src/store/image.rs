@@ -22,8 +22,8 @@ const IMAGE_GENERATION: u64 = 1;
 /// Bytes of one directory blob, or of blob 0.
 type DirectoryBlob = (u32, Vec<u8>);
 
-/// Writes every blob of a cut, the directory and the superblock, as a database that was closed. Afterwards the
-/// cut can be used for nothing else: what its blobs held is dropped as soon as they are written.
+/// Writes every blob of a cut, the directory and the superblock, as a database that was closed. Afterwards
+/// the cut can be used for nothing else: what its blobs held is dropped as soon as they are written.
 ///
 /// `progress` is told how many bytes of how many are done.
 pub(crate) fn write(

@@ -1,13 +1,13 @@
 //! What pages held before they were changed, as long as an open snapshot may ask for it.
 //!
-//! A snapshot is a number, its *cut*: it reads what all pages held when the gate was held alone to make it. The
-//! first change of a page after a cut keeps the page. What is kept under the latest cut `c` of that moment is what
-//! the page held at `c`, and at all cuts before, back to the one under which it was kept before. So a snapshot
-//! finds a page as the oldest that was kept under its own cut or a later one, and if there is none, the page has
-//! not changed.
+//! A snapshot is a number, its *cut*: it reads what all pages held when the gate was held alone to make it.
+//! The first change of a page after a cut keeps the page. What is kept under the latest cut `c` of that
+//! moment is what the page held at `c`, and at all cuts before, back to the one under which it was kept
+//! before. So a snapshot finds a page as the oldest that was kept under its own cut or a later one, and if
+//! there is none, the page has not changed.
 //!
-//! Order: a writer latches, stores, publishes here, gives the latch back. A reader copies the page, validates the
-//! version, *then* looks here. So whoever saw a change finds what was there before it.
+//! Order: a writer latches, stores, publishes here, gives the latch back. A reader copies the page, validates
+//! the version, *then* looks here. So whoever saw a change finds what was there before it.
 //!
 //! Must not know: frames, latches, what pages mean.
 
@@ -146,7 +146,8 @@ impl Past {
         }
     }
 
-    /// Keeps what the holder of a latch has found in the pages that it changes, as far as a snapshot needs it.
+    /// Keeps what the holder of a latch has found in the pages that it changes, as far as a snapshot needs
+    /// it.
     pub(crate) fn publish(&self, pages: Vec<Before>) {
         let mut state = self.state();
         for Before { blob, page, words } in pages {
@@ -162,7 +163,8 @@ impl Past {
         }
     }
 
-    /// Fills in those of the pages from `first` on that have changed since a cut; returns which, one bit each.
+    /// Fills in those of the pages from `first` on that have changed since a cut; returns which, one bit
+    /// each.
     pub(crate) fn fill(&self, cut: u64, blob: u32, first: usize, bytes: &mut [u8]) -> Result<u128> {
         let state = self.state();
         if !state.open.contains_key(&cut) {

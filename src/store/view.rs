@@ -2,10 +2,10 @@
 //! pages of the cut from the store in use. So whatever reads a database reads a snapshot, with the same code.
 //!
 //! Invariants:
-//! * what a view has read stays true: a cut does not change. So its frames need neither versions that move nor
-//!   anything of the other store any more;
-//! * pages are not compared with checksums here: that was done when they came into the other store's frames, and
-//!   what was changed there since has none;
+//! * what a view has read stays true: a cut does not change. So its frames need neither versions that move
+//!   nor anything of the other store any more;
+//! * pages are not compared with checksums here: that was done when they came into the other store's frames,
+//!   and what was changed there since has none;
 //! * the view has buffers of its own, because the other store takes some of its while the view waits for it.
 //!
 //! Must not know: keys, trees.
