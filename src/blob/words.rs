@@ -37,8 +37,10 @@ pub(crate) const DIRTY_AT: Ref = 10;
 const NOTED_AT: Ref = DIRTY_AT + 2;
 /// The cut of a snapshot since which the noted pages were noted; 0 if there was none.
 const CUT_AT: Ref = NOTED_AT + 2;
-/// The id of the blob while pages are to be kept before they change, else 0.
+/// The id of the blob while pages are to be kept before they change, else 0; and a flag.
 const KEEPER_AT: Ref = CUT_AT + 1;
+/// Set when a page has become dirty: whoever counts the dirty pages is to count again.
+const RECOUNT: u64 = 1 << 63;
 /// The words of all notes: zeros in storage.
 pub(crate) const NOTE_WORDS: core::ops::Range<usize> = DIRTY_AT as usize..KEEPER_AT as usize + 1;
 
@@ -115,9 +117,10 @@ impl<'a> Words<'a> {
     #[inline(never)]
     fn note_first(self, page: usize) {
         let keeper = self.load(KEEPER_AT);
-        if keeper != 0 {
+        if keeper & !RECOUNT != 0 {
             before::keep(self, keeper as u32, page);
         }
+        self.store_unnoted(KEEPER_AT, keeper | RECOUNT);
         self.note_dirty(page);
         self.add_note(NOTED_AT, page);
     }
@@ -176,7 +179,18 @@ impl<'a> Words<'a> {
         self.store_unnoted(NOTED_AT, 0);
         self.store_unnoted(NOTED_AT + 1, 0);
         self.store_unnoted(CUT_AT, cut);
-        self.store_unnoted(KEEPER_AT, if cut == 0 { 0 } else { u64::from(id) });
+        let keeper = if cut == 0 { 0 } else { u64::from(id) };
+        self.store_unnoted(KEEPER_AT, self.load(KEEPER_AT) & RECOUNT | keeper);
+    }
+
+    /// Whether a page has become dirty since the last call.
+    #[inline(always)]
+    pub(crate) fn take_recount(self) -> bool {
+        let keeper = self.load(KEEPER_AT);
+        if keeper & RECOUNT != 0 {
+            self.store_unnoted(KEEPER_AT, keeper & !RECOUNT);
+        }
+        keeper & RECOUNT != 0
     }
 
     #[inline(always)]

@@ -225,7 +225,9 @@ impl Drop for Held<'_> {
         }
         if matches!(self.change, Change::Words | Change::Kept) {
             self.frame.refresh_root_of_changed();
-            self.frame.count_changed();
+            if self.frame.words.take_recount() {
+                self.frame.count_changed();
+            }
         }
         self.frame.latch().unlock(self.version, self.change != Change::Nothing);
     }
