@@ -31,13 +31,16 @@ pub(crate) const LIMIT_BYTES_DEFAULT: u64 = 256 << 20;
 /// A page and the cut that it was kept under.
 type Key = (u32, usize, u64);
 
+/// Pages, by these.
+type Pages = BTreeMap<Key, PageWords>;
+
 struct State {
     limit_bytes: u64,
     /// The cut of the latest snapshot, closed or not.
     last_cut: u64,
     /// The cuts of the open snapshots; for each the blob below which it needs nothing any more.
     open: BTreeMap<u64, u32>,
-    kept: BTreeMap<Key, PageWords>,
+    kept: Pages,
     kept_bytes: u64,
 }
 
@@ -106,9 +109,10 @@ impl Past {
     /// A snapshot is not needed any more.
     pub(crate) fn end(&self, cut: u64) {
         let mut state = self.state();
-        if state.open.remove(&cut).is_some() {
-            self.tidy(&mut state);
-        }
+        let unneeded = state.open.remove(&cut).map(|_| self.tidy(&mut state));
+        // Giving back a lot of memory takes a while, and writers want the state.
+        drop(state);
+        drop(unneeded);
     }
 
     /// A snapshot will not ask for blobs below this one any more.
@@ -119,18 +123,17 @@ impl Past {
         let keys: Vec<Key> = state.kept.range((before, 0, 0)..(blob, 0, 0)).map(|(key, _)| *key).collect();
         for key in keys {
             if !state.is_needed(key.0, state.kept_before(key), key.2) {
-                state.forget(&key);
+                state.take(&key);
             }
         }
     }
 
-    /// Drops what no snapshot needs.
-    fn tidy(&self, state: &mut State) {
+    /// Takes out what no snapshot needs.
+    fn tidy(&self, state: &mut State) -> Pages {
         if state.open.is_empty() {
             self.cut.0.store(0, Ordering::Relaxed);
-            state.kept.clear();
             state.kept_bytes = 0;
-            return;
+            return std::mem::take(&mut state.kept);
         }
         let mut unneeded = Vec::new();
         let mut before = (0, 0, 0);
@@ -141,9 +144,7 @@ impl Past {
             }
             before = (blob, page, cut);
         }
-        for key in unneeded {
-            state.forget(&key);
-        }
+        unneeded.into_iter().filter_map(|key| Some((key, state.take(&key)?))).collect()
     }
 
     /// Keeps what the holder of a latch has found in the pages that it changes, as far as a snapshot needs
@@ -158,9 +159,12 @@ impl Past {
                 state.kept.insert((blob, page, cut), words);
             }
         }
+        let mut unneeded = Pages::new();
         while state.kept_bytes > state.limit_bytes && state.open.pop_first().is_some() {
-            self.tidy(&mut state);
+            unneeded.append(&mut self.tidy(&mut state));
         }
+        drop(state);
+        drop(unneeded);
     }
 
     /// Fills in those of the pages from `first` on that have changed since a cut; returns which, one bit
@@ -205,10 +209,10 @@ impl State {
         self.kept.range((blob, page, 0)..(blob, page, cut)).next_back().map_or(0, |(key, _)| key.2)
     }
 
-    fn forget(&mut self, key: &Key) {
-        if let Some(words) = self.kept.remove(key) {
-            self.kept_bytes -= bytes_of(&words);
-        }
+    fn take(&mut self, key: &Key) -> Option<PageWords> {
+        let words = self.kept.remove(key)?;
+        self.kept_bytes -= bytes_of(&words);
+        Some(words)
     }
 }
 
