@@ -102,6 +102,9 @@ impl Db {
     /// It is that of a [`snapshot`](Db::snapshot) made at this moment: writers go on. What is not in memory
     /// is read for it, blob by blob, and all of it is in memory at the end. The bytes are those of a closed
     /// database: written to a file, they can be opened there. [`Db::backup_to`] writes the same to a file.
+    ///
+    /// It is [`Error::SnapshotTooOld`] if writers change more meanwhile than
+    /// [`Options::snapshot_bytes`] allows to keep.
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
         self.write_image(&backend, &mut |_, _| {})?;

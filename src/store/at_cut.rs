@@ -227,6 +227,24 @@ mod tests {
         store.end_cut(&cut);
     }
 
+    #[test]
+    fn a_blob_that_fell_free_unseen_ends_snapshots_when_its_id_is_used_again() {
+        use crate::backend::MemoryBackend;
+        let (live, backend) = (store(), MemoryBackend::new());
+        for id in 1..4 {
+            let mut held = live.frames.get(id).expect("there").hold();
+            crate::blob::header::format(held.change(), id, crate::blob::header::BlobKind::Range);
+        }
+        let cut = live.begin_cut();
+        crate::store::image::write(&live, &cut, &backend, &mut |_, _| {}).expect("writes");
+        let cold = crate::store::open::open_cold(std::sync::Arc::new(backend), 1 << 20).expect("sound");
+        let cut = cold.begin_cut();
+        cold.ids.free(2);
+        assert!(read(&cold, &cut, 3).is_ok());
+        assert_eq!(cold.allocate_blob().expect("room").id, 2);
+        assert!(matches!(read(&cold, &cut, 3), Err(Error::SnapshotTooOld)));
+    }
+
     /// Lets the writers end, however the reader does.
     struct Stop<'a>(&'a AtomicBool);
 

@@ -98,6 +98,11 @@ impl Store {
         let id = self.ids.allocate();
         match self.frames.commit(id) {
             Ok(frame) => {
+                if !frame.is_whole() {
+                    // The blob fell free without its pages being in memory. So they were not kept, and no
+                    // snapshot that may want them can be served.
+                    self.frames.captures.past.end_all();
+                }
                 if let Some(residency) = &self.residency {
                     residency.count_fresh(frame);
                 }

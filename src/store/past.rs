@@ -115,6 +115,15 @@ impl Past {
         drop(unneeded);
     }
 
+    /// No open snapshot can be served any more.
+    pub(crate) fn end_all(&self) {
+        let mut state = self.state();
+        state.open.clear();
+        let unneeded = self.tidy(&mut state);
+        drop(state);
+        drop(unneeded);
+    }
+
     /// A snapshot will not ask for blobs below this one any more.
     pub(crate) fn pass(&self, cut: u64, blob: u32) {
         let mut state = self.state();
