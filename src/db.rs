@@ -15,9 +15,11 @@ use crate::image;
 use crate::limits::{NAMES, TREE_NAME_BYTES_MAX};
 use crate::open::Open;
 use crate::options::Options;
+use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::store;
 use crate::store::durable::Durability;
+use crate::store::view::KeptCut;
 use crate::transaction::{self, Transaction};
 use crate::tree::Tree;
 
@@ -60,7 +62,7 @@ impl Db {
         &self.forest
     }
 
-    fn tree_of(&self, id: u32) -> Tree {
+    pub(crate) fn tree_of(&self, id: u32) -> Tree {
         Tree::new(self.open.clone(), id, self.durability)
     }
 
@@ -104,18 +106,49 @@ impl Db {
 
     /// The whole database as one run of bytes: complete, with checksums, the same on every platform.
     ///
-    /// Writers wait while it is made. What is not in memory is read for it, blob by blob, and all of it is in
-    /// memory at the end. The bytes are those of a closed database: written to a file, they can be opened
-    /// there.
+    /// It is that of a [`snapshot`](Db::snapshot) made at this moment: writers go on. What is not in memory
+    /// is read for it, blob by blob, and all of it is in memory at the end. The bytes are those of a closed
+    /// database: written to a file, they can be opened there. [`Db::backup_to`] writes the same to a file.
+    ///
+    /// It is [`Error::SnapshotTooOld`] if writers change more meanwhile than
+    /// [`Options::snapshot_bytes`] allows to keep.
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
-        self.write_image(&backend)?;
+        self.write_image(&backend, &mut |_, _| {})?;
         Ok(backend.to_bytes(Area::Data))
     }
 
-    fn write_image(&self, backend: &dyn Backend) -> Result<()> {
-        let _alone = self.forest.store.gate.enter_alone();
-        store::image::write(&self.forest.store, backend)
+    /// Writes the database as it is at this moment. `progress` is told the bytes that are done, and all
+    /// bytes.
+    pub(crate) fn write_image(
+        &self,
+        backend: &dyn Backend,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        let kept = KeptCut::new(self.open.clone());
+        store::image::write(&self.forest.store, &kept.cut, backend, progress)
+    }
+
+    /// All trees as they are at this moment, to read while writers go on: see [`Snapshot`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let files = db.tree("files")?;
+    /// files.put("a/b", "before")?;
+    /// let snapshot = db.snapshot();
+    /// files.put("a/b", "after")?;
+    /// assert_eq!(&*snapshot.tree("files")?.get("a/b")?.expect("was there"), b"before");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(KeptCut::new(self.open.clone()))
+    }
+
+    /// The same database with all of another store.
+    pub(crate) fn of_view(store: store::Store) -> Result<Self> {
+        Db::new(Forest::from_store(store), Durability::Sync)
     }
 
     /// The tree of this name, made if it does not exist. Trees are cheap: they share everything but the
@@ -133,10 +166,10 @@ impl Db {
     /// ```
     pub fn tree(&self, name: &str) -> Result<Tree> {
         checked_name(name)?;
-        let names = self.tree_of(NAMES);
-        if let Some(value) = names.get(name)? {
-            return Ok(self.tree_of(decode_id(&value)?));
+        if let Some(tree) = self.existing_tree(name)? {
+            return Ok(tree);
         }
+        let names = self.tree_of(NAMES);
         if self.forest.store.read_only {
             return Err(Error::ReadOnly);
         }
@@ -149,6 +182,12 @@ impl Db {
         }
         // Another thread was faster with the same name.
         self.tree(name)
+    }
+
+    /// The tree of this name, if it exists.
+    pub(crate) fn existing_tree(&self, name: &str) -> Result<Option<Tree>> {
+        let value = self.tree_of(NAMES).get(name)?;
+        value.map(|value| Ok(self.tree_of(decode_id(&value)?))).transpose()
     }
 
     /// The names of all trees, in order.

@@ -182,10 +182,25 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// More pages have changed since the snapshot was made than
+    /// [`Options::snapshot_bytes`](crate::Options::snapshot_bytes) allows to keep. The oldest snapshot ends
+    /// then, so that writers can go on.
+    #[error("the snapshot is too old: too much has changed since; make a new one, or raise `snapshot_bytes`")]
+    SnapshotTooOld,
+    /// A backup found a file at its path.
+    #[error("there is a file at the path of the backup: choose another, or allow to overwrite it")]
+    BackupExists,
     /// The backend failed. A put that met it has not taken place; when a full disk has space again, it can be
     /// tried again.
     #[error("reading or writing failed: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[source] std::io::Error),
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        // What a snapshot reads comes through a backend, whose errors are wrapped.
+        error.downcast::<Error>().unwrap_or_else(Error::Io)
+    }
 }
 
 impl Error {
@@ -242,6 +257,8 @@ impl Error {
             Error::Aborted => "Aborted",
             Error::Conflict { .. } => "Conflict",
             Error::OutcomeUnknown { .. } => "OutcomeUnknown",
+            Error::SnapshotTooOld => "SnapshotTooOld",
+            Error::BackupExists => "BackupExists",
             Error::Io(_) => "Io",
         }
     }

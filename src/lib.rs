@@ -33,6 +33,8 @@
 
 mod art;
 pub mod backend;
+#[cfg(unix)]
+mod backup;
 mod batch;
 mod blob;
 mod check;
@@ -47,6 +49,7 @@ mod log;
 mod open;
 mod options;
 mod scan;
+mod snapshot;
 mod stats;
 mod store;
 mod sync;
@@ -70,7 +73,11 @@ mod tests_compact;
 mod tests_graft;
 #[cfg(test)]
 mod tests_load;
+#[cfg(test)]
+mod tests_snapshot;
 
+#[cfg(unix)]
+pub use backup::Backup;
 pub use batch::Batch;
 pub use check::{CheckReport, Problem};
 pub use compact::{CompactProgress, CompactReport};
@@ -80,7 +87,8 @@ pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 pub use list::{Entry, List, ListRef};
 pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};
-pub use stats::{CheckpointStats, LogStats, Stats};
+pub use snapshot::{Snapshot, SnapshotTree};
+pub use stats::{CheckpointStats, LogStats, SnapshotStats, Stats};
 pub use store::durable::Durability;
 pub use transaction::Transaction;
 pub use transaction_list::TransactionList;

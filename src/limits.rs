@@ -16,3 +16,6 @@ pub(crate) const TREE_ID_BYTES: usize = 4;
 
 /// The tree whose keys are the names of all others, and whose values are their ids.
 pub(crate) const NAMES: u32 = 0;
+
+/// The tree id that is never given out.
+pub(crate) const TREE_ID_NONE: u32 = u32::MAX;

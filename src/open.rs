@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 
 use crate::error::Result;
 use crate::forest::Forest;
-use crate::store::background;
+use crate::store::Store;
+use crate::store::background::{self, HasStore};
 
 /// See the head of this file.
 pub(crate) struct Open {
@@ -35,6 +36,12 @@ impl Open {
             let _ = thread.join();
         }
         self.forest.store.close()
+    }
+}
+
+impl HasStore for Open {
+    fn store(&self) -> &Store {
+        &self.forest.store
     }
 }
 

@@ -54,7 +54,12 @@ impl Default for Options {
             create: true,
             read_only: false,
             durability: Durability::Sync,
-            settings: Settings { cache_bytes: 1 << 30, log_bytes: 256 << 20, database_id: None },
+            settings: Settings {
+                cache_bytes: 1 << 30,
+                log_bytes: 256 << 20,
+                snapshot_bytes: None,
+                database_id: None,
+            },
             shape: Shape::default(),
             #[cfg(unix)]
             file: crate::backend::FileOptions::default(),
@@ -134,6 +139,17 @@ impl Options {
         self
     }
 
+    /// How much memory snapshots may take for what they keep of pages that have changed since: a quarter of
+    /// [`cache_bytes`](Options::cache_bytes), at least 16 MiB, unless you say otherwise. When more has
+    /// changed, the oldest snapshot ends with [`Error::SnapshotTooOld`]. Beside that each snapshot that is
+    /// read has a cache of up to the same size for what it has read.
+    ///
+    /// A database that was not opened with options allows 256 MiB.
+    pub fn snapshot_bytes(mut self, snapshot_bytes: u64) -> Self {
+        self.settings.snapshot_bytes = Some(snapshot_bytes);
+        self
+    }
+
     /// The id of a new database, which otherwise is random: for tests that compare bytes.
     pub fn database_id(mut self, database_id: u128) -> Self {
         self.settings.database_id = Some(database_id);
@@ -209,6 +225,7 @@ impl Options {
                 self.open_for_writing(backend, superblock)?
             }
         };
+        forest.store.frames.captures.past.set_limit_bytes(self.settings.snapshot_bytes());
         forest.store.read_only = read_only;
         forest.store.meter = Some(meter);
         Db::new(forest, self.durability)

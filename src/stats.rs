@@ -88,6 +88,22 @@ pub struct Stats {
     pub log: LogStats,
     /// The checkpoints since the database was opened.
     pub checkpoints: CheckpointStats,
+    /// The snapshots that are open, and what they keep.
+    pub snapshots: SnapshotStats,
+}
+
+/// The snapshots that are open, and what is kept for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SnapshotStats {
+    /// Snapshots that are open. One that is too old does not count.
+    pub open: u32,
+    /// Pages of which the contents of an earlier moment are kept.
+    pub kept_pages: u64,
+    /// The memory that takes. What snapshots have read is in caches of their own, and not counted.
+    pub kept_bytes: u64,
+    /// What it may take: [`Options::snapshot_bytes`](crate::Options::snapshot_bytes).
+    pub limit_bytes: u64,
 }
 
 /// The log of a database that is open for writing.
@@ -169,6 +185,14 @@ impl Stats {
             stats.evictions = residency.counts.evictions.get();
         }
         stats.count_durable(&forest.store);
+        let past = &forest.store.frames.captures.past;
+        let (kept, limit_bytes) = (past.kept(), past.limit_bytes());
+        stats.snapshots = SnapshotStats {
+            open: kept.snapshots,
+            kept_pages: kept.pages,
+            kept_bytes: kept.bytes,
+            limit_bytes,
+        };
         let (end, unused) = forest.store.ids.in_use();
         stats.total_blobs = end;
         let mut unread = Vec::new();

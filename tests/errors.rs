@@ -345,6 +345,8 @@ fn every_error_has_its_stable_code_and_says_what_to_do() {
         (Error::Corrupt { blob: 3, page: 4, reason: "r" }, "Corrupt"),
         (Error::ReadOnly, "ReadOnly"),
         (Error::OutOfSpace { limit_blobs: 5 }, "OutOfSpace"),
+        (Error::SnapshotTooOld, "SnapshotTooOld"),
+        (Error::BackupExists, "BackupExists"),
         (Error::from(std::io::Error::other("broken")), "Io"),
     ];
     for (error, code) in errors {

@@ -223,7 +223,8 @@ impl Builder<'_, '_> {
                 copy_leaf(words, at, source, old);
             } else {
                 leaf::write_head(words, at, suffix.len(), old.value_len(), old.seq(source));
-                let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16));
+                let len = suffix.len() + old.value_len();
+                let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16), len);
                 run.push(suffix);
                 run.push_run(source, old.suffix_at(), old.suffix_len(), old.value_len());
                 run.finish();

@@ -290,7 +290,7 @@ pub(crate) fn holds_leaves<P: Presence>(words: Words<'_>, at: Ref, with_values: 
 pub(crate) fn write_empty(words: Words<'_>, at: Ref, capacity: usize, prefix: &[u8]) {
     let header = NodeHeader::new(BUCKET, capacity as u8, 0, prefix.len(), 0);
     header.store(words, at);
-    let mut run = RunWriter::new(words, prefix_at(at, header));
+    let mut run = RunWriter::new(words, prefix_at(at, header), prefix.len());
     run.push(prefix);
     run.finish();
 }
@@ -370,7 +370,7 @@ pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
     for (index, word) in refs.iter().enumerate().take(old / 4) {
         words.store(refs_at(to, new).wrapping_add(index as u16), *word);
     }
-    let mut run = RunWriter::new(words, prefix_at(to, NodeHeader::load(words, to)));
+    let mut run = RunWriter::new(words, prefix_at(to, NodeHeader::load(words, to)), prefix.len());
     run.push(&prefix);
     run.finish();
     to

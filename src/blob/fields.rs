@@ -28,20 +28,23 @@ pub(crate) fn remove_ref(words: Words<'_>, first: Ref, count: usize, index: usiz
     remove(words, first, LANE_BITS, count, index);
 }
 
+/// Always inlined: with the number of bits known it takes half the instructions.
+#[inline(always)]
 fn insert(words: Words<'_>, first: Ref, bits: u32, count: usize, index: usize, value: u64) {
     let per_word = (64 / bits) as usize;
     let mut at = first.wrapping_add((index / per_word) as u16);
     let last = first.wrapping_add((count / per_word) as u16);
+    words.note_run(at, usize::from(last.wrapping_sub(at)) + 1);
     let shift = bits * (index % per_word) as u32;
     let word = words.load(at);
     let low = word & ((1u64 << shift) - 1);
     let high = if shift + bits == 64 { 0 } else { (word >> shift) << (shift + bits) };
-    words.store(at, low | (value << shift) | high);
+    words.store_unnoted(at, low | (value << shift) | high);
     let mut carry = word >> (64 - bits);
     while at != last {
         at = at.wrapping_add(1);
         let word = words.load(at);
-        words.store(at, (word << bits) | carry);
+        words.store_unnoted(at, (word << bits) | carry);
         carry = word >> (64 - bits);
     }
 }

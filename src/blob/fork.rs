@@ -79,10 +79,10 @@ impl<'a> Fork<'a> {
         let header = NodeHeader::new(FORK, (capacity / 4) as u8, bytes.len(), prefix.len(), 0);
         header.store(words, at);
         let fork = Fork { words, at, header };
-        let mut run = RunWriter::new(words, fork.bytes_at());
+        let mut run = RunWriter::new(words, fork.bytes_at(), bytes.len());
         run.push(bytes);
         run.finish();
-        let mut run = RunWriter::new(words, fork.prefix_at());
+        let mut run = RunWriter::new(words, fork.prefix_at(), prefix.len());
         run.push(prefix);
         run.finish();
         fork

@@ -266,7 +266,7 @@ fn map_remove_bit(words: Words<'_>, at: Ref, byte: u8) -> usize {
 pub(crate) fn write_empty(words: Words<'_>, at: Ref, kind: u8, flags: u8, prefix: &[u8], end: Ref) {
     let header = NodeHeader::new(kind, flags, 0, prefix.len(), end);
     header.store(words, at);
-    let mut run = RunWriter::new(words, prefix_at(at, header));
+    let mut run = RunWriter::new(words, prefix_at(at, header), prefix.len());
     run.push(prefix);
     run.finish();
 }
@@ -292,7 +292,7 @@ pub(crate) fn grow(words: Words<'_>, at: Ref) -> Ref {
     let to = space::take_inner(words, grown_words(header));
     let grown = NodeHeader::new(kind, flags, 0, header.prefix_len(), header.extra());
     grown.store(words, to);
-    let mut run = RunWriter::new(words, prefix_at(to, grown));
+    let mut run = RunWriter::new(words, prefix_at(to, grown), header.prefix_len());
     run.push_run(words, prefix_at(at, header), 0, header.prefix_len());
     run.finish();
     let mut position = 0;

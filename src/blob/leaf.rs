@@ -99,7 +99,7 @@ impl Leaf {
         let tail = self.suffix_len() % 8;
         let first = self.suffix_at().wrapping_add((self.suffix_len() / 8) as u16);
         let start = words.load(first).to_le_bytes();
-        let mut run = RunWriter::new(words, first);
+        let mut run = RunWriter::new(words, first, tail + value.len());
         run.push(&start[..tail]);
         run.push(value);
         run.finish();
@@ -123,7 +123,7 @@ pub(crate) fn write_head(words: Words<'_>, at: Ref, suffix_len: usize, value_len
 pub(crate) fn add(words: Words<'_>, suffix: &[u8], value: &[u8], seq: u64) -> Ref {
     let at = space::take_leaf(words, size_words(suffix.len(), value.len()));
     write_head(words, at, suffix.len(), value.len(), seq);
-    let mut run = RunWriter::new(words, at.wrapping_add(HEAD_WORDS as u16));
+    let mut run = RunWriter::new(words, at.wrapping_add(HEAD_WORDS as u16), suffix.len() + value.len());
     run.push(suffix);
     run.push(value);
     run.finish();

@@ -9,6 +9,7 @@
 // Not `forbid`, which would reach down into `simd`, the one file here that needs unsafe code.
 #![deny(unsafe_code)]
 
+pub(crate) mod before;
 pub(crate) mod bucket;
 pub(crate) mod checksum;
 pub(crate) mod fields;

@@ -24,6 +24,8 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     for at in CARRIED {
         target.store(at, source.load(at));
     }
+    target.note_run(NODES_AT, inner_end.saturating_sub(usize::from(NODES_AT)));
+    target.note_run(leaf_start as Ref, BLOB_WORDS.saturating_sub(leaf_start));
     // Two plain loops: as one chained iterator this takes four times the instructions.
     for at in usize::from(header::inner_start(header::id(source)))..inner_end {
         target.store_unnoted(at as Ref, source.load(at as Ref));
@@ -31,8 +33,6 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     for at in leaf_start..BLOB_WORDS {
         target.store_unnoted(at as Ref, source.load(at as Ref));
     }
-    target.note_run(NODES_AT, inner_end.saturating_sub(usize::from(NODES_AT)));
-    target.note_run(leaf_start as Ref, BLOB_WORDS.saturating_sub(leaf_start));
     // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.
     let gap_from_below = inner_end..old_inner_end.min(leaf_start);
     let gap_from_above = old_leaf_start.max(inner_end)..leaf_start;
@@ -54,14 +54,11 @@ pub(crate) fn write_to(bytes: &mut [u8], source: Words<'_>) {
 mod tests {
     use super::*;
     use crate::blob::header::BlobKind;
-    use crate::blob::words::{DIRTY_AT, PAGE_WORDS, boxed_words};
+    use crate::blob::words::{NOTE_WORDS as NOTES, PAGE_WORDS, boxed_words};
     use crate::blob::{leaf, space};
 
     /// Miri looks at fewer words: they are many, and only their addresses differ.
     const STEP: usize = if cfg!(miri) { 61 } else { 1 };
-
-    /// The notes of dirty pages, which are not copied.
-    const NOTES: std::ops::Range<usize> = DIRTY_AT as usize..DIRTY_AT as usize + 2;
 
     /// The old inner region may reach far into the place of the new leaves, and the other way round.
     // Not under Miri, where filling two whole blobs three times takes long.

@@ -7,17 +7,21 @@ use super::words::{Ref, Words, low_bytes};
 /// Concatenates byte strings into words from `at` on; the last word is padded with zeros.
 pub(crate) struct RunWriter<'a> {
     words: Words<'a>,
-    start: Ref,
     at: Ref,
+    /// Behind the last word that was noted.
+    end: Ref,
     /// Bytes that do not fill a word yet, in its low end.
     pending: u64,
     pending_bits: u32,
 }
 
 impl<'a> RunWriter<'a> {
+    /// A run of exactly `len` bytes.
     #[inline]
-    pub(crate) fn new(words: Words<'a>, at: Ref) -> Self {
-        RunWriter { words, start: at, at, pending: 0, pending_bits: 0 }
+    pub(crate) fn new(words: Words<'a>, at: Ref, len: usize) -> Self {
+        let count = len.div_ceil(8);
+        words.note_run(at, count);
+        RunWriter { words, at, end: at.wrapping_add(count as Ref), pending: 0, pending_bits: 0 }
     }
 
     #[inline]
@@ -76,12 +80,10 @@ impl<'a> RunWriter<'a> {
     /// Stores what is left. Without this call the last bytes are missing.
     #[inline]
     pub(crate) fn finish(self) {
-        let mut count = usize::from(self.at.wrapping_sub(self.start));
+        debug_assert_eq!(self.at.wrapping_add(Ref::from(self.pending_bits > 0)), self.end, "another length");
         if self.pending_bits > 0 {
             self.words.store_unnoted(self.at, self.pending);
-            count += 1;
         }
-        self.words.note_run(self.start, count);
     }
 }
 
@@ -95,14 +97,14 @@ mod tests {
         let memory = boxed_words();
         let words = Words::new(&memory);
         let bytes: Vec<u8> = (1..=64u8).collect();
-        let mut source = RunWriter::new(words, 1000);
+        let mut source = RunWriter::new(words, 1000, bytes.len());
         source.push(&bytes);
         source.finish();
         let step = if cfg!(miri) { 3 } else { 1 };
         for a in (0..20).step_by(step) {
             for b in (0..20).step_by(step) {
                 words.zero(300, 16);
-                let mut run = RunWriter::new(words, 300);
+                let mut run = RunWriter::new(words, 300, a + b + 5);
                 run.push(&bytes[..a]);
                 run.push_run(words, 1000, a, b);
                 run.push(&bytes[a + b..a + b + 5]);

@@ -4,14 +4,16 @@
 //! index is out of range: there is no bounds check and no way out of the blob. Arithmetic on refs wraps.
 //! Words are little-endian in memory on every machine.
 //!
-//! Every store notes the page it changed, in two words of page 0 that only memory has. So whoever writes the
-//! blob to storage knows which pages to write, and no writer can forget to say.
+//! Every store notes the page it changes, in words of page 0 that only memory has. So whoever writes the blob
+//! to storage knows which pages to write, and no writer can forget to say. The note is made before the store:
+//! where a snapshot is open, the first one of a page keeps what the page held until then (see `before`).
 
 #![forbid(unsafe_code)]
 
 use core::cmp::Ordering;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::before;
 use super::key::Key;
 
 /// Words in a blob.
@@ -30,6 +32,17 @@ pub(crate) type Ref = u16;
 /// The pages that have changed since they were last stored, one bit each: two words of page 0, which hold
 /// zeros in storage.
 pub(crate) const DIRTY_AT: Ref = 10;
+/// The pages of which that is noted, and that hold nothing any more that has to be kept: all that a store
+/// looks at. Always a part of the dirty ones.
+const NOTED_AT: Ref = DIRTY_AT + 2;
+/// The cut of a snapshot since which the noted pages were noted; 0 if there was none.
+const CUT_AT: Ref = NOTED_AT + 2;
+/// The id of the blob while pages are to be kept before they change, else 0; and a flag.
+const KEEPER_AT: Ref = CUT_AT + 1;
+/// Set when a page has become dirty: whoever counts the dirty pages is to count again.
+const RECOUNT: u64 = 1 << 63;
+/// The words of all notes: zeros in storage.
+pub(crate) const NOTE_WORDS: core::ops::Range<usize> = DIRTY_AT as usize..KEEPER_AT as usize + 1;
 
 const _: () = assert!(BLOB_WORDS / PAGE_WORDS == 2 * u64::BITS as usize);
 const _: () = assert!(BLOB_WORDS == Ref::MAX as usize + 1);
@@ -81,27 +94,48 @@ impl<'a> Words<'a> {
 
     #[inline(always)]
     pub(crate) fn store(self, at: Ref, word: u64) {
-        self.store_unnoted(at, word);
         self.note(at);
+        self.store_unnoted(at, word);
     }
 
-    /// A store whose page is noted by `note_run`, once for many, or that is no change of the contents.
+    /// A store whose page was noted before, once for many, or that is no change of the contents.
     #[inline(always)]
     pub(crate) fn store_unnoted(self, at: Ref, word: u64) {
         self.0[at as usize].store(word.to_le(), Relaxed);
     }
 
+    /// To be called before the first store to a page.
     #[inline(always)]
-    fn note(self, at: Ref) {
+    pub(crate) fn note(self, at: Ref) {
         let page = at as usize / PAGE_WORDS;
-        let (noted_at, bit) = (DIRTY_AT + (page / 64) as Ref, 1 << (page % 64));
-        let noted = self.load(noted_at);
-        if noted & bit == 0 {
-            self.store_unnoted(noted_at, noted | bit);
+        if self.load(NOTED_AT + (page / 64) as Ref) & 1 << (page % 64) == 0 {
+            self.note_first(page);
         }
     }
 
-    /// Notes the pages of `count` words from `at` on.
+    #[cold]
+    #[inline(never)]
+    fn note_first(self, page: usize) {
+        let keeper = self.load(KEEPER_AT);
+        if keeper & !RECOUNT != 0 {
+            before::keep(self, keeper as u32, page);
+        }
+        self.store_unnoted(KEEPER_AT, keeper | RECOUNT);
+        self.note_dirty(page);
+        self.add_note(NOTED_AT, page);
+    }
+
+    fn add_note(self, notes_at: Ref, page: usize) {
+        let at = notes_at + (page / 64) as Ref;
+        self.store_unnoted(at, self.load(at) | 1 << (page % 64));
+    }
+
+    /// Says that a page is not in storage as it is, without changing it.
+    pub(crate) fn note_dirty(self, page: usize) {
+        self.add_note(DIRTY_AT, page);
+    }
+
+    /// Notes the pages of `count` words from `at` on, which are about to be stored.
     #[inline]
     pub(crate) fn note_run(self, at: Ref, count: usize) {
         if count == 0 {
@@ -119,10 +153,44 @@ impl<'a> Words<'a> {
         if pages == 0 { 0 } else { pages | 1 }
     }
 
-    /// Forgets the notes.
+    /// Forgets which pages are dirty.
     pub(crate) fn forget_dirty_pages(self) {
-        self.store_unnoted(DIRTY_AT, 0);
-        self.store_unnoted(DIRTY_AT + 1, 0);
+        for at in DIRTY_AT..CUT_AT {
+            self.store_unnoted(at, 0);
+        }
+    }
+
+    /// Forgets all notes, cut and keeper with them: what comes from storage has none.
+    pub(crate) fn forget_notes(self) {
+        for at in NOTE_WORDS {
+            self.store_unnoted(at as Ref, 0);
+        }
+    }
+
+    /// The cut that `begin_cut` was last told; 0 if none.
+    #[inline(always)]
+    pub(crate) fn cut(self) -> u64 {
+        self.load(CUT_AT)
+    }
+
+    /// From now on the first store to each page keeps the page before, for a blob of this id; or nothing is
+    /// kept any more, if `cut` is 0.
+    pub(crate) fn begin_cut(self, cut: u64, id: u32) {
+        self.store_unnoted(NOTED_AT, 0);
+        self.store_unnoted(NOTED_AT + 1, 0);
+        self.store_unnoted(CUT_AT, cut);
+        let keeper = if cut == 0 { 0 } else { u64::from(id) };
+        self.store_unnoted(KEEPER_AT, self.load(KEEPER_AT) & RECOUNT | keeper);
+    }
+
+    /// Whether a page has become dirty since the last call.
+    #[inline(always)]
+    pub(crate) fn take_recount(self) -> bool {
+        let keeper = self.load(KEEPER_AT);
+        if keeper & RECOUNT != 0 {
+            self.store_unnoted(KEEPER_AT, keeper & !RECOUNT);
+        }
+        keeper & RECOUNT != 0
     }
 
     #[inline(always)]
@@ -154,10 +222,10 @@ impl<'a> Words<'a> {
 
     /// Sets `count` words from `at` to zero.
     pub(crate) fn zero(self, at: Ref, count: usize) {
+        self.note_run(at, count);
         for i in 0..count {
             self.store_unnoted(at.wrapping_add(i as u16), 0);
         }
-        self.note_run(at, count);
     }
 
     /// How many bytes, up to `limit`, the run at `at` shares with the key from `depth` on.
@@ -300,6 +368,7 @@ impl<'a> Words<'a> {
         let words_before = len.div_ceil(8);
         let left = len.saturating_sub(drop);
         let words_after = left.div_ceil(8);
+        self.note_run(at, words_after);
         let (mut from, shift) = (at.wrapping_add((drop / 8) as u16), 8 * (drop % 8) as u32);
         let mut to = at;
         if shift == 0 {
@@ -322,7 +391,6 @@ impl<'a> Words<'a> {
             let last = to.wrapping_sub(1);
             self.store_unnoted(last, self.load(last) & low_bytes((left % 8) as u32));
         }
-        self.note_run(at, words_after);
         self.zero(at.wrapping_add(words_after as u16), words_before - words_after);
     }
 }
@@ -356,7 +424,7 @@ mod tests {
     use crate::blob::run::RunWriter;
 
     fn write(words: Words<'_>, at: Ref, bytes: &[u8]) {
-        let mut run = RunWriter::new(words, at);
+        let mut run = RunWriter::new(words, at, bytes.len());
         run.push(bytes);
         run.finish();
     }

@@ -156,14 +156,13 @@ impl<'a> Edits<'a> {
             let id = hold.frame.id;
             if let Some((_, scratch)) = self.writes.iter().find(|(written, _)| *written == id) {
                 replace::replace(hold.change(), scratch.words());
-            } else if self.freed.contains(&id) {
-                store.discard_held(hold);
             }
         }
         drop(held);
-        for id in self.freed {
+        for &id in &self.freed {
             store.ids.free(id);
         }
+        store.discard(&self.freed);
         if self.splits_router {
             store.counters.router_splits.add_one();
         }

@@ -59,10 +59,10 @@ impl Store {
         if let Some(residency) = &self.residency {
             ids.iter().for_each(|&id| residency.directory.set(id, 0));
         }
-        self.discard(ids);
         for &id in ids {
             self.ids.free(id);
         }
+        self.discard(ids);
     }
 
     /// Puts a reserved blob into its frame; or makes ready to be written what it is to be in storage.

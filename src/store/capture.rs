@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard};
 use crate::backend::PAGE_BYTES;
 use crate::blob::header::BLOB_PAGES;
 use crate::blob::words::{PAGE_WORDS, Ref, Words};
+use crate::store::past::Past;
 
 /// Some pages of a blob at the cut.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub(crate) struct Captures {
     taken: Mutex<HashMap<u32, Captured>>,
     /// Pages of all frames that were changed since they were last captured.
     changed_pages: AtomicU64,
+    /// What snapshots need of pages that have changed since.
+    pub(crate) past: Past,
 }
 
 impl Captures {

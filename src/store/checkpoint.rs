@@ -28,7 +28,7 @@ use super::superblock::{Superblock, is_directory_blob, set_word};
 use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES};
 use crate::blob::checksum;
 use crate::blob::header::{BLOB_PAGES, CHECKSUMS_AT};
-use crate::blob::words::{DIRTY_AT, PAGE_WORDS, Ref};
+use crate::blob::words::{NOTE_WORDS, Ref};
 use crate::error::{Error, Result};
 use crate::log::record::Identity;
 
@@ -345,6 +345,9 @@ impl Store {
         }
         for id in 1..before.superblock.blobs.max(after.superblock.blobs) {
             if !is_directory_blob(id) && before.entry(id) != after.entry(id) {
+                if after.entry(id) == 0 {
+                    self.keep_if_freed(id);
+                }
                 directory.set(id, after.entry(id));
             }
         }
@@ -360,7 +363,7 @@ impl Store {
             let Some(frame) = self.frames.get(id) else { continue };
             let held = frame.hold();
             for page in page_numbers(pages) {
-                frame.words.note_run((page * PAGE_WORDS) as Ref, 1);
+                frame.words.note_dirty(page);
             }
             frame.clear_writing(pages);
             frame.count_changed();
@@ -378,8 +381,8 @@ fn seal(blob: &mut Ready, generation: u64) -> u64 {
         .collect();
     let first = &mut blob.bytes[..PAGE_BYTES];
     set_word(first, GENERATION_AT, generation);
-    for at in 0..2 {
-        set_word(first, usize::from(DIRTY_AT) + at, 0);
+    for at in NOTE_WORDS {
+        set_word(first, at, 0);
     }
     for (page, checksum) in checksums {
         set_word(first, usize::from(CHECKSUMS_AT) + page, checksum);

@@ -77,6 +77,11 @@ impl Ids {
         }
     }
 
+    pub(crate) fn is_free(&self, id: u32) -> bool {
+        let state = self.state();
+        id >= state.end || state.free.contains(&id)
+    }
+
     /// Those of the ids that are still reserved.
     pub(crate) fn still_reserved(&self, ids: &[u32]) -> Vec<u32> {
         let state = self.state();
@@ -142,7 +147,7 @@ mod tests {
     #[test]
     fn reserved_ids_are_nobodys() {
         let ids = Ids::new();
-        (0..6).for_each(|_| drop(ids.allocate()));
+        assert_eq!((0..6).map(|_| ids.allocate()).max(), Some(6));
         [2, 3, 6].into_iter().for_each(|id| ids.free(id));
         assert_eq!(ids.reserve_free(|id| id != 3), BTreeSet::from([2]));
         assert_eq!(ids.in_use(), (6, BTreeSet::from([2, 3])));

@@ -1,16 +1,17 @@
-//! A whole data area written from frames, and frames loaded from one: the image of a database.
+//! A whole data area written from a cut, and frames loaded from one: the image of a database.
 
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 
+use super::at_cut::Cut;
 use super::open::{read_blob, read_superblock};
 use super::superblock::{Superblock, directory_slot, is_directory_blob, set_word, word};
 use super::{ROOT_BLOB, Store};
 use crate::backend::{Area, Backend, WriteOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BlobKind};
-use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, DIRTY_AT, Words};
+use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, NOTE_WORDS, Words};
 use crate::error::{Error, Result};
 use crate::store::frames::{Frame, Frames};
 
@@ -20,29 +21,32 @@ const IMAGE_GENERATION: u64 = 1;
 /// Bytes of one directory blob, or of blob 0.
 type DirectoryBlob = (u32, Vec<u8>);
 
-/// Writes every blob, the directory and the superblock. The caller holds the gate alone.
-pub(crate) fn write(store: &Store, backend: &dyn Backend) -> Result<()> {
-    let (end, unused) = store.ids.in_use();
-    backend.set_len(Area::Data, u64::from(end) * BLOB_BYTES as u64)?;
+/// Writes every blob of a cut, the directory and the superblock, as a database that was closed. Afterwards
+/// the cut can be used for nothing else: what its blobs held is dropped as soon as they are written.
+///
+/// `progress` is told how many bytes of how many are done.
+pub(crate) fn write(
+    store: &Store,
+    cut: &Cut,
+    backend: &dyn Backend,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    let end = cut.end;
+    backend.set_len(Area::Data, cut.size_bytes())?;
     let mut directory: Vec<DirectoryBlob> =
         (0..end).filter(|&id| id == 0 || is_directory_blob(id)).map(|id| (id, vec![0; BLOB_BYTES])).collect();
     let mut buffer = backend.buffers().lease_blocking();
-    for id in (1..end).filter(|&id| !is_directory_blob(id)) {
-        if unused.contains(&id) {
-            continue;
-        }
-        let _pinned = store.pin_whole(id)?;
-        let Some(frame) = store.frames.get(id) else {
-            continue;
-        };
-        copy_out(frame.words, &mut buffer);
+    for id in cut.blobs() {
+        progress(u64::from(id) * BLOB_BYTES as u64, cut.size_bytes());
+        store.read_at_cut(cut.number, id, 0, &mut buffer)?;
         set_word(&mut buffer, 2, IMAGE_GENERATION);
-        for at in 0..2 {
-            set_word(&mut buffer, usize::from(DIRTY_AT) + at, 0);
+        for at in NOTE_WORDS {
+            set_word(&mut buffer, at, 0);
         }
         let checksum = checksum::seal(&mut buffer);
         enter(&mut directory, id, checksum);
         write_blob(backend, id, &buffer)?;
+        store.pass_at_cut(cut, id + 1);
     }
     // From the last to the first: the checksum of each goes into one before it.
     for index in (1..directory.len()).rev() {
@@ -59,20 +63,22 @@ pub(crate) fn write(store: &Store, backend: &dyn Backend) -> Result<()> {
         generation: IMAGE_GENERATION,
         database_id: store.database_id,
         log_position: 0,
-        next_seq: store.last_seq() + 1,
+        next_seq: cut.last_seq + 1,
         incarnation: 0,
         unused_is_zero: true,
         has_ring: false,
         log_id: 0,
         blobs: end,
-        next_tree: store.next_tree.load(std::sync::atomic::Ordering::Relaxed),
-        key_bytes_max: store.longest_key_bytes() as u32,
+        next_tree: cut.next_tree,
+        key_bytes_max: cut.key_bytes_max,
     };
     let (_, mut bytes) = std::mem::take(&mut directory[0]);
     superblock.seal(&mut bytes);
     buffer.copy_from_slice(&bytes);
     write_blob(backend, 0, &buffer)?;
-    Ok(backend.sync(Area::Data)?)
+    backend.sync(Area::Data)?;
+    progress(cut.size_bytes(), cut.size_bytes());
+    Ok(())
 }
 
 fn enter(directory: &mut [DirectoryBlob], id: u32, checksum: u64) {
@@ -85,12 +91,6 @@ fn enter(directory: &mut [DirectoryBlob], id: u32, checksum: u64) {
 fn write_blob(backend: &dyn Backend, id: u32, bytes: &[u8]) -> Result<()> {
     let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
     Ok(backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: bytes }])?)
-}
-
-fn copy_out(words: Words<'_>, bytes: &mut [u8]) {
-    for (at, chunk) in bytes.chunks_exact_mut(8).enumerate() {
-        chunk.copy_from_slice(&words.load(at as u16).to_le_bytes());
-    }
 }
 
 fn copy_in(words: Words<'_>, bytes: &[u8]) {
@@ -166,7 +166,7 @@ fn load(frame: Frame<'_>, bytes: &[u8]) -> Result<()> {
     // Generation and checksums say where the bytes came from; the frame starts without them.
     header::set_generation(frame.words, 0);
     frame.words.zero(header::CHECKSUMS_AT, header::BLOB_PAGES);
-    frame.words.forget_dirty_pages();
+    frame.words.forget_notes();
     frame.refresh_root();
     Ok(())
 }

@@ -29,11 +29,16 @@ use crate::log::Log;
 use crate::log::record::Identity;
 use crate::log::ring::{self, SEGMENT_BYTES};
 
+/// What snapshots may keep at least, unless told otherwise: a small cache says little about what changes.
+const SNAPSHOT_BYTES_MIN: u64 = 16 << 20;
+
 /// What the face can choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) cache_bytes: u64,
     pub(crate) log_bytes: u64,
+    /// A part of the cache if none.
+    pub(crate) snapshot_bytes: Option<u64>,
     /// Of a new database; random if none.
     pub(crate) database_id: Option<u128>,
 }
@@ -41,6 +46,11 @@ pub(crate) struct Settings {
 impl Settings {
     fn segments_max(self) -> usize {
         (self.log_bytes / SEGMENT_BYTES) as usize
+    }
+
+    /// What snapshots may keep.
+    pub(crate) fn snapshot_bytes(self) -> u64 {
+        self.snapshot_bytes.unwrap_or((self.cache_bytes / 4).max(SNAPSHOT_BYTES_MIN))
     }
 
     /// Changed pages stay in memory until they are stored, so the cache bounds them; and what a checkpoint

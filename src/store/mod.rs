@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub(crate) mod adopt;
+pub(crate) mod at_cut;
 pub(crate) mod background;
 pub(crate) mod capture;
 pub(crate) mod checkpoint;
@@ -23,14 +24,17 @@ pub(crate) mod lifecycle;
 pub(crate) mod open;
 pub(crate) mod overlay;
 pub(crate) mod page_writer;
+pub(crate) mod past;
 pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod stage;
 pub(crate) mod superblock;
+pub(crate) mod view;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::backend::Metered;
 use crate::error::{Error, Result};
@@ -57,6 +61,8 @@ pub(crate) struct Store {
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
     pub(crate) structure: Mutex<()>,
+    /// Ids that fell free while a snapshot was open, and whose memory is still to be given back.
+    discard_later: Mutex<BTreeSet<u32>>,
     /// Held by a bulk load from beginning to end.
     pub(crate) loading: Mutex<()>,
     /// The number of the last write.
@@ -86,6 +92,7 @@ impl Store {
             counters: Counters::default(),
             scratches: Scratches::new(),
             structure: Mutex::new(()),
+            discard_later: Mutex::default(),
             loading: Mutex::new(()),
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
@@ -107,7 +114,13 @@ impl Store {
     /// The frame for a new blob, all zero.
     fn make_fresh(&self, id: u32) -> Result<Frame<'_>> {
         let frame = self.frames.commit(id)?;
-        let discarded_pages = frame.hold().renew(&self.frames);
+        let waited = self.waiting().remove(&id);
+        let mut held = frame.hold();
+        if waited && self.frames.captures.past.cut() != 0 {
+            self.keep_freed(&held);
+        }
+        let discarded_pages = held.renew(&self.frames);
+        drop(held);
         if let Some(residency) = &self.residency {
             residency.count_fresh(frame, discarded_pages);
         }
@@ -115,14 +128,46 @@ impl Store {
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it
-    /// their ids might be in use again.
+    /// their ids might be in use again. Where a snapshot is open that may want to read them, it is done later.
     pub(crate) fn discard(&self, ids: &[u32]) {
-        for frame in ids.iter().filter_map(|&id| self.frames.get(id)) {
-            self.discard_held(&mut frame.hold());
+        let mut waiting = self.waiting();
+        waiting.extend(ids);
+        if waiting.is_empty() || self.frames.captures.past.cut() != 0 {
+            return;
+        }
+        for id in std::mem::take(&mut *waiting) {
+            // Later it may be in use again.
+            if let Some(frame) = self.frames.get(id).filter(|_| self.ids.is_free(id)) {
+                self.discard_held(&mut frame.hold());
+            }
         }
     }
 
-    pub(crate) fn discard_held(&self, held: &mut Held<'_>) {
+    fn waiting(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.discard_later.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// A blob that fell free while a snapshot was open is about to go, in memory or in storage.
+    fn keep_freed(&self, held: &Held<'_>) {
+        if held.frame.is_whole() {
+            held.keep_all();
+        } else {
+            // What is not in memory cannot be kept.
+            self.frames.captures.past.end_all();
+        }
+    }
+
+    /// The same for blobs that a checkpoint has stored as free.
+    fn keep_if_freed(&self, id: u32) {
+        if self.frames.captures.past.cut() != 0
+            && self.waiting().contains(&id)
+            && let Some(frame) = self.frames.get(id)
+        {
+            self.keep_freed(&frame.hold());
+        }
+    }
+
+    fn discard_held(&self, held: &mut Held<'_>) {
         let discarded_pages = held.discard(&self.frames);
         if let Some(residency) = &self.residency {
             residency.count_discarded(discarded_pages);

@@ -14,6 +14,7 @@ use crate::blob::{Ref, Words};
 use super::capture::Captures;
 use super::latch::{Latch, Version};
 
+mod keeping;
 mod owing;
 mod side;
 
@@ -92,6 +93,8 @@ impl<'a> Frame<'a> {
 enum Change {
     Nothing,
     Words,
+    /// Words, while snapshots are open: what the changed pages held is to be published.
+    Kept,
     /// Pages have left.
     Residency,
 }
@@ -110,6 +113,7 @@ impl<'a> Held<'a> {
         if self.change == Change::Nothing {
             self.change = Change::Words;
             self.pay_what_is_owed();
+            self.keep_for_snapshots();
             self.frame.latch().begin();
         }
         self.frame.words
@@ -252,10 +256,15 @@ pub(crate) fn inner_pages(words: Words<'_>) -> Pages {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.change == Change::Words {
+        if self.change == Change::Kept {
+            self.publish_kept();
+        }
+        if matches!(self.change, Change::Words | Change::Kept) {
             self.frame.raise_content();
             self.frame.refresh_root_of_changed();
-            self.frame.count_changed();
+            if self.frame.words.take_recount() {
+                self.frame.count_changed();
+            }
         }
         self.frame.latch().unlock(self.version, self.change != Change::Nothing);
     }

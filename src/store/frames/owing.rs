@@ -24,7 +24,7 @@ impl Frame<'_> {
     }
 
     /// Counts the changed pages again.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn count_changed(self) {
         let changed_pages = self.words.dirty_pages().count_ones();
         let before = self.changed_pages();

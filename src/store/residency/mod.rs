@@ -109,6 +109,8 @@ pub(crate) struct Residency {
     evicts: AtomicBool,
     /// Nothing may be read from the backend any more.
     is_cut_off: AtomicBool,
+    /// Whether what the backend gives is to be compared with checksums.
+    pub(super) verifies: bool,
 }
 
 impl Residency {
@@ -125,6 +127,7 @@ impl Residency {
             hand: Mutex::new(0),
             evicts: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
+            verifies: true,
         }
     }
 
