@@ -4,10 +4,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup};
+use super::below::Entry;
+use super::{Ack, Child, DiskStore, Session, Setup, Visit};
 use crate::stores::Result;
 use crate::stores::holt::list_lent;
-use holt::{Durability, Tree, TreeConfig};
+use holt::{Durability, RangeEntry, Tree, TreeConfig};
 
 const BLOB: usize = 512 << 10;
 
@@ -54,6 +55,11 @@ impl Session for &Holt {
         Ok(self.0.put(key, value)?)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.0.delete(key)?;
+        Ok(())
+    }
+
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.0.get(key)?.map(|value| see(&value)))
     }
@@ -62,10 +68,30 @@ impl Session for &Holt {
         list_lent(&self.0, prefix, usize::MAX, see)
     }
 
-    fn count(&mut self) -> Result<usize> {
-        self.0.range_keys().into_iter().try_fold(0, |count, entry| {
-            entry?;
-            Ok(count + 1)
-        })
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let mut range = self.0.scan(prefix);
+        if let Some(after) = after {
+            range = range.start_after(after);
+        }
+        for entry in range {
+            match entry? {
+                RangeEntry::Key { key, value, .. } if visit(&key, &value) => {}
+                RangeEntry::Key { .. } => break,
+                _ => return Err("a prefix without a delimiter".into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, puts: &[Entry], removes: &[Entry]) -> Result<()> {
+        let done = self.0.atomic(|batch| {
+            puts.iter().for_each(|(key, value)| batch.put(key, value));
+            removes.iter().for_each(|(key, _)| batch.delete(key));
+        })?;
+        if done { Ok(()) } else { Err("an unconditional batch was refused".into()) }
+    }
+
+    fn count_below(&mut self, prefix: &[u8]) -> Result<usize> {
+        Ok(usize::try_from(self.0.prefix_count(prefix, 0)?.count)?)
     }
 }
