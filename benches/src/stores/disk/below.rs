@@ -13,9 +13,11 @@ pub const STEP_ENTRIES: usize = 10_000;
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
+#[cfg_attr(not(feature = "peers"), allow(dead_code))]
 pub type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// The lowest key above all that begin with `prefix`, unless there is none.
+#[cfg_attr(not(feature = "peers"), allow(dead_code))]
 pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|&byte| byte != 0xFF)?;
     let mut end = prefix[..=last].to_vec();
@@ -24,6 +26,7 @@ pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The keys that begin with `prefix`; only those above `after`, if that is given.
+#[cfg_attr(not(feature = "peers"), allow(dead_code))]
 pub fn range(prefix: &[u8], after: Option<&[u8]>) -> Range {
     let start = match after {
         Some(after) => Bound::Excluded(after.to_vec()),
@@ -35,6 +38,7 @@ pub fn range(prefix: &[u8], after: Option<&[u8]>) -> Range {
 }
 
 /// The range as the stores want it that borrow its ends.
+#[cfg_attr(not(feature = "peers"), allow(dead_code))]
 pub fn borrowed((start, end): &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice))
 }
