@@ -2,8 +2,8 @@
 //! keys in it is renamed.
 //!
 //! The keys are those of the family, nine of ten of them with `home/` in front; the others lie before and
-//! behind it. The store's cache holds everything, and everything was read once. Times are on the wall, because
-//! a result counts when it is on stable storage: the store is opened so that every acknowledged write is. In
+//! behind it. The store's cache holds everything, and everything was read once. Times are on the wall: a result
+//! counts when it is on stable storage: the store is opened so that every acknowledged write is. In
 //! memory nothing waits, and they are the process's processor time.
 //!
 //! A store that cannot move a directory moves its keys, in one transaction or batch, or, where one does not

@@ -114,8 +114,8 @@ pub trait Session: Sized {
     /// One level below `prefix`.
     fn list(&mut self, prefix: &[u8], see: &mut dyn FnMut(Child<'_>)) -> Result<()>;
 
-    /// Visits the entries that begin with `prefix` in order, those above `after` if that is given, for as long
-    /// as `visit` goes on.
+    /// Visits the entries that begin with `prefix` in order, those above `after` if that is given, for as
+    /// long as `visit` goes on.
     fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()>;
 
     /// How many entries there are, counted by walking over them.
