@@ -2,9 +2,9 @@
 //! keys in it is renamed.
 //!
 //! The keys are those of the family, nine of ten of them with `home/` in front; the others lie before and
-//! behind it. The store's cache holds everything, and everything was read once. Times are on the wall: a result
-//! counts when it is on stable storage: the store is opened so that every acknowledged write is. In
-//! memory nothing waits, and they are the process's processor time.
+//! behind it. The store's cache holds everything, and everything was read once. Times are on the wall, up to
+//! the moment when the result is on stable storage: the store is opened so that every acknowledged write is.
+//! In memory nothing waits, and they are the process's processor time.
 //!
 //! A store that cannot move a directory moves its keys, in one transaction or batch, or, where one does not
 //! hold so many, in steps of 10,000. After each operation the number of keys is compared, and of a sample of
