@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 fn usage() -> String {
     let line =
-        |case: &Case| format!("  {:<8}  {}\n{:12}{}\n", case.name, case.about, "", case.takes.join(" "));
+        |case: &Case| format!("  {:<11}  {}\n{:15}{}\n", case.name, case.about, "", case.takes.join(" "));
     let cases: String = cases::CASES.iter().map(line).collect();
     format!("usage: spinney-benches CASE [options]\n\ncases\n{cases}\n{}", options::USAGE)
 }

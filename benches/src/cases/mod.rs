@@ -40,5 +40,7 @@ pub const CASES: &[Case] = &[
     disk::stall::CASE,
     #[cfg(unix)]
     disk::amplify::CASE,
+    #[cfg(unix)]
+    disk::directories::CASE,
     keys::CASE,
 ];

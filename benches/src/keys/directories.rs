@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::Keys;
+use super::{Family, Keys};
 use crate::random::Random;
 use std::collections::BTreeMap;
 
@@ -25,6 +25,15 @@ pub struct Directory {
     pub keys: usize,
     /// Keys at any depth below it.
     pub beneath: usize,
+}
+
+impl Directory {
+    /// Of the directories below `directory`, the one that is nearest to `beneath` keys.
+    pub fn nearest(family: &Family, directory: &[u8], beneath: usize) -> Option<Self> {
+        let keys: Keys = family.below(directory).map(|place| family.sorted.get(place)).collect();
+        let below = all_directories(&keys).into_iter().filter(|found| found.prefix.len() > directory.len());
+        below.min_by_key(|found| found.beneath.abs_diff(beneath))
+    }
 }
 
 /// The directories of one family that are listed.
@@ -125,5 +134,19 @@ mod tests {
         let expected =
             [("a/", 2, 8, 1, 4), ("a/b/", 0, 0, 2, 2), ("a/c/", 1, 6, 0, 1), ("a/c/d/", 0, 0, 1, 1)];
         assert_eq!(shapes.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_nearest_directory_is_found_below_another() {
+        let keys =
+            ["a/b/1", "a/b/2", "a/c/d/1", "a/z", "e/1", "e/2", "e/3"].map(|key| key.as_bytes().to_vec());
+        let family = Family::of_paths("test", 1, keys.to_vec());
+        let nearest = |directory: &str, beneath| {
+            let found = Directory::nearest(&family, directory.as_bytes(), beneath);
+            found.map(|found| (String::from_utf8(found.prefix).unwrap(), found.beneath))
+        };
+        assert_eq!(nearest("a/", 3), Some(("a/b/".to_owned(), 2)));
+        assert_eq!(nearest("a/", 1), Some(("a/c/".to_owned(), 1)));
+        assert_eq!(nearest("e/", 3), None);
     }
 }

@@ -9,6 +9,7 @@
 mod directories;
 mod family;
 mod files;
+mod gathered;
 mod objects;
 mod packed;
 mod pages;

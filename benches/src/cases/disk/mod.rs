@@ -1,5 +1,5 @@
-//! The cases on disk: what survives, how fast reads are that no cache helps, what the background costs, and
-//! how much is written.
+//! The cases on disk: what survives, how fast reads are that no cache helps, what the background costs, how
+//! much is written, and what whole directories cost.
 //!
 //! Every store's turn is a process of its own (`child` starts it, `worker` is it), so that no store sees what
 //! another left in memory, and what the system counts for a process is one store's. A case says in which
@@ -11,6 +11,7 @@ pub mod amplify;
 mod child;
 pub mod cold;
 mod contest;
+pub mod directories;
 pub mod durable;
 mod ledger;
 mod place;

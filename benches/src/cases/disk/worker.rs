@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::work::Work;
-use super::{amplify, cold, durable, stall, warm};
+use super::{amplify, cold, directories, durable, stall, warm};
 use crate::cases::families;
 use crate::keys::Values;
 use crate::options;
@@ -79,6 +79,8 @@ fn task<S: DiskStore>(task: &str, work: &Work) -> Result<()> {
         warm::LOAD => warm::load::<S>(work),
         warm::READ => warm::read::<S>(work),
         stall::PUT => stall::put::<S>(work),
+        directories::ON_DISK => directories::on_disk::<S>(work),
+        directories::IN_MEMORY => directories::in_memory::<S>(work),
         amplify::UPDATE => amplify::update::<S>(work),
         amplify::FILL => amplify::fill::<S>(work),
         amplify::REOPEN => amplify::reopen::<S>(work),

@@ -3,7 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use super::below::Entry;
+use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::sync::Mutex;
@@ -22,6 +23,14 @@ pub struct Fjall {
 }
 
 impl Fjall {
+    /// Returns when a write is as safe as it should be.
+    fn acknowledge(&self) -> Result<()> {
+        if self.ack == Ack::Buffered {
+            return Ok(());
+        }
+        self.sync_to(self.written.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
     /// Returns when the first `number` puts are synced.
     fn sync_to(&self, number: u64) -> Result<()> {
         let mut synced = self.synced.lock().map_err(|_| "poisoned")?;
@@ -73,10 +82,12 @@ impl DiskStore for Fjall {
 impl Session for &Fjall {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.entries.insert(key, value)?;
-        if self.ack == Ack::Buffered {
-            return Ok(());
-        }
-        self.sync_to(self.written.fetch_add(1, Ordering::SeqCst) + 1)
+        self.acknowledge()
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.entries.remove(key)?;
+        self.acknowledge()
     }
 
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
@@ -94,10 +105,25 @@ impl Session for &Fjall {
         })
     }
 
-    fn count(&mut self) -> Result<usize> {
-        self.entries.iter().try_fold(0, |count, entry| {
-            entry.key()?;
-            Ok(count + 1)
-        })
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        for entry in self.entries.range(below::range(prefix, after)) {
+            let (key, value) = entry.into_inner()?;
+            if !visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, puts: &[Entry], removes: &[Entry]) -> Result<()> {
+        let mode = (self.ack == Ack::Synced).then_some(PersistMode::SyncAll);
+        let mut batch = self.db.batch().durability(mode);
+        for (key, value) in puts {
+            batch.insert(&self.entries, key.as_slice(), value.as_slice());
+        }
+        for (key, _) in removes {
+            batch.remove(&self.entries, key.as_slice());
+        }
+        Ok(batch.commit()?)
     }
 }

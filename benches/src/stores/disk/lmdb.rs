@@ -1,7 +1,8 @@
 //! LMDB: one writer at a time, no log, and the page cache as its cache. Read-ahead is off, for reads are at
 //! random.
 
-use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use super::below::{Entry, STEP_ENTRIES};
+use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithTls};
@@ -94,6 +95,12 @@ impl Session for Reads<'_> {
         Ok(transaction.commit()?)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        let mut transaction = self.store.env.write_txn()?;
+        self.store.entries.delete(&mut transaction, key)?;
+        Ok(transaction.commit()?)
+    }
+
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         self.read(|transaction| Ok(self.store.entries.get(transaction, key)?.map(see)))
     }
@@ -118,12 +125,43 @@ impl Session for Reads<'_> {
         })
     }
 
-    fn count(&mut self) -> Result<usize> {
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let range = below::range(prefix, after);
         self.read(|transaction| {
-            self.store.entries.iter(transaction)?.try_fold(0, |count, entry| {
-                entry?;
-                Ok(count + 1)
-            })
+            for entry in self.store.entries.range(transaction, &below::borrowed(&range))? {
+                let (key, value) = entry?;
+                if !visit(key, value) {
+                    break;
+                }
+            }
+            Ok(())
         })
+    }
+
+    fn rename_below(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        let entries = self.store.entries;
+        let range = below::range(from, None);
+        let mut transaction = self.store.env.write_txn()?;
+        loop {
+            let found = entries.range(&transaction, &below::borrowed(&range))?.take(STEP_ENTRIES);
+            let owned = |entry: heed::Result<(&[u8], &[u8])>| {
+                entry.map(|(key, value)| (key.to_vec(), value.to_vec()))
+            };
+            let found: Vec<Entry> = found.map(owned).collect::<heed::Result<_>>()?;
+            if found.is_empty() {
+                return Ok(transaction.commit()?);
+            }
+            for (key, value) in &found {
+                entries.put(&mut transaction, &below::moved(key, from, to), value)?;
+                entries.delete(&mut transaction, key)?;
+            }
+        }
+    }
+
+    fn remove_below(&mut self, prefix: &[u8]) -> Result<()> {
+        let range = below::range(prefix, None);
+        let mut transaction = self.store.env.write_txn()?;
+        self.store.entries.delete_range(&mut transaction, &below::borrowed(&range))?;
+        Ok(transaction.commit()?)
     }
 }

@@ -5,9 +5,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use super::below::{Entry, STEP_ENTRIES};
+use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
-use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("bench");
@@ -26,16 +27,25 @@ impl Redb {
     fn write<'k, V: AsRef<[u8]>>(
         &self,
         durability: Durability,
-        entries: impl Iterator<Item = (&'k [u8], V)>,
+        mut entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        self.change(durability, |table| {
+            entries.try_for_each(|(key, value)| {
+                table.insert(key, value.as_ref())?;
+                Ok(())
+            })
+        })
+    }
+
+    /// One transaction.
+    fn change(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<()>,
     ) -> Result<()> {
         let mut transaction = self.db.begin_write()?;
         transaction.set_durability(durability)?;
-        {
-            let mut table = transaction.open_table(ENTRIES)?;
-            for (key, value) in entries {
-                table.insert(key, value.as_ref())?;
-            }
-        }
+        change(&mut transaction.open_table(ENTRIES)?)?;
         Ok(transaction.commit()?)
     }
 }
@@ -95,6 +105,15 @@ impl Reads<'_> {
         Ok(self.store.db.begin_read()?.open_table(ENTRIES)?)
     }
 
+    /// Of the next write.
+    fn durability(&self) -> Durability {
+        let number = self.store.puts.fetch_add(1, Ordering::Relaxed) + 1;
+        match self.store.ack {
+            Ack::Buffered if !number.is_multiple_of(BUFFERED_PUTS) => Durability::None,
+            _ => Durability::Immediate,
+        }
+    }
+
     fn read<R>(&self, run: impl FnOnce(&Table) -> Result<R>) -> Result<R> {
         match &self.held {
             Some(table) => run(table),
@@ -105,12 +124,14 @@ impl Reads<'_> {
 
 impl Session for Reads<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let number = self.store.puts.fetch_add(1, Ordering::Relaxed) + 1;
-        let durability = match self.store.ack {
-            Ack::Buffered if !number.is_multiple_of(BUFFERED_PUTS) => Durability::None,
-            _ => Durability::Immediate,
-        };
-        self.store.write(durability, std::iter::once((key, value)))
+        self.store.write(self.durability(), std::iter::once((key, value)))
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.store.change(self.durability(), |table| {
+            table.remove(key)?;
+            Ok(())
+        })
     }
 
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
@@ -135,12 +156,43 @@ impl Session for Reads<'_> {
         })
     }
 
-    fn count(&mut self) -> Result<usize> {
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let range = below::range(prefix, after);
         self.read(|table| {
-            table.iter()?.try_fold(0, |count, entry| {
-                entry?;
-                Ok(count + 1)
-            })
+            for entry in table.range::<&[u8]>(below::borrowed(&range))? {
+                let (key, value) = entry?;
+                if !visit(key.value(), value.value()) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn rename_below(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        let range = below::range(from, None);
+        self.store.change(self.durability(), |table| {
+            loop {
+                let mut found: Vec<Entry> = Vec::new();
+                let taken = table.extract_from_if::<&[u8], _>(below::borrowed(&range), |_, _| true)?;
+                for entry in taken.take(STEP_ENTRIES) {
+                    let (key, value) = entry?;
+                    found.push((below::moved(key.value(), from, to), value.value().to_vec()));
+                }
+                if found.is_empty() {
+                    return Ok(());
+                }
+                for (key, value) in &found {
+                    table.insert(key.as_slice(), value.as_slice())?;
+                }
+            }
+        })
+    }
+
+    fn remove_below(&mut self, prefix: &[u8]) -> Result<()> {
+        let range = below::range(prefix, None);
+        self.store.change(self.durability(), |table| {
+            Ok(table.retain_in::<&[u8], _>(below::borrowed(&range), |_, _| false)?)
         })
     }
 }

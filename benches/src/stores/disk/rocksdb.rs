@@ -3,15 +3,27 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIterator, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 pub struct RocksDb {
     db: DB,
     write: WriteOptions,
+}
+
+impl RocksDb {
+    /// An iterator that ends behind the keys that begin with `prefix`.
+    fn below(&self, prefix: &[u8]) -> DBRawIterator<'_> {
+        let mut read = ReadOptions::default();
+        if let Some(end) = below::successor(prefix) {
+            read.set_iterate_upper_bound(end);
+        }
+        self.db.raw_iterator_opt(read)
+    }
 }
 
 impl DiskStore for RocksDb {
@@ -60,6 +72,10 @@ impl Session for &RocksDb {
         Ok(self.db.put_opt(key, value, &self.write)?)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        Ok(self.db.delete_opt(key, &self.write)?)
+    }
+
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.db.get_pinned(key)?.map(|value| see(&value)))
     }
@@ -84,10 +100,35 @@ impl Session for &RocksDb {
         })
     }
 
-    fn count(&mut self) -> Result<usize> {
-        self.db.iterator(IteratorMode::From(b"", Direction::Forward)).try_fold(0, |count, entry| {
-            entry?;
-            Ok(count + 1)
-        })
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let mut iterator = self.below(prefix);
+        iterator.seek(after.unwrap_or(prefix));
+        if after.is_some() && iterator.key() == after {
+            iterator.next();
+        }
+        while let Some((key, value)) = iterator.item() {
+            if !visit(key, value) {
+                break;
+            }
+            iterator.next();
+        }
+        Ok(iterator.status()?)
+    }
+
+    fn rename_below(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        self.walk(from, None, &mut |key, value| {
+            batch.put(below::moved(key, from, to), value);
+            batch.delete(key);
+            true
+        })?;
+        Ok(self.db.write_opt(batch, &self.write)?)
+    }
+
+    fn remove_below(&mut self, prefix: &[u8]) -> Result<()> {
+        let end = below::successor(prefix).ok_or("no key is above all of these")?;
+        let mut batch = WriteBatch::default();
+        batch.delete_range(prefix, &end);
+        Ok(self.db.write_opt(batch, &self.write)?)
     }
 }

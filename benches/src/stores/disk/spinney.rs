@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup};
+use super::{Ack, Child, DiskStore, Session, Setup, Visit};
 use crate::stores::Result;
 use crate::stores::spinney::list_lent;
 use spinney::{Db, Durability, Tree};
@@ -35,6 +35,11 @@ impl DiskStore for Spinney {
         Ok(Self { db, tree })
     }
 
+    fn in_memory() -> Option<Result<Self>> {
+        let db = Db::memory();
+        Some(db.tree("bench").map(|tree| Self { db, tree }).map_err(Into::into))
+    }
+
     fn session(&self) -> Result<&Self> {
         Ok(self)
     }
@@ -59,6 +64,11 @@ impl Session for &Spinney {
         Ok(())
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.tree.remove(key)?;
+        Ok(())
+    }
+
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(self.tree.get(key)?.map(|value| see(&value)))
     }
@@ -76,12 +86,30 @@ impl Session for &Spinney {
         list_lent(&self.tree, prefix, see)
     }
 
-    fn count(&mut self) -> Result<usize> {
-        let mut scan = self.tree.scan("");
-        let mut count = 0;
-        while scan.next_ref()?.is_some() {
-            count += 1;
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let mut scan = self.tree.scan(prefix);
+        if let Some(after) = after {
+            scan = scan.start_after(after);
         }
-        Ok(count)
+        while let Some(entry) = scan.next_ref()? {
+            if !visit(entry.key(), entry.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_below(&mut self, prefix: &[u8]) -> Result<usize> {
+        Ok(usize::try_from(self.tree.count(prefix)?)?)
+    }
+
+    fn rename_below(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        self.tree.rename_prefix(from, to)?;
+        Ok(())
+    }
+
+    fn remove_below(&mut self, prefix: &[u8]) -> Result<()> {
+        self.tree.remove_prefix(prefix)?;
+        Ok(())
     }
 }

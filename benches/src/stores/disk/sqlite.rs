@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Ack, Child, DiskStore, Session, Setup, list_by_seeking};
+use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::PathBuf;
@@ -15,6 +15,12 @@ const PAGE: usize = 4096;
 /// Entries of a transaction of `load`.
 const LOAD_ENTRIES: usize = 10_000;
 const PUT: &str = "INSERT OR REPLACE INTO entries VALUES (?1, ?2)";
+const REMOVE: &str = "DELETE FROM entries WHERE key = ?1";
+/// Of keys from one to another: each is one statement, and so one transaction.
+const COUNT: &str = "SELECT count(*) FROM entries WHERE key >= ?1 AND key < ?2";
+const REMOVE_BELOW: &str = "DELETE FROM entries WHERE key >= ?1 AND key < ?2";
+const RENAME: &str =
+    "UPDATE entries SET key = CAST(?3 || substr(key, ?4) AS BLOB) WHERE key >= ?1 AND key < ?2";
 
 pub struct Sqlite {
     path: PathBuf,
@@ -33,6 +39,10 @@ fn connect(path: &PathBuf, pragmas: &str) -> Result<Connection> {
     connection.busy_timeout(Duration::from_secs(60))?;
     connection.execute_batch(pragmas)?;
     Ok(connection)
+}
+
+fn end_of(prefix: &[u8]) -> Result<Vec<u8>> {
+    Ok(below::successor(prefix).ok_or("no key is above all of these")?)
 }
 
 impl DiskStore for Sqlite {
@@ -103,6 +113,12 @@ impl Session for Connected<'_> {
         Ok(())
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        let _lock = self.store.writer.lock().map_err(|_| "poisoned")?;
+        self.connection.prepare_cached(REMOVE)?.execute((key,))?;
+        Ok(())
+    }
+
     fn get<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         let mut get = self.connection.prepare_cached("SELECT value FROM entries WHERE key = ?1")?;
         Ok(get.query_row((key,), |row| Ok(see(row.get_ref(0)?.as_blob()?))).optional()?)
@@ -127,8 +143,38 @@ impl Session for Connected<'_> {
         })
     }
 
-    fn count(&mut self) -> Result<usize> {
-        let count: i64 = self.connection.query_row("SELECT count(*) FROM entries", (), |row| row.get(0))?;
+    fn walk(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<()> {
+        let compared = if after.is_some() { ">" } else { ">=" };
+        let select = format!("SELECT key, value FROM entries WHERE key {compared} ?1 ORDER BY key");
+        let mut walk = self.connection.prepare_cached(&select)?;
+        let mut rows = walk.query((after.unwrap_or(prefix),))?;
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_blob()?;
+            if !key.starts_with(prefix) || !visit(key, row.get_ref(1)?.as_blob()?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_below(&mut self, prefix: &[u8]) -> Result<usize> {
+        let end = end_of(prefix)?;
+        let mut count = self.connection.prepare_cached(COUNT)?;
+        let count: i64 = count.query_row((prefix, end), |row| row.get(0))?;
         Ok(usize::try_from(count)?)
+    }
+
+    fn rename_below(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        let (end, rest_from) = (end_of(from)?, i64::try_from(from.len() + 1)?);
+        let _lock = self.store.writer.lock().map_err(|_| "poisoned")?;
+        self.connection.prepare_cached(RENAME)?.execute((from, end, to, rest_from))?;
+        Ok(())
+    }
+
+    fn remove_below(&mut self, prefix: &[u8]) -> Result<()> {
+        let end = end_of(prefix)?;
+        let _lock = self.store.writer.lock().map_err(|_| "poisoned")?;
+        self.connection.prepare_cached(REMOVE_BELOW)?.execute((prefix, end))?;
+        Ok(())
     }
 }
