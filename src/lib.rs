@@ -34,6 +34,7 @@
 mod art;
 pub mod backend;
 mod blob;
+mod blobs;
 mod check;
 mod db;
 mod error;
@@ -60,6 +61,7 @@ mod tests_cold;
 #[cfg(test)]
 mod tests_graft;
 
+pub use blobs::{BlobInfo, BlobKind};
 pub use check::{CheckReport, Problem};
 pub use db::Db;
 pub use error::{Error, Result};

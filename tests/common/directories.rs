@@ -1,5 +1,7 @@
 //! Operations of a world on whole directories: everything that begins with some bytes.
 
+#![forbid(unsafe_code)]
+
 use spinney::{Error, KEY_BYTES_MAX};
 
 use super::World;
