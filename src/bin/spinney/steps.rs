@@ -63,7 +63,7 @@ impl Scratch {
     pub fn new(what: &str, parent: Option<PathBuf>, is_kept: bool) -> Result<Self> {
         let parent = parent.unwrap_or_else(std::env::temp_dir);
         let path = parent.join(format!("spinney-{what}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| Failure::with_path(&path, error))?;
+        std::fs::create_dir(&path).map_err(|error| Failure::with_path(&path, error))?;
         Ok(Scratch { path, is_kept })
     }
 
