@@ -55,6 +55,10 @@ impl Db {
         Ok(Db { forest: open.forest.clone(), open, durability })
     }
 
+    pub(crate) fn forest(&self) -> &Forest {
+        &self.forest
+    }
+
     fn tree_of(&self, id: u32) -> Tree {
         Tree::new(self.open.clone(), id, self.durability)
     }

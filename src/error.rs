@@ -52,6 +52,17 @@ pub enum Error {
     /// A directory was to be moved into itself.
     #[error("a prefix cannot be renamed to one that begins with it: choose a target outside")]
     RenameIntoItself,
+    /// A bulk load met a key that it cannot take. Nothing was loaded.
+    #[error("the key {} {reason}: keys are loaded in ascending order, each once", shown(key))]
+    LoadRefused {
+        /// The key.
+        key: Vec<u8>,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Whoever was told of the progress did not want it to go on. Nothing was done.
+    #[error("it was ended before it was complete: nothing was done")]
+    Cancelled,
     /// The bytes are no Spinney image or file; or there are none, and no database was to be made.
     #[error("not a Spinney database: {reason}")]
     NotSpinney {
@@ -147,6 +158,8 @@ impl Error {
             Error::TooManyTrees => "TooManyTrees",
             Error::TargetExists => "TargetExists",
             Error::RenameIntoItself => "RenameIntoItself",
+            Error::LoadRefused { .. } => "LoadRefused",
+            Error::Cancelled => "Cancelled",
             Error::NotSpinney { .. } => "NotSpinney",
             Error::NewerFormat { .. } => "NewerFormat",
             Error::Truncated { .. } => "Truncated",
@@ -165,3 +178,10 @@ impl Error {
 
 /// The result of every call that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A key as people read it, or the beginning of a long one.
+fn shown(key: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 200;
+    let text = String::from_utf8_lossy(&key[..key.len().min(SHOWN_BYTES)]).into_owned();
+    if key.len() > SHOWN_BYTES { format!("{text:?}...") } else { format!("{text:?}") }
+}

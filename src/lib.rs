@@ -36,6 +36,7 @@ pub mod backend;
 mod blob;
 mod blobs;
 mod check;
+mod compact;
 mod db;
 mod error;
 mod forest;
@@ -59,10 +60,15 @@ mod tests;
 #[cfg(test)]
 mod tests_cold;
 #[cfg(test)]
+mod tests_compact;
+#[cfg(test)]
 mod tests_graft;
+#[cfg(test)]
+mod tests_load;
 
 pub use blobs::{BlobInfo, BlobKind};
 pub use check::{CheckReport, Problem};
+pub use compact::{CompactProgress, CompactReport};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};

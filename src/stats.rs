@@ -57,6 +57,8 @@ pub struct Stats {
     pub joins: u64,
     /// Directories that were moved or removed as a whole.
     pub grafts: u64,
+    /// Bulk loads.
+    pub loads: u64,
     /// Full blobs whose garbage was cleared away.
     pub compactions: u64,
     /// Full routers that were split in two.
@@ -152,6 +154,7 @@ impl Stats {
             shares: counters.shares.get(),
             joins: counters.joins.get(),
             grafts: counters.grafts.get(),
+            loads: counters.loads.get(),
             compactions: counters.compactions.get(),
             router_splits: counters.router_splits.get(),
             restarts: counters.restarts.get(),

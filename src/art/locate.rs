@@ -10,7 +10,7 @@ use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
 use crate::blob::space::Need;
-use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
+use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner, simd};
 
 /// The place of a key in a tree.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,8 @@ pub(crate) fn locate(
             Some(child) => {
                 slot = child;
                 at = words.load_ref(child);
+                // A node's second line comes together with its first.
+                simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
             }
             None => return Ok(Spot::NewChild { slot, at, depth }),
         }

@@ -17,15 +17,12 @@ use super::leaf::Leaf;
 use super::node::{BUCKET, NodeHeader, run_words};
 use super::presence::{Everything, Presence};
 use super::run::RunWriter;
-use super::simd;
+use super::simd::{self, LINE_WORDS};
 use super::space;
 use super::words::{Ref, RefSlot, Words, low_bytes};
 
 /// Leaves in a full bucket.
 pub(crate) const LIMIT: usize = 64;
-
-/// Words in a cache line.
-const LINE_WORDS: u16 = 8;
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -222,6 +219,12 @@ fn search(
     let (mut low, mut high) = (0, count(header));
     while low < high {
         let middle = (low + high) / 2;
+        // Both leaves that may be next come while this one is waited for. (Five compares a put, of which each
+        // waited for memory. With these lines a random put takes some 5 % less; asking for more leaves ahead
+        // is no better.)
+        for next in [(low + middle) / 2, (middle + 1 + high) / 2] {
+            simd::prefetch(words, words.load_ref(slot(at, header, next % LIMIT)));
+        }
         if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
             return Err(Missed { low, high });
         }

@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::simd::LINE_WORDS;
 use super::words::{BLOB_WORDS, Ref, RefSlot, Words};
 
 /// "SPINNEY" and the version of the format.
@@ -28,7 +29,8 @@ pub(crate) const FORMAT_VERSION: u8 = (MAGIC >> 56) as u8;
 const MAGIC_AT: Ref = 0;
 const IDENTITY_AT: Ref = 1;
 const GENERATION_AT: Ref = 2;
-const COUNTS_AT: Ref = 3;
+/// Where counts stand, and in the same line of the cache regions and root.
+pub(crate) const COUNTS_AT: Ref = 3;
 const REGIONS_AT: Ref = 4;
 const ROOT_AT: Ref = 5;
 const SEQ_AT: Ref = 6;
@@ -56,6 +58,9 @@ pub(crate) const CAPACITY_WORDS: u32 =
 
 const _: () = assert!(CHECKSUMS_AT as usize + BLOB_PAGES == NODES_AT as usize);
 const _: () = assert!(LAST_LINK_AT < CHECKSUMS_AT);
+const _: () = assert!(
+    COUNTS_AT / LINE_WORDS == REGIONS_AT / LINE_WORDS && COUNTS_AT / LINE_WORDS == ROOT_AT / LINE_WORDS
+);
 const _: () = assert!(BLOB_PAGES * super::words::PAGE_WORDS == BLOB_WORDS);
 
 /// What a blob holds.

@@ -36,8 +36,17 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
     // What the old regions held in the new gap. Beyond the gap they overlap what was just copied.
     let gap_from_below = inner_end..old_inner_end.min(leaf_start);
     let gap_from_above = old_leaf_start.max(inner_end)..leaf_start;
-    for at in gap_from_below.chain(gap_from_above) {
-        target.store(at as Ref, 0);
+    target.zero(gap_from_below.start as Ref, gap_from_below.len());
+    target.zero(gap_from_above.start as Ref, gap_from_above.len());
+}
+
+/// The same into plain bytes: a blob that was never in storage, without its checksums.
+pub(crate) fn write_to(bytes: &mut [u8], source: Words<'_>) {
+    bytes.fill(0);
+    let inner = usize::from(header::inner_start(header::id(source)))..header::inner_end(source) as usize;
+    let leaves = header::leaf_start(source) as usize..BLOB_WORDS;
+    for at in CARRIED.into_iter().map(usize::from).chain(inner).chain(leaves) {
+        bytes[at * 8..at * 8 + 8].copy_from_slice(&source.load(at as Ref).to_le_bytes());
     }
 }
 
@@ -45,7 +54,7 @@ pub(crate) fn replace(target: Words<'_>, source: Words<'_>) {
 mod tests {
     use super::*;
     use crate::blob::header::BlobKind;
-    use crate::blob::words::{DIRTY_AT, boxed_words};
+    use crate::blob::words::{DIRTY_AT, PAGE_WORDS, boxed_words};
     use crate::blob::{leaf, space};
 
     /// Miri looks at fewer words: they are many, and only their addresses differ.
@@ -92,7 +101,15 @@ mod tests {
         }
         leaf::add(source, b"other", b"thing", 2);
         header::set_generation(target, 42);
+        let places = (0..BLOB_WORDS).step_by(STEP).filter(|at| !NOTES.contains(at));
+        let before: Vec<(usize, u64)> = places.map(|at| (at, target.load(at as Ref))).collect();
+        target.forget_dirty_pages();
         replace(target, source);
+        let noted = target.dirty_pages();
+        for (at, word) in before {
+            let is_noted = noted & (1 << (at / PAGE_WORDS)) != 0;
+            assert!(is_noted || target.load(at as Ref) == word, "word {at} has changed unnoted");
+        }
         for at in (0..BLOB_WORDS).step_by(STEP) {
             let at = at as Ref;
             if at != 2 && !NOTES.contains(&usize::from(at)) {

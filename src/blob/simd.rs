@@ -4,6 +4,9 @@
 
 use super::words::{Ref, Words};
 
+/// Words in a cache line.
+pub(crate) const LINE_WORDS: u16 = 8;
+
 /// The bits of those of sixteen bytes, given as two words, that equal `byte`.
 #[inline(always)]
 pub(crate) fn matches16(low: u64, high: u64, byte: u8) -> u32 {

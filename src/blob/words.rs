@@ -300,11 +300,27 @@ impl<'a> Words<'a> {
         let words_before = len.div_ceil(8);
         let left = len.saturating_sub(drop);
         let words_after = left.div_ceil(8);
-        for i in 0..words_after {
-            // The run is followed by other nodes: their bytes must not be shifted in.
-            let keep = (left - i * 8).min(8) as u32;
-            let word = self.word_at(at, i * 8 + drop) & low_bytes(keep);
-            self.store_unnoted(at.wrapping_add(i as u16), word);
+        let (mut from, shift) = (at.wrapping_add((drop / 8) as u16), 8 * (drop % 8) as u32);
+        let mut to = at;
+        if shift == 0 {
+            for _ in 0..words_after {
+                self.store_unnoted(to, self.load(from));
+                (to, from) = (to.wrapping_add(1), from.wrapping_add(1));
+            }
+        } else {
+            let mut low = self.load(from) >> shift;
+            for _ in 0..words_after {
+                from = from.wrapping_add(1);
+                let next = self.load(from);
+                self.store_unnoted(to, low | (next << (64 - shift)));
+                low = next >> shift;
+                to = to.wrapping_add(1);
+            }
+        }
+        if !left.is_multiple_of(8) {
+            // The run is followed by other nodes: their bytes must not stay.
+            let last = to.wrapping_sub(1);
+            self.store_unnoted(last, self.load(last) & low_bytes((left % 8) as u32));
         }
         self.note_run(at, words_after);
         self.zero(at.wrapping_add(words_after as u16), words_before - words_after);

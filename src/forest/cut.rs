@@ -32,9 +32,13 @@ pub(crate) fn halve(entries: &Entries<'_>) -> usize {
 
 /// The same for a part of the list.
 pub(crate) fn halve_part(entries: &Entries<'_>, part: Range<usize>) -> usize {
-    let total = words_of(entries, part.clone());
-    let target = total / 2;
-    let tolerance = total * TOLERANCE_PERCENT / 100;
+    let target = words_of(entries, part.clone()) / 2;
+    cut_near(entries, part, target)
+}
+
+/// The same for any number of words that should lie left of the cut.
+pub(crate) fn cut_near(entries: &Entries<'_>, part: Range<usize>, target: u64) -> usize {
+    let tolerance = target * 2 * TOLERANCE_PERCENT / 100;
     let mut left = 0;
     let mut best: Option<((bool, u32, u64), usize)> = None;
     for index in part.start + 1..part.end {

@@ -100,7 +100,7 @@ impl Forest {
     }
 
     /// Joins thin routers on the way to `key` with a neighbour, from the bottom up.
-    fn join_routers(&self, key: &[u8]) -> Result<()> {
+    pub(super) fn join_routers(&self, key: &[u8]) -> Result<()> {
         while self.join_two_routers(key)? {}
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Forest {
 
     /// A root router with a single child takes that child's place. False if it has more, or a writer
     /// interfered.
-    fn lower_root(&self) -> Result<bool> {
+    pub(super) fn lower_root(&self) -> Result<bool> {
         let _pinned = self.pin_around(b"")?;
         let _gate = self.store.gate.enter();
         let lineage = self.lineage(b"")?;

@@ -9,12 +9,14 @@
 
 pub(crate) mod bounds;
 pub(crate) mod check;
+pub(crate) mod compact;
 pub(crate) mod count;
 pub(crate) mod cut;
 pub(crate) mod edits;
 pub(crate) mod graft;
 pub(crate) mod join;
 pub(crate) mod lineage;
+pub(crate) mod load;
 pub(crate) mod many;
 pub(crate) mod pins;
 pub(crate) mod read;

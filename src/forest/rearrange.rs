@@ -59,6 +59,36 @@ impl Forest {
         edits.finish(prepared, Vec::new())
     }
 
+    /// Gives a range blob another id, a free one; says which. None if a writer has interfered, or nothing is
+    /// won by it.
+    pub(crate) fn move_range<'a>(
+        &'a self,
+        lineage: &Lineage,
+        source: Source<'a>,
+        entries: &Entries<'_>,
+    ) -> Result<Option<u32>> {
+        let mut edits = self.no_edits();
+        let (old, base) = (source.frame.id, lineage.blob.base);
+        let moved = edits.move_to_free(lineage, lineage.routers.len(), old, |edits, id| {
+            edits.write_range(id, entries, 0..entries.len(), base)
+        });
+        edits.finish_move(moved, vec![source])
+    }
+
+    /// The same for a router that is not the root.
+    pub(crate) fn move_router(
+        &self,
+        lineage: &Lineage,
+        level: usize,
+        children: &[Child],
+    ) -> Result<Option<u32>> {
+        let mut edits = self.no_edits();
+        let view = &lineage.routers[level];
+        let moved = edits
+            .move_to_free(lineage, level, view.id, |edits, id| edits.write_router(id, children, view.base));
+        edits.finish_move(moved, Vec::new())
+    }
+
     /// Makes the root a range blob with the keys of `source`, which falls free.
     pub(crate) fn replace_root<'a>(&'a self, source: Source<'a>, entries: &Entries<'_>) -> Result<Outcome> {
         let mut edits = self.no_edits();
@@ -68,7 +98,36 @@ impl Forest {
     }
 }
 
-impl Edits<'_> {
+impl<'a> Edits<'a> {
+    /// Writes a blob `level` routers below the root under a free id instead of `old`, and that into the
+    /// router above.
+    fn move_to_free(
+        &mut self,
+        lineage: &Lineage,
+        level: usize,
+        old: u32,
+        write: impl FnOnce(&mut Self, u32) -> std::result::Result<(), Stop>,
+    ) -> std::result::Result<u32, Stop> {
+        let id = self.fresh_id()?;
+        if id > old || level == 0 {
+            return Err(Stop::DoesNotFit);
+        }
+        write(self, id)?;
+        self.freed.push(old);
+        self.router(lineage, level - 1, &lineage.children_with(level - 1, id))?;
+        Ok(id)
+    }
+
+    fn finish_move(
+        self,
+        moved: std::result::Result<u32, Stop>,
+        sources: Vec<Source<'a>>,
+    ) -> Result<Option<u32>> {
+        let id = moved.as_ref().ok().copied();
+        let outcome = self.finish(moved.map(|_| ()), sources)?;
+        Ok(id.filter(|_| outcome == Outcome::Done))
+    }
+
     fn prepare(
         &mut self,
         lineage: &Lineage,

@@ -34,6 +34,8 @@ impl Forest {
             }
             Write::Remove { key } => self.remove(&whole(&mut buffer, key)?, Condition::Always)?,
             Write::Rename { from, to } => self.rename(&whole(&mut buffer, from)?, &whole(&mut other, to)?)?,
+            // The keys are in the blobs.
+            Write::Load { .. } => self.store.append(write).ok(),
             Write::MovePrefix { from, to } => self.move_prefix(sound(from)?, sound(to)?)?,
             Write::RemovePrefix { prefix, also } => {
                 let key = also.map(sound).transpose()?;

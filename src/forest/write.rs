@@ -72,6 +72,7 @@ impl Forest {
     /// memory changes the version.
     fn hold(&self, key: &Key<'_>) -> Try<(Held<'_>, usize)> {
         let route = self.route_for_writing(key)?;
+        insert::fetch_ahead(route.frame.words, route.root);
         let held = route.hold().ok_or(Stop::Restart)?;
         Ok((held, route.base))
     }

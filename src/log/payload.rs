@@ -5,6 +5,7 @@
 //! Remove         key
 //! Rename         key bytes u32 | key from | key to
 //! MovePrefix     bytes u32 | prefix from | prefix to
+//! Load           keys u64 | prefix
 //! RemovePrefix   bytes u32 | prefix | another key that was removed, or nothing
 //! ```
 //!
@@ -22,6 +23,7 @@ pub(crate) enum Write<'a> {
     Rename { from: &'a [u8], to: &'a [u8] },
     MovePrefix { from: &'a [u8], to: &'a [u8] },
     RemovePrefix { prefix: &'a [u8], also: Option<&'a [u8]> },
+    Load { prefix: &'a [u8], keys: u64 },
 }
 
 impl<'a> Write<'a> {
@@ -32,6 +34,7 @@ impl<'a> Write<'a> {
             Write::Rename { .. } => Kind::Rename,
             Write::MovePrefix { .. } => Kind::MovePrefix,
             Write::RemovePrefix { .. } => Kind::RemovePrefix,
+            Write::Load { .. } => Kind::Load,
         }
     }
 
@@ -49,6 +52,10 @@ impl<'a> Write<'a> {
             Write::Rename { from, to } | Write::MovePrefix { from, to } => encode_two(bytes, from, to),
             // Every key begins with a tree id, so an empty one is none.
             Write::RemovePrefix { prefix, also } => encode_two(bytes, prefix, also.unwrap_or_default()),
+            Write::Load { prefix, keys } => {
+                bytes.extend_from_slice(&keys.to_le_bytes());
+                bytes.extend_from_slice(prefix);
+            }
         }
     }
 
@@ -67,6 +74,10 @@ impl<'a> Write<'a> {
             Kind::RemovePrefix => {
                 let (prefix, also) = decode_two(payload)?;
                 Some(Write::RemovePrefix { prefix, also: Some(also).filter(|also| !also.is_empty()) })
+            }
+            Kind::Load => {
+                let (keys, prefix) = payload.split_first_chunk()?;
+                Some(Write::Load { prefix, keys: u64::from_le_bytes(*keys) })
             }
             Kind::Segment | Kind::Jump => None,
         }
@@ -104,6 +115,7 @@ mod tests {
             Write::Rename { from: b"", to: b"b/c" },
             Write::MovePrefix { from: b"treea/", to: b"treeb/" },
             Write::RemovePrefix { prefix: b"tree", also: None },
+            Write::Load { prefix: b"treea/", keys: 3_000_000_000 },
             Write::RemovePrefix { prefix: b"tree", also: Some(b"namename") },
         ] {
             write.encode(&mut bytes);

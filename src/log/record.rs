@@ -40,12 +40,14 @@ pub(crate) enum Kind {
     MovePrefix = 6,
     /// All keys with a prefix were removed.
     RemovePrefix = 7,
+    /// Keys with a prefix were loaded. They are in the blobs: a checkpoint came first.
+    Load = 11,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Segment, Jump, Put, Remove, Rename, MovePrefix, RemovePrefix]
+        [Segment, Jump, Put, Remove, Rename, MovePrefix, RemovePrefix, Load]
             .into_iter()
             .find(|&kind| kind as u8 == byte)
     }

@@ -23,6 +23,7 @@ use super::directory::Directory;
 use super::durable::Durable;
 use super::journal;
 use super::page_writer::PageWriter;
+use super::residency::Residency;
 use super::superblock::{Superblock, is_directory_blob, set_word};
 use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES};
 use crate::blob::checksum;
@@ -44,6 +45,8 @@ struct Cut {
     free: BTreeSet<u32>,
     /// Frames that were changed since the last cut.
     marked: Vec<u32>,
+    /// New blobs that lie in their places already, and the checksums of their first pages.
+    adopted: Vec<(u32, u64)>,
 }
 
 impl Cut {
@@ -105,15 +108,61 @@ impl Store {
         if durable.log.is_poisoned() {
             return Err(durable.log.poisoned());
         }
-        let cut = self.cut(durable, &residency.directory);
+        let cut = {
+            let _alone = self.gate.enter_alone();
+            self.cut(durable, &residency.directory)
+        };
         if cut.is_stored(durable, &committed.superblock) {
             return Ok(());
         }
+        self.commit(durable, residency, &mut committed, cut)
+    }
+
+    /// Makes a change with structure mutex and gate held alone, and a checkpoint that holds it before anything
+    /// else is written. The change needs blobs that lie in their places already, but not for sure: `adopted`.
+    /// A failure to commit leaves what was stored before, and poisons the log: the change has been seen.
+    pub(crate) fn checkpoint_with<P, E: From<Error>>(
+        &self,
+        adopted: &[(u32, u64)],
+        prepare: impl FnOnce() -> Result<P>,
+        change: impl FnOnce(&P) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let lock_structure = || self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
+            let _structure = lock_structure();
+            let prepared = prepare()?;
+            let _alone = self.gate.enter_alone();
+            return change(&prepared);
+        };
+        // What others have changed is stored before, so that writers have little to wait for.
+        self.checkpoint()?;
+        let mut committed = durable.committed();
+        if durable.is_closed() {
+            return Err(Error::Closed.into());
+        }
+        let _structure = lock_structure();
+        let prepared = prepare()?;
+        let _alone = self.gate.enter_alone();
+        change(&prepared)?;
+        let cut = Cut { adopted: adopted.to_vec(), ..self.cut(durable, &residency.directory) };
+        self.commit(durable, residency, &mut committed, cut).map_err(|error| {
+            durable.log.set_poison(format!("a bulk load could not be stored: {error}"));
+            error.into()
+        })
+    }
+
+    fn commit(
+        &self,
+        durable: &Durable,
+        residency: &Residency,
+        committed: &mut Committed,
+        cut: Cut,
+    ) -> Result<()> {
         let mut ready = Vec::new();
         let mut next = committed.clone();
         match self.write(durable, &cut, &mut next, &mut ready) {
             Ok(()) => {
-                self.publish(&residency.directory, &committed, &next, &ready);
+                self.publish(&residency.directory, committed, &next, &ready);
                 durable.log.recycle_before(cut.log_position);
                 durable.counters.checkpoints.add_one();
                 *committed = next;
@@ -127,8 +176,34 @@ impl Store {
         }
     }
 
+    /// Gives the end of the data file back that no blob uses.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        let Some(durable) = self.durable.get() else {
+            return Ok(());
+        };
+        let committed = durable.committed();
+        if durable.has_ended() {
+            return Err(Error::Closed);
+        }
+        // Blobs of a bulk load are written before the superblock knows of them.
+        let Ok(_no_load) = self.loading.try_lock() else {
+            return Ok(());
+        };
+        let used_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
+        if durable.backend.len(Area::Data)? > used_bytes {
+            durable.backend.set_len(Area::Data, used_bytes)?;
+        }
+        Ok(())
+    }
+
+    /// How many blobs the data file has room for; without a file, how many there are.
+    pub(crate) fn length_blobs(&self) -> Result<u32> {
+        let stored_bytes = self.durable.get().map_or(Ok(0), |durable| durable.backend.len(Area::Data))?;
+        Ok(self.ids.in_use().0.max((stored_bytes / BLOB_BYTES as u64) as u32))
+    }
+
+    /// The state of this moment. The caller holds the gate alone.
     fn cut(&self, durable: &Durable, directory: &Directory) -> Cut {
-        let _alone = self.gate.enter_alone();
         let (end, free) = self.ids.in_use();
         let log_position = durable.log.end();
         let mut marked = Vec::new();
@@ -141,7 +216,7 @@ impl Store {
         }
         let next_tree = self.next_tree.load(Ordering::Relaxed);
         let (next_seq, key_bytes_max) = (self.last_seq() + 1, self.longest_key_bytes() as u32);
-        Cut { log_position, next_seq, next_tree, key_bytes_max, end, free, marked }
+        Cut { log_position, next_seq, next_tree, key_bytes_max, end, free, marked, adopted: Vec::new() }
     }
 
     /// Steps 2 to 4.
@@ -181,7 +256,10 @@ impl Store {
             durable.journal_is_doubtful.store(false, Ordering::Relaxed);
         }
         let mut written_bytes = self.write_new(backend, cut, next, ready)?;
-        if written_bytes > 0 {
+        for &(id, checksum) in &cut.adopted {
+            next.enter(id, checksum);
+        }
+        if written_bytes > 0 || !cut.adopted.is_empty() {
             backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         }
         for id in (1..old_end).filter(|&id| cut.is_free(id) && !is_directory_blob(id)) {

@@ -30,6 +30,7 @@ pub(crate) struct Counters {
     pub(crate) shares: Counter,
     pub(crate) joins: Counter,
     pub(crate) grafts: Counter,
+    pub(crate) loads: Counter,
     pub(crate) compactions: Counter,
     pub(crate) router_splits: Counter,
     pub(crate) restarts: Counter,

@@ -13,6 +13,8 @@ struct State {
     end: u32,
     /// Unused ids below `end`.
     free: BTreeSet<u32>,
+    /// Ids of blobs that are made and belong to nobody yet: not free, and to all others not in use.
+    reserved: BTreeSet<u32>,
     /// The highest `end` there was.
     highest_end: u32,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Ids(Mutex<State>);
 
 impl Ids {
     pub(crate) fn new() -> Self {
-        Ids(Mutex::new(State { end: 1, free: BTreeSet::new(), highest_end: 1 }))
+        Ids(Mutex::new(State { end: 1, free: BTreeSet::new(), reserved: BTreeSet::new(), highest_end: 1 }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -42,8 +44,48 @@ impl Ids {
         state.end - 1
     }
 
+    /// Reserves all free ids of which `is_safe` says so.
+    pub(crate) fn reserve_free(&self, is_safe: impl Fn(u32) -> bool) -> BTreeSet<u32> {
+        let mut state = self.state();
+        let taken: BTreeSet<u32> = state.free.iter().copied().filter(|&id| is_safe(id)).collect();
+        state.free.retain(|id| !taken.contains(id));
+        state.reserved.extend(&taken);
+        taken
+    }
+
+    /// Reserves an id that was never in use since the database was opened.
+    pub(crate) fn reserve_unused(&self) -> u32 {
+        let mut state = self.state();
+        let mut id = state.end.max(state.highest_end);
+        while is_directory_blob(id) {
+            id += 1;
+        }
+        let between = (state.end..id).filter(|&id| !is_directory_blob(id));
+        let between: Vec<u32> = between.collect();
+        state.free.extend(between);
+        state.end = id + 1;
+        state.highest_end = state.end;
+        state.reserved.insert(id);
+        id
+    }
+
+    /// Makes reserved ids ordinary ones.
+    pub(crate) fn settle(&self, ids: &[u32]) {
+        let mut state = self.state();
+        for id in ids {
+            state.reserved.remove(id);
+        }
+    }
+
+    /// Those of the ids that are still reserved.
+    pub(crate) fn still_reserved(&self, ids: &[u32]) -> Vec<u32> {
+        let state = self.state();
+        ids.iter().copied().filter(|id| state.reserved.contains(id)).collect()
+    }
+
     pub(crate) fn free(&self, id: u32) {
         let mut state = self.state();
+        state.reserved.remove(&id);
         state.free.insert(id);
         while let Some(last) = state.end.checked_sub(1).filter(|&last| last > 0) {
             if !state.free.remove(&last) && !is_directory_blob(last) {
@@ -55,7 +97,7 @@ impl Ids {
 
     /// Sets the state that a directory describes.
     pub(crate) fn restore(&self, end: u32, free: BTreeSet<u32>) {
-        *self.state() = State { end, free, highest_end: end };
+        *self.state() = State { end, free, reserved: BTreeSet::new(), highest_end: end };
     }
 
     /// One past the highest id that was ever in use since the database was opened.
@@ -63,10 +105,16 @@ impl Ids {
         self.state().highest_end
     }
 
+    /// The last id in use, if there is a free one before it.
+    pub(crate) fn last_behind_a_gap(&self) -> Option<u32> {
+        let state = self.state();
+        state.free.first().map(|_| state.end - 1)
+    }
+
     /// One past the highest id in use, and whether each id below it is in use.
     pub(crate) fn in_use(&self) -> (u32, BTreeSet<u32>) {
         let state = self.state();
-        (state.end, state.free.clone())
+        (state.end, state.free.union(&state.reserved).copied().collect())
     }
 }
 
@@ -84,7 +132,25 @@ mod tests {
         assert_eq!(ids.allocate(), 2);
         ids.free(5);
         assert_eq!(ids.in_use(), (4, BTreeSet::new()));
+        assert_eq!(ids.last_behind_a_gap(), None);
+        ids.free(1);
+        assert_eq!(ids.last_behind_a_gap(), Some(3));
+        assert_eq!(ids.allocate(), 1);
         assert_eq!(ids.allocate(), 4);
+    }
+
+    #[test]
+    fn reserved_ids_are_nobodys() {
+        let ids = Ids::new();
+        (0..6).for_each(|_| drop(ids.allocate()));
+        [2, 3, 6].into_iter().for_each(|id| ids.free(id));
+        assert_eq!(ids.reserve_free(|id| id != 3), BTreeSet::from([2]));
+        assert_eq!(ids.in_use(), (6, BTreeSet::from([2, 3])));
+        assert_eq!((ids.reserve_unused(), ids.allocate(), ids.allocate()), (7, 3, 6));
+        ids.settle(&[2]);
+        assert_eq!(ids.still_reserved(&[2, 7]), [7]);
+        ids.free(7);
+        assert_eq!(ids.in_use(), (7, BTreeSet::new()));
     }
 
     #[test]

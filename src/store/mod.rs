@@ -5,6 +5,7 @@
 // Not `forbid`, which would reach down into `frames::reserved`, the one file here that needs unsafe code.
 #![deny(unsafe_code)]
 
+pub(crate) mod adopt;
 pub(crate) mod background;
 pub(crate) mod capture;
 pub(crate) mod checkpoint;
@@ -55,6 +56,8 @@ pub(crate) struct Store {
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
     pub(crate) structure: Mutex<()>,
+    /// Held by a bulk load from beginning to end.
+    pub(crate) loading: Mutex<()>,
     /// The number of the last write.
     seq: AtomicU64,
     /// The id that the next new tree gets.
@@ -82,6 +85,7 @@ impl Store {
             counters: Counters::default(),
             scratches: Scratches::new(),
             structure: Mutex::new(()),
+            loading: Mutex::new(()),
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             key_bytes_max: AtomicU32::new(0),
@@ -96,19 +100,17 @@ impl Store {
     /// Takes a free blob id and makes sure that its frame exists.
     pub(crate) fn allocate_blob(&self) -> Result<Frame<'_>> {
         let id = self.ids.allocate();
-        match self.frames.commit(id) {
-            Ok(frame) => {
-                let discarded_pages = frame.hold().renew(&self.frames);
-                if let Some(residency) = &self.residency {
-                    residency.count_fresh(frame, discarded_pages);
-                }
-                Ok(frame)
-            }
-            Err(error) => {
-                self.ids.free(id);
-                Err(error)
-            }
+        self.make_fresh(id).inspect_err(|_| self.ids.free(id))
+    }
+
+    /// The frame for a new blob, all zero.
+    fn make_fresh(&self, id: u32) -> Result<Frame<'_>> {
+        let frame = self.frames.commit(id)?;
+        let discarded_pages = frame.hold().renew(&self.frames);
+        if let Some(residency) = &self.residency {
+            residency.count_fresh(frame, discarded_pages);
         }
+        Ok(frame)
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it

@@ -34,6 +34,7 @@ pub(super) fn stats(stats: &Stats) -> JsValue {
         ("shares", number(stats.shares)),
         ("joins", number(stats.joins)),
         ("grafts", number(stats.grafts)),
+        ("loads", number(stats.loads)),
         ("compactions", number(stats.compactions)),
         ("routerSplits", number(stats.router_splits)),
         ("restarts", number(stats.restarts)),

@@ -18,10 +18,13 @@ use crate::{first_seed, in_parallel, options};
 enum Do {
     /// So many files in a directory, of so many bytes.
     Fill(&'static str, usize, usize),
+    /// The same by a bulk load, as one write.
+    Load(&'static str, usize, usize),
     Move(&'static str, &'static str),
     Remove(&'static str),
     DropTree,
     Checkpoint,
+    Compact,
     SyncAll,
 }
 
@@ -55,6 +58,14 @@ fn run(disk: &Arc<Disk>, plan: &[Do]) -> Vec<State> {
                     disk.note(Event::Acknowledged { kept: states.len() - 1, durable });
                 }
             }
+            Do::Load(directory, files, bytes) => {
+                let at = states.len();
+                let names = (0..files).map(|file| format!("{directory}{file:04}"));
+                let loaded = tree.load(directory, names.clone().map(|name| (name, value(at, bytes))));
+                assert_eq!(loaded.unwrap(), files as u64);
+                state.extend(names.map(|name| (name, (at, bytes))));
+                states.push(state);
+            }
             Do::Move(from, to) => {
                 assert!(tree.rename_prefix(from, to).unwrap().is_some());
                 let moved = state.keys().filter(|key| key.starts_with(from)).cloned().collect::<Vec<_>>();
@@ -74,6 +85,7 @@ fn run(disk: &Arc<Disk>, plan: &[Do]) -> Vec<State> {
                 states.push(State::new());
             }
             Do::Checkpoint => db.checkpoint().unwrap(),
+            Do::Compact => drop(db.compact().unwrap()),
             Do::SyncAll => db.sync().unwrap(),
         }
         if !matches!(doing, Do::Fill(..)) {
@@ -117,12 +129,23 @@ fn plan() -> Vec<Do> {
         Do::Checkpoint,
         Do::Move("a/", "c/"),
         Do::Remove("y/"),
+        Do::Compact,
         Do::Fill("x/", 12, 60_000),
         Do::Checkpoint,
         Do::Move("x/000", "x/moved-"),
         Do::SyncAll,
         Do::Move("x/moved-", "x/000"),
+        Do::Fill("x/000/", 2, 10_000),
         Do::Fill("d/", 9, 65_000),
+        Do::Load("l/", 40, 50_000),
+        Do::Move("l/", "k/"),
+        Do::Fill("l/", 3, 100),
+        Do::Remove("k/"),
+        Do::Load("k/m/", 20, 60_000),
+        Do::Fill("k/m/", 2, 500),
+        Do::Remove("d/000"),
+        Do::Remove("x/000"),
+        Do::Compact,
         Do::DropTree,
         Do::Fill("e/", 5, 40_000),
         Do::Checkpoint,

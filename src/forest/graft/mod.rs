@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES};
 use crate::log::payload::Write;
 use crate::log::{Appended, Refused};
+use crate::store::residency::Pinned;
 
 /// Blobs that are ready to be written, and what falls free then.
 struct Prepared<'a> {
@@ -37,6 +38,10 @@ struct Prepared<'a> {
     freed: Vec<u32>,
     /// No key is longer afterwards.
     key_bytes_max: usize,
+}
+
+fn ids_of(pins: &[Pinned<'_>]) -> Vec<u32> {
+    pins.iter().flatten().map(|pin| pin.frame.id).collect()
 }
 
 /// A single key that is removed together with a subtree.
@@ -100,7 +105,8 @@ impl Forest {
         Ok(done)
     }
 
-    /// Runs a change with the gate held alone, as often as it takes until nothing is missing.
+    /// Runs a change with the gate held alone, as often as it takes until nothing is missing. Whoever waits
+    /// for a checkpoint may not hold the structure mutex, so that is let go in between.
     fn graft<'a>(
         &'a self,
         keys: &[&[u8]],
@@ -109,32 +115,108 @@ impl Forest {
         if self.store.read_only {
             return Err(Error::ReadOnly);
         }
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut pins = Vec::new();
-        for key in keys {
-            pins.extend(self.pin_around(key)?);
-        }
+        let mut missed = Vec::new();
         loop {
             self.store.admit()?;
-            let pinned: Vec<u32> = pins.iter().flatten().map(|pin| pin.frame.id).collect();
             let outcome = {
-                let _alone = self.store.gate.enter_alone();
-                attempt(self, &pinned)
+                let structure = &self.store.structure;
+                let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let pins = self.pin_for_graft(keys, &missed)?;
+                let outcome = {
+                    let _alone = self.store.gate.enter_alone();
+                    attempt(self, &ids_of(&pins))
+                };
+                drop(pins);
+                if let Ok(Some((_, freed))) = &outcome {
+                    self.store.counters.grafts.add_one();
+                    self.store.discard(freed);
+                }
+                outcome
             };
             match outcome {
-                Ok(None) => return Ok(None),
-                Ok(Some((appended, freed))) => {
-                    drop(pins);
-                    self.store.counters.grafts.add_one();
-                    self.store.discard(&freed);
-                    return Ok(Some(appended));
-                }
-                Err(Stop::Missing(id)) => pins.push(self.store.pin_whole(id)?),
+                Ok(done) => return Ok(done.map(|(appended, _)| appended)),
+                Err(Stop::Missing(id)) => missed.push(id),
                 Err(Stop::LogFull(full)) => self.store.make_log_space(full)?,
                 Err(Stop::Failed(error)) => return Err(error),
             }
         }
+    }
+
+    /// What lies around the keys, and what was missed before. The caller holds the structure mutex.
+    fn pin_for_graft(&self, keys: &[&[u8]], missed: &[u32]) -> Result<Vec<Pinned<'_>>> {
+        let mut pins = Vec::new();
+        for key in keys {
+            pins.extend(self.pin_around(key)?);
+        }
+        for &id in missed {
+            // It may have fallen free since.
+            if self.store.residency.is_some() && (self.store.is_stored(id) || self.is_whole(id)) {
+                pins.push(self.store.pin_whole(id)?);
+            }
+        }
+        Ok(pins)
+    }
+
+    fn is_whole(&self, id: u32) -> bool {
+        self.store.frames.get(id).is_some_and(|frame| frame.is_whole())
+    }
+
+    /// Ties in blobs that were made for all keys with `prefix`, of which there are no others, and stores that
+    /// before anything else is written. `stored` are those that lie in storage, with their checksums.
+    pub(crate) fn tie_loaded(
+        &self,
+        prefix: &[u8],
+        end: &[u8],
+        children: &[Child],
+        stored: &[(u32, u64)],
+        key_bytes_max: usize,
+    ) -> Result<()> {
+        let subtree = Subtree { prefix, end };
+        let mut missed = Vec::new();
+        loop {
+            let prepare = || self.pin_for_graft(&[prefix, end], &missed);
+            let change =
+                |pins: &Vec<Pinned<'_>>| self.tie_children(&ids_of(pins), subtree, children, key_bytes_max);
+            match self.store.checkpoint_with(stored, prepare, change) {
+                Ok(()) => break,
+                Err(Stop::Missing(id)) => missed.push(id),
+                Err(Stop::LogFull(full)) => self.store.make_log_space(full)?,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+        self.store.counters.loads.add_one();
+        self.tidy(&[prefix, end]);
+        Ok(())
+    }
+
+    fn tie_children(
+        &self,
+        pinned: &[u32],
+        subtree: Subtree<'_>,
+        children: &[Child],
+        key_bytes_max: usize,
+    ) -> Try<()> {
+        let mut edits = self.no_edits();
+        let tied = Plan::new(self, pinned).and_then(|mut plan| {
+            let height = plan.height_of(subtree, false)?;
+            let kids = plan.raise(children, subtree, height)?;
+            plan.tie(subtree, height, kids)?;
+            plan.emit_root(&mut edits)?;
+            Ok(plan.freed)
+        });
+        let freed = match tied {
+            Ok(freed) => freed,
+            Err(stop) => {
+                edits.give_up();
+                return Err(stop);
+            }
+        };
+        self.store.note_key_bytes(key_bytes_max);
+        let ids: Vec<u32> = children.iter().map(|child| child.id).collect();
+        self.store.ids.settle(&ids);
+        edits.freed.extend(freed);
+        edits.apply(Vec::new());
+        Ok(())
     }
 
     fn prepared<'a>(&'a self, edits: Edits<'a>) -> Prepared<'a> {

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::plan::{Kid, Plan, Stop, Try, kid_of};
+use super::plan::{Kid, Node, Plan, Stop, Try, kid_of};
 use crate::error::Error;
 use crate::forest::router::Child;
 
@@ -121,6 +121,18 @@ impl Plan<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Range blobs as kids for a router at `height`: below routers of their own, if that is a higher one.
+    pub(super) fn raise(&mut self, children: &[Child], subtree: Subtree<'_>, height: usize) -> Try<Vec<Kid>> {
+        let mut kids: Vec<Kid> = children.iter().cloned().map(Kid::kept).collect();
+        for _ in 1..height {
+            let lowest = kids.iter().map(|kid| kid.base).min().unwrap_or(0);
+            let base = lowest.min(subtree.prefix.len());
+            let node = Node::Router { id: None, kids, read: Vec::new() };
+            kids = vec![Kid { lo: subtree.prefix.to_vec(), base, base_now: base, node }];
+        }
+        Ok(kids)
     }
 
     /// Ties blobs in where `subtree` is: there must be no key.

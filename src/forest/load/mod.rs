@@ -1,0 +1,147 @@
+//! Bulk loading: blobs are packed from keys in order, and tied in all at once.
+//!
+//! With a backend the blobs are written straight to their places, by a thread of their own while the next
+//! ones are packed. What makes them count is a checkpoint, during which writers wait: so a crash leaves all of
+//! the keys or none, and the log has nothing to do again.
+
+#![forbid(unsafe_code)]
+
+mod arrivals;
+mod pack;
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use self::arrivals::Arrivals;
+use self::pack::Packer;
+use super::Forest;
+use super::router::Child;
+use super::scan::successor;
+use crate::error::{Error, Result};
+use crate::log::Appended;
+use crate::log::Refused;
+use crate::log::payload::Write;
+use crate::store::adopt::{Outgoing, Reservation};
+
+/// Blobs on their way to the disk.
+const OUTGOING_MAX: usize = 3;
+
+/// What was packed so far.
+#[derive(Default)]
+struct Run {
+    children: Vec<Child>,
+    /// Ids and checksums of blobs in storage.
+    stored: Vec<(u32, u64)>,
+    keys: u64,
+    key_bytes_max: usize,
+}
+
+impl Forest {
+    /// Loads keys that all begin with `prefix`, of which there is none yet. Returns how many that were, and
+    /// the record of it. `progress` is told the number of keys so far, and may end it with `false`.
+    pub(crate) fn load<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        prefix: &[u8],
+        items: impl Iterator<Item = (K, V)>,
+        progress: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<(u64, Option<Appended>)> {
+        if self.store.read_only {
+            return Err(Error::ReadOnly);
+        }
+        let _loading = self.store.loading.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(end) = successor(prefix) else {
+            return Err(Self::corrupt(crate::store::ROOT_BLOB));
+        };
+        if self.count(prefix, &end)? > 0 {
+            return Err(Error::TargetExists);
+        }
+        let mut run = Run::default();
+        let mut reservation = self.store.begin_reserving()?;
+        let packed = self.pack_all(prefix, &end, items, progress, &mut run, &mut reservation);
+        self.store.end_reserving(reservation);
+        let done =
+            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_run(prefix, &end, &run) });
+        match done {
+            Ok(appended) => Ok((run.keys, appended)),
+            Err(error) => {
+                let ids: Vec<u32> = run.children.iter().map(|child| child.id).collect();
+                self.store.give_back(&ids);
+                Err(error)
+            }
+        }
+    }
+
+    fn pack_all<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        prefix: &[u8],
+        end: &[u8],
+        items: impl Iterator<Item = (K, V)>,
+        progress: &mut dyn FnMut(u64) -> bool,
+        run: &mut Run,
+        reservation: &mut Reservation,
+    ) -> Result<()> {
+        let mut arrivals = Arrivals::new(prefix, items)?;
+        let mut packer = Packer::new(self, self.store.last_seq());
+        let (sender, receiver) = sync_channel(OUTGOING_MAX);
+        std::thread::scope(|scope| {
+            let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
+            let mut next = Some(prefix.to_vec()).filter(|_| arrivals.next().is_some());
+            let packed = loop {
+                let Some(lo) = next.take() else { break Ok(()) };
+                let id = match self.store.reserve_blob(reservation) {
+                    Ok(id) => id,
+                    Err(error) => break Err(error),
+                };
+                // Noted at once: whatever happens, it is given back.
+                run.children.push(Child { lo: lo.clone(), id, base: 0 });
+                let packed = packer.pack(&mut arrivals, id, &lo, end).and_then(|packed| {
+                    let outgoing = self.store.settle_words(id, packed.scratch.words())?;
+                    Ok((packed, outgoing))
+                });
+                let (packed, outgoing) = match packed {
+                    Ok(packed) => packed,
+                    Err(error) => break Err(error),
+                };
+                if let Some(child) = run.children.last_mut() {
+                    child.base = packed.base;
+                }
+                run.keys += packed.keys;
+                next = packed.next;
+                if let Some(outgoing) = outgoing {
+                    run.stored.push((id, outgoing.checksum));
+                    if sender.send(outgoing).is_err() {
+                        // The writer says why.
+                        break Ok(());
+                    }
+                }
+                if !progress(run.keys) {
+                    break Err(Error::Cancelled);
+                }
+            };
+            drop(sender);
+            let written = writer.map_or(Ok(()), |writer| writer.join().unwrap_or(Err(Error::Closed)));
+            run.key_bytes_max = arrivals.key_bytes_max;
+            written.and(packed)
+        })
+    }
+
+    /// From here on the keys are there.
+    fn tie_run(&self, prefix: &[u8], end: &[u8], run: &Run) -> Result<Option<Appended>> {
+        self.tie_loaded(prefix, end, &run.children, &run.stored, run.key_bytes_max)?;
+        // They are stored. The record only tells those who read the log that they have come.
+        loop {
+            let appended = {
+                let _gate = self.store.gate.enter();
+                self.store.append(Write::Load { prefix, keys: run.keys })
+            };
+            match appended {
+                Ok(appended) => return Ok(Some(appended)),
+                Err(Refused::Full(full)) => self.store.make_log_space(full)?,
+                Err(Refused::Closed | Refused::Poisoned) => return Ok(None),
+            }
+        }
+    }
+
+    fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {
+        outgoing.iter().try_for_each(|blob| self.store.write_out(&blob))
+    }
+}

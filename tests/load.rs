@@ -1,0 +1,95 @@
+//! Bulk loads into a file: beside writers, with a cache that holds little of it, and where the disk is full.
+
+#![cfg(all(unix, not(miri)))]
+#![forbid(unsafe_code)]
+
+#[path = "durable/folder.rs"]
+mod folder;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use folder::Folder;
+use spinney::{Db, Durability, Error};
+
+fn key(number: usize) -> String {
+    format!("tenant-{:03}/photos/object-{number:08}", number / 1_000)
+}
+
+fn value(number: usize) -> Vec<u8> {
+    vec![number as u8; 60 + number % 90]
+}
+
+#[test]
+fn a_load_larger_than_the_cache_is_there_after_opening() {
+    let folder = Folder::new("load");
+    let path = folder.path("a.spinney");
+    let keys = 300_000;
+    let db = Db::builder().cache_bytes(4 << 20).open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    files.put("zz", "there").unwrap();
+    assert_eq!(files.load("tenant-", (0..keys).map(|n| (key(n), value(n)))).unwrap(), keys as u64);
+    assert!(db.check().unwrap().is_clean());
+    let length_bytes = std::fs::metadata(&path).unwrap().len();
+    let raw_bytes: u64 = (0..keys).map(|n| (key(n).len() + value(n).len()) as u64).sum();
+    println!("{length_bytes} bytes for {raw_bytes} raw");
+    assert!(length_bytes * 100 < raw_bytes * 105, "{length_bytes} bytes for {raw_bytes}");
+    for number in (0..keys).step_by(97) {
+        assert_eq!(*files.get(key(number)).unwrap().unwrap(), value(number));
+    }
+    files.remove_prefix("tenant-00").unwrap().unwrap();
+    drop(files);
+    db.close().unwrap();
+    let db = Db::builder().cache_bytes(4 << 20).open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    assert_eq!(files.count("").unwrap(), (keys - 10_000) as u64 + 1);
+    let mut number = 10_000;
+    for entry in files.scan("tenant-") {
+        let (found_key, found) = entry.unwrap();
+        assert_eq!((&found_key[..], &*found), (key(number).as_bytes(), &value(number)[..]));
+        number += 1;
+    }
+    assert!(db.check().unwrap().is_clean());
+}
+
+#[test]
+fn others_write_beside_a_load() {
+    let folder = Folder::new("load-beside");
+    let path = folder.path("a.spinney");
+    let db = Db::builder().cache_bytes(8 << 20).durability(Durability::Buffered).open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    let (is_over, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let keys = 100_000;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(SeqCst) {
+                let number = written.fetch_add(1, SeqCst);
+                files.put(format!("new/{number:08}"), value(number)).unwrap();
+                if number % 500 == 0 {
+                    files.remove_prefix(format!("new/{:07}", number / 10)).unwrap();
+                    files.put(format!("new/{number:08}"), value(number)).unwrap();
+                }
+            }
+        });
+        for round in 0..3 {
+            let prefix = format!("round-{round}/");
+            let items = (0..keys).map(|number| (format!("{prefix}{}", key(number)), value(number)));
+            assert_eq!(files.load(&prefix, items).unwrap(), keys as u64);
+            assert_eq!(files.count(&prefix).unwrap(), keys as u64);
+            files.rename_prefix(&prefix, format!("kept/{round}/")).unwrap().unwrap();
+        }
+        let half_way = |so_far| so_far < 50_000;
+        let items = (0..keys).map(|number| (format!("not/{number:08}"), value(number)));
+        assert!(matches!(files.load_with("not/", items, half_way), Err(Error::Cancelled)));
+        is_over.store(true, SeqCst);
+    });
+    assert!(db.check().unwrap().is_clean());
+    let count = files.count("").unwrap();
+    drop(files);
+    db.close().unwrap();
+    let db = Db::open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    assert_eq!(files.count("").unwrap(), count);
+    assert_eq!(files.count("kept/").unwrap(), 3 * keys as u64);
+    assert_eq!(files.count("not/").unwrap(), 0);
+    assert!(db.check().unwrap().is_clean());
+}
