@@ -158,7 +158,8 @@ fn directories_are_listed() {
     }
     assert_eq!(place.ok("ls", &["readme"]), "readme\n");
     assert_eq!(place.ok("ls", &["-R", "photos"]), "2025/a.jpg\n2025/b.jpg\n2026/c.jpg\ncover.jpg\n");
-    let long = "      2 keys           -  2025/\n       1 key           -  2026/\n          16           5  cover.jpg\n";
+    let long = "      2 keys           -  2025/\n       1 key           -  2026/\n".to_string()
+        + "          16           5  cover.jpg\n";
     assert_eq!(place.ok("ls", &["-l", "photos"]), long);
     // A page at a time; what was printed is where the next page begins.
     assert_eq!(place.ok("ls", &["photos", "--limit", "1"]), "2025/\n");
@@ -214,7 +215,8 @@ fn trees_are_drawn() {
 fn keys_and_bytes_are_summed_up() {
     let place = Place::with_keys("du", PHOTOS);
     let head = "        keys     key bytes   value bytes\n";
-    let expected = "           4          67 B          67 B  photos/\n           1           6 B           6 B  readme\n";
+    let photos = "           4          67 B          67 B  photos/\n";
+    let expected = format!("{photos}           1           6 B           6 B  readme\n");
     assert_eq!(
         place.ok("du", &[]),
         format!("{head}{expected}           5          73 B          73 B  total\n")
@@ -259,6 +261,23 @@ fn keys_and_directories_are_moved_and_removed() {
     place.run("rmdir", &[""]).fails(2, &["the name is empty"]);
     assert_eq!(place.json("rmdir", &["--prefix", ""]), [json!({"prefix": "", "removed": 3})]);
     assert_eq!(place.ok("ls", &[]), "");
+}
+
+#[test]
+fn a_file_is_shortened() {
+    let keys: Vec<String> = (0..30_000).map(|number| format!("part/{:03}/{number}", number % 300)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let place = Place::with_keys("compact", &keys);
+    let length = |place: &Place| fs::metadata(&place.db).unwrap().len();
+    place.ok("rmdir", &["--prefix", "part/0"]);
+    place.ok("rmdir", &["--prefix", "part/2"]);
+    let (before, left) = (length(&place), contents(&place.db));
+    let report = &place.json("compact", &[])[0];
+    assert!(length(&place) < before);
+    assert_eq!(report["size_bytes"], length(&place));
+    assert!(contents(&place.db) == left && left.len() == 10_000);
+    assert!(place.ok("compact", &[]).ends_with(" now\n"));
+    assert!(place.ok("check", &[]).starts_with("clean: "));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `total` is in bytes or in keys, as [`Progress::at`] is told; none where nobody knows.
+    /// `total` is in bytes, keys or blobs, as the positions are; none where nobody knows.
     pub fn new(total: Option<u64>, is_hidden: bool) -> Self {
         let target = if is_hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(total, target);
@@ -40,6 +40,14 @@ impl Progress {
         if self.keys.is_multiple_of(EVERY) && !self.bar.is_hidden() {
             self.bar.set_message(format!("{} keys", crate::text::thousands(self.keys)));
             self.bar.set_position(position());
+        }
+    }
+
+    /// So many blobs of about so many are done.
+    pub fn blobs(&self, done: u64, total: u64) {
+        if !self.bar.is_hidden() {
+            self.bar.set_length(total);
+            self.bar.set_position(done);
         }
     }
 

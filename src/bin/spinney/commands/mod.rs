@@ -7,6 +7,7 @@
 mod bench;
 mod blobs;
 mod check;
+mod compact;
 mod count;
 mod demo;
 mod du;
@@ -61,6 +62,7 @@ commands! {
     Trees(trees),
     Stat(stat),
     Check(check),
+    Compact(compact),
     Blobs(blobs),
     Bench(bench),
     Demo(demo),
