@@ -130,6 +130,30 @@ fn a_fault_in_the_input_is_named() {
 }
 
 #[test]
+fn sorted_keys_are_loaded_all_or_none() {
+    let place = Place::new("load");
+    assert!(
+        place.run_with("load", &["--value", "v"], b"\na\nb/1\nb/2\n").ok().starts_with("4 keys loaded in ")
+    );
+    assert_eq!(contents(&place.db), pairs(&[("", "v"), ("a", "v"), ("b/1", "v"), ("b/2", "v")]));
+    place.run_with("load", &["--format", "csv", "--prefix", "c/"], b"x,1\ny,2\n").ok();
+    assert_eq!(contents(&place.db)[4..], pairs(&[("c/x", "1"), ("c/y", "2")]));
+    place.run_with("load", &["--prefix", "c/"], b"z\n").fails(3, &["keys that begin with \"c/\"", "import"]);
+    place.run_with("load", &["--prefix", "d/"], b"b\na\n").fails(3, &["line 2: the key", "LC_ALL=C sort"]);
+    // A fault in the input, in the first record and later.
+    for text in ["{\"key\":1}\n", "{\"key\":\"a\"}\n{\"key\":\"b\"}\nnot json\n"] {
+        let ran = place.run_with("load", &["--format", "jsonl", "--prefix", "d/"], text.as_bytes());
+        ran.fails(3, &["line ", "nothing was loaded"]);
+    }
+    assert_eq!(place.ok("count", &["d/"]), "0\n");
+    // What export writes is in order.
+    let exported = place.run("export", &[]).stdout;
+    let other = Place::new("load-other");
+    other.run_with("load", &["--format", "jsonl"], &exported).ok();
+    assert_eq!(contents(&other.db), contents(&place.db));
+}
+
+#[test]
 fn files_of_a_folder_are_put() {
     let place = Place::new("walk");
     let (db, folder) = (place.db.clone(), place.folder.to_str().unwrap().to_string());

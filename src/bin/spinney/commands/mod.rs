@@ -14,6 +14,7 @@ mod du;
 mod export;
 mod get;
 mod import;
+mod load;
 mod ls;
 mod mv;
 mod put;
@@ -58,6 +59,7 @@ commands! {
     Mv(mv),
     Rmdir(rmdir),
     Import(import),
+    Load(load),
     Export(export),
     Trees(trees),
     Stat(stat),

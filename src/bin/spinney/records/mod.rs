@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod csv;
+mod input;
 mod json;
 mod lines;
 mod source;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use crate::failure::Result;
 use crate::output::Output;
+pub use input::Input;
 use source::Source;
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,20 +7,19 @@
 mod walk;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::BufRead;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
-use spinney::{Db, Tree};
+use spinney::Tree;
 
 use crate::failure::{Failure, Result};
-use crate::output::{Output, complain};
+use crate::output::Output;
 use crate::place::Place;
 use crate::progress::Progress;
-use crate::records::{Format, Reader, Record};
+use crate::records::{Input, Reader, Record};
 use crate::text::{counted, duration, escape};
 
 /// Put many keys: from lines, CSV or JSON lines, or from the files of a directory
@@ -31,15 +30,8 @@ use crate::text::{counted, duration, escape};
 pub struct Args {
     #[command(flatten)]
     place: Place,
-    /// What to read; without it, or with -, stdin
-    #[arg(conflicts_with_all = ["walk"])]
-    input: Option<PathBuf>,
-    /// How to read it; without this, as the name of the input suggests, or as lines
-    #[arg(long, value_enum)]
-    format: Option<Format>,
-    /// Lines end with a NUL byte, as `find -print0` writes them
-    #[arg(short = '0', long)]
-    null: bool,
+    #[command(flatten)]
+    input: Input,
     /// Put this in front of every key
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: OsString,
@@ -47,7 +39,7 @@ pub struct Args {
     #[arg(long, default_value = "", hide_default_value = true)]
     value: OsString,
     /// Put the files below this directory: path -> {"size":..,"mtime":..}
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["input", "format", "null"])]
     walk: Option<PathBuf>,
     /// With --walk: put what is in the files, up to 65,535 bytes each
     #[arg(long, requires = "walk")]
@@ -84,10 +76,9 @@ impl Sink<'_> {
 
 impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
-        let format = self.format()?;
         // An input that cannot be opened makes no database.
-        let input = if self.walk.is_some() { None } else { Some(self.open_input()?) };
-        let length = input.as_ref().and_then(|(_, length)| *length);
+        let records = if self.walk.is_some() { None } else { Some(self.input.open()?) };
+        let length_bytes = records.as_ref().and_then(|records| records.length_bytes);
         let start = Instant::now();
         let (db, tree) = self.place.make()?;
         let mut sink = Sink {
@@ -95,17 +86,17 @@ impl Args {
             prefix: out.key(&self.prefix)?,
             value: self.value.clone().into_vec(),
             key: Vec::new(),
-            progress: Progress::new(length, false),
+            progress: Progress::new(length_bytes, false),
             value_bytes: 0,
         };
-        let ended = match (&self.walk, input) {
+        let ended = match (&self.walk, records) {
             (Some(folder), _) => walk::walk(folder, &self.place.file.path, self.content, &mut sink),
-            (None, Some((input, _))) => read_all(Reader::new(input, format, self.end()), &mut sink),
+            (None, Some(records)) => read_all(records.reader, &mut sink),
             (None, None) => Ok(()),
         };
         let (keys, value_bytes) = (sink.progress.keys(), sink.value_bytes);
         drop(sink);
-        let closed = self.close(db);
+        let closed = self.place.file.close(db);
         if let Err(Failure::Failed(why)) = ended {
             let keys = counted(keys, "key");
             return Err(Failure::Failed(format!("{why} (put before: {keys})")));
@@ -114,37 +105,6 @@ impl Args {
         let (time, said) = (start.elapsed(), counted(keys, "key"));
         let report = json!({ "imported": keys, "value_bytes": value_bytes, "nanos": time.as_nanos() as u64 });
         out.say(&format!("{said} put in {}", duration(time)), report)
-    }
-
-    fn close(&self, db: Db) -> Result<()> {
-        self.place.file.close(db)
-    }
-
-    fn end(&self) -> u8 {
-        if self.null { 0 } else { b'\n' }
-    }
-
-    fn format(&self) -> Result<Format> {
-        let guessed = self.input.as_deref().and_then(Format::of_file);
-        let format = self.format.or(guessed.filter(|_| !self.null)).unwrap_or(Format::Lines);
-        if self.null && format != Format::Lines {
-            return Err(Failure::Usage("-0 is about lines: leave it out, or --format".to_string()));
-        }
-        Ok(format)
-    }
-
-    /// What to read, and its length if it has one.
-    fn open_input(&self) -> Result<(Box<dyn BufRead>, Option<u64>)> {
-        let Some(path) = self.input.as_deref().filter(|path| *path != Path::new("-")) else {
-            if std::io::stdin().is_terminal() {
-                complain("reading from the terminal; end with Ctrl-D");
-            }
-            return Ok((Box::new(std::io::stdin().lock()), None));
-        };
-        let file = File::open(path).map_err(|error| Failure::with_path(path, error))?;
-        let length =
-            file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
-        Ok((Box::new(BufReader::with_capacity(256 << 10, file)), length))
     }
 }
 
