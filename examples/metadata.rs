@@ -7,51 +7,52 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use spinney::{Db, Error, Result, Tree, Value};
+use spinney::{Batch, Db, Error, Result, Tree};
 
 const ROOT: u64 = 1;
 
 struct Metadata {
+    db: Db,
     /// `{parent:016x}/{name}` -> the inode's number, 8 bytes
     names: Tree,
-    /// `{number:016x}` -> kind and size, as text
+    /// the inode's number -> kind and size, as text
     inodes: Tree,
     next: AtomicU64,
-}
-
-fn inode_key(number: u64) -> String {
-    format!("{number:016x}")
 }
 
 fn name_key(parent: u64, name: &str) -> String {
     format!("{parent:016x}/{name}")
 }
 
-fn number(value: &Value) -> u64 {
-    u64::from_le_bytes(value[..].try_into().expect("names hold 8 bytes"))
+/// Inodes are numbered in 8 bytes, the highest first, so that they sort as they count.
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().expect("8 bytes"))
+}
+
+/// False if something was not as the batch expected it.
+fn took_place(batch: &mut Batch) -> Result<bool> {
+    match batch.commit() {
+        Ok(_) => Ok(true),
+        Err(Error::BatchRefused { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl Metadata {
     fn open(db: &Db) -> Result<Self> {
-        let (names, inodes) = (db.tree("names")?, db.tree("inodes")?);
-        inodes.put_if_absent(inode_key(ROOT), "directory")?;
-        // The highest inode is the last key: numbers of fixed width sort as they count.
-        let highest = inodes.last()?.and_then(|(key, _)| String::from_utf8(key).ok());
-        let highest = highest.and_then(|key| u64::from_str_radix(&key, 16).ok()).unwrap_or(ROOT);
-        Ok(Metadata { names, inodes, next: AtomicU64::new(highest + 1) })
+        let (db, names, inodes) = (db.clone(), db.tree("names")?, db.tree("inodes")?);
+        inodes.put_if_absent(ROOT.to_be_bytes(), "directory")?;
+        let (highest, _) = inodes.last()?.expect("the root is there");
+        Ok(Metadata { db, names, inodes, next: AtomicU64::new(number(&highest) + 1) })
     }
 
-    /// Makes a file or a directory. None if the name is taken.
+    /// Makes a file or a directory: its inode and its name, both or none. None if the name is taken.
     fn create(&self, parent: u64, name: &str, kind: &str) -> Result<Option<u64>> {
         let made = self.next.fetch_add(1, Ordering::Relaxed);
-        // These two belong together, and a batch over both trees will be the way to say so. The inode goes
-        // first: a crash in between leaves an inode that nothing names, never a name that leads nowhere.
-        self.inodes.put(inode_key(made), kind)?;
-        let named = self.names.put_if_absent(name_key(parent, name), made.to_le_bytes())?;
-        if named.is_none() {
-            self.inodes.remove(inode_key(made))?;
-        }
-        Ok(named.map(|_| made))
+        let mut batch = self.db.batch();
+        batch.put(&self.inodes, made.to_be_bytes(), kind);
+        batch.put_if_absent(&self.names, name_key(parent, name), made.to_be_bytes());
+        Ok(took_place(&mut batch)?.then_some(made))
     }
 
     /// The inode that a path leads to.
@@ -66,7 +67,7 @@ impl Metadata {
         Ok(Some(at))
     }
 
-    /// Names and inodes of what is in a directory.
+    /// What is in a directory.
     fn read_dir(&self, directory: u64) -> Result<Vec<(String, u64)>> {
         let prefix = name_key(directory, "");
         let entries = self.names.scan(&prefix).map(|pair| {
@@ -81,17 +82,18 @@ impl Metadata {
         Ok(self.names.rename(name_key(from.0, from.1), name_key(to.0, to.1))?.is_some())
     }
 
-    /// Removes a file's name, then the file: in the order that a crash between them does no harm.
+    /// Removes a file with its name. False if there is none.
     fn unlink(&self, parent: u64, name: &str) -> Result<bool> {
-        let Some(value) = self.names.get(name_key(parent, name))? else {
-            return Ok(false);
-        };
-        // Only if the name still leads there: another thread may have put a new file in its place.
-        let removed = self.names.remove_if(name_key(parent, name), value.version())?.is_some();
-        if removed {
-            self.inodes.remove(inode_key(number(&value)))?;
+        let key = name_key(parent, name);
+        while let Some(value) = self.names.get(&key)? {
+            // Only if the name still leads there: another thread may have put a new file in its place.
+            let mut batch = self.db.batch();
+            batch.remove_if(&self.names, &key, value.version());
+            if took_place(batch.remove(&self.inodes, number(&value).to_be_bytes()))? {
+                return Ok(true);
+            }
         }
-        Ok(removed)
+        Ok(false)
     }
 }
 
@@ -109,8 +111,6 @@ fn main() -> Result<()> {
     assert!(meta.rename((home, "ada"), (ROOT, "lovelace"))?);
     assert_eq!(meta.look_up("/lovelace/note-0042.txt")?, note, "1000 files have moved, one name has changed");
     assert_eq!(meta.look_up("/home/ada/note-0042.txt")?, None);
-    let taken = meta.rename((ROOT, "lovelace"), (ROOT, "home"));
-    assert!(matches!(taken, Err(Error::TargetExists)));
 
     assert!(meta.unlink(ada, "note-0042.txt")?);
     assert_eq!((meta.read_dir(ada)?.len(), meta.inodes.count("")?), (999, 3 + 999));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::backend::{Area, Backend, MemoryBackend};
+use crate::batch::Batch;
 use crate::blobs::{self, BlobInfo};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use crate::options::Options;
 use crate::stats::Stats;
 use crate::store;
 use crate::store::durable::Durability;
+use crate::transaction::{self, Transaction};
 use crate::tree::Tree;
 
 /// A database: a handle to share and to clone freely, from any thread.
@@ -201,6 +203,58 @@ impl Db {
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
         Ok(self.tree_of(NAMES).rename(from, to)?.is_some())
+    }
+
+    /// Several writes as one: fill it, then commit it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("old", "...")?;
+    /// db.batch().remove(&files, "old").put(&files, "new", "...").commit()?;
+    /// assert!(files.contains("new")? && !files.contains("old")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.open.clone(), self.durability)
+    }
+
+    /// Runs a closure that reads and writes as if nobody else did.
+    ///
+    /// What the closure writes is applied as one, when it has returned, if nothing that it has read was
+    /// changed by others meanwhile; else it is run again. So it may run several times, and should do nothing
+    /// beside the transaction that cannot be done twice. It sees its own writes; others see them all at once,
+    /// or never. Nothing is applied if it returns an error.
+    ///
+    /// All that it reads is of one moment, in every run: it never sees half of another transaction or batch.
+    /// Reads of ranges count as well: that a directory is empty, or that no key is missing from a scan.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// let stock = db.tree("stock")?;
+    /// stock.put("apples", [3])?;
+    /// let left = db.transact(|tx| {
+    ///     let Some(apples) = tx.get(&stock, "apples")?.filter(|apples| apples[0] > 0) else {
+    ///         return Err(tx.abort());
+    ///     };
+    ///     tx.put(&stock, "apples", [apples[0] - 1])?;
+    ///     Ok(apples[0] - 1)
+    /// })?;
+    /// assert_eq!(left, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the closure returned; [`Error::Conflict`] if others were faster in every one of
+    /// [`Transaction::TRIES_MAX`] runs; those of [`Batch::commit`]. Nothing was applied after any error but
+    /// [`Error::OutcomeUnknown`].
+    pub fn transact<T>(&self, run: impl FnMut(&Transaction) -> Result<T>) -> Result<T> {
+        transaction::transact(&self.open, self.durability, run)
     }
 
     /// Opens the database in this file, or makes one: with all [`Options`] at their defaults.

@@ -138,6 +138,50 @@ pub enum Error {
         /// `log`, `ring` or `journal`.
         file: &'static str,
     },
+    /// A step of a batch has a condition that does not hold. Nothing of the batch was applied. Read again
+    /// what it depends on, and make another one.
+    #[error(
+        "step {index} of the batch was refused, {reason}: nothing was applied; read again and make another"
+    )]
+    BatchRefused {
+        /// Which step it was, counted from 0 in the order in which they were added.
+        index: usize,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// All steps of a batch together, and the values that it moves, are too long. Nothing was applied.
+    #[error(
+        "the batch has {encoded_bytes} bytes, the limit is {limit_bytes}: nothing was applied; make several"
+    )]
+    BatchTooLarge {
+        /// Bytes of all keys and values, and some for each step; of the values that it moves, those up to
+        /// where the limit was passed.
+        encoded_bytes: usize,
+        /// The most that is accepted.
+        limit_bytes: usize,
+    },
+    /// A tree of one database was used in a batch or a transaction of another. Nothing was applied.
+    #[error("the tree belongs to another database: take it from the database of the batch or transaction")]
+    OtherDatabase,
+    /// What a transaction had read was changed by others before it could commit, in every one of its tries.
+    /// Nothing was applied. Try again later, or read less in one transaction.
+    #[error("others changed what the transaction had read, {tries} times in a row: nothing was applied")]
+    Conflict {
+        /// How often the transaction was run.
+        tries: u32,
+    },
+    /// What [`Transaction::abort`](crate::Transaction::abort) gives the closure of a transaction to return.
+    #[error("the transaction was given up by its own closure: nothing was applied")]
+    Aborted,
+    /// A batch or transaction was applied and could be read, but writing the log failed before it was
+    /// durable, and nothing more is written. Opening the database again shows all of it or nothing.
+    #[error(
+        "the batch was applied, but nobody knows whether it is stored: open the database again ({reason})"
+    )]
+    OutcomeUnknown {
+        /// What failed.
+        reason: String,
+    },
     /// The backend failed. A put that met it has not taken place; when a full disk has space again, it can be
     /// tried again.
     #[error("reading or writing failed: {0}")]
@@ -147,6 +191,27 @@ pub enum Error {
 impl Error {
     pub(crate) fn corrupt(blob: u32, reason: &'static str) -> Self {
         Error::Corrupt { blob, page: 0, reason }
+    }
+
+    /// What a failed wait for the log means for what was applied before it.
+    pub(crate) fn after_the_fact(self) -> Self {
+        Error::OutcomeUnknown { reason: self.to_string() }
+    }
+
+    /// The same misuse again, for who asks twice.
+    pub(crate) fn again(&self) -> Self {
+        match *self {
+            Error::KeyTooLong { length_bytes, limit_bytes } => {
+                Error::KeyTooLong { length_bytes, limit_bytes }
+            }
+            Error::ValueTooLarge { length_bytes, limit_bytes } => {
+                Error::ValueTooLarge { length_bytes, limit_bytes }
+            }
+            Error::BatchTooLarge { encoded_bytes, limit_bytes } => {
+                Error::BatchTooLarge { encoded_bytes, limit_bytes }
+            }
+            _ => Error::OtherDatabase,
+        }
     }
 
     /// A short, stable name of the kind of error, the same on every platform.
@@ -171,6 +236,12 @@ impl Error {
             Error::Poisoned { .. } => "Poisoned",
             Error::LogCorrupt { .. } => "LogCorrupt",
             Error::SideFile { .. } => "SideFile",
+            Error::BatchRefused { .. } => "BatchRefused",
+            Error::BatchTooLarge { .. } => "BatchTooLarge",
+            Error::OtherDatabase => "OtherDatabase",
+            Error::Aborted => "Aborted",
+            Error::Conflict { .. } => "Conflict",
+            Error::OutcomeUnknown { .. } => "OutcomeUnknown",
             Error::Io(_) => "Io",
         }
     }

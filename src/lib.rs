@@ -33,6 +33,7 @@
 
 mod art;
 pub mod backend;
+mod batch;
 mod blob;
 mod blobs;
 mod check;
@@ -50,6 +51,9 @@ mod scan;
 mod stats;
 mod store;
 mod sync;
+mod transaction;
+mod transaction_list;
+mod transaction_scan;
 mod tree;
 mod value;
 #[cfg(target_arch = "wasm32")]
@@ -57,6 +61,8 @@ pub mod wasm;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_batch;
 #[cfg(test)]
 mod tests_cold;
 #[cfg(test)]
@@ -66,6 +72,7 @@ mod tests_graft;
 #[cfg(test)]
 mod tests_load;
 
+pub use batch::Batch;
 pub use blobs::{BlobInfo, BlobKind};
 pub use check::{CheckReport, Problem};
 pub use compact::{CompactProgress, CompactReport};
@@ -77,6 +84,9 @@ pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};
 pub use stats::{CheckpointStats, LogStats, Stats};
 pub use store::durable::Durability;
+pub use transaction::Transaction;
+pub use transaction_list::TransactionList;
+pub use transaction_scan::TransactionScan;
 pub use tree::{Pair, Tree};
 pub use value::{Value, Version};
 

@@ -9,7 +9,7 @@ use crate::scan::Scan;
 use crate::value::{Value, Version};
 
 /// What separates directories unless told otherwise.
-const DELIMITER: u8 = b'/';
+pub(crate) const DELIMITER: u8 = b'/';
 
 /// One child of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

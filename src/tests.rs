@@ -22,7 +22,7 @@ impl Random {
     }
 }
 
-fn random_key(random: &mut Random) -> Vec<u8> {
+pub(crate) fn random_key(random: &mut Random) -> Vec<u8> {
     match random.below(6) {
         0 => (0..random.below(4)).map(|_| [0, b'/', b'a', 0xFE, 0xFF][random.below(5)]).collect(),
         1 => vec![b'p'; random.below(700)],

@@ -69,7 +69,7 @@ fn blobs_are_packed_full() {
     let db = Db::memory();
     let tree = db.tree("t").expect("made");
     let count = if cfg!(miri) { 50 } else { 200_000u64 };
-    let keys = (0..count).map(|number| (format!("dir{:03}/file{number:08}", number / 100), [7; 40]));
+    let keys = (0..count).map(|number| (format!("dir{:04}/file{number:08}", number / 100), [7; 40]));
     let mut told = Vec::new();
     let loaded = tree.load_with("", keys, |so_far| {
         told.push(so_far);

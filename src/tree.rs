@@ -38,6 +38,14 @@ impl Tree {
         Tree { forest: open.forest.clone(), _open: open, id: id.to_be_bytes(), durability }
     }
 
+    pub(crate) fn belongs_to(&self, forest: &Arc<Forest>) -> bool {
+        Arc::ptr_eq(&self.forest, forest)
+    }
+
+    pub(crate) fn id_bytes(&self) -> [u8; TREE_ID_BYTES] {
+        self.id
+    }
+
     /// Another handle to the same tree, whose writes are acknowledged as `durability` says. It makes no
     /// difference to a database in memory.
     ///
@@ -313,7 +321,7 @@ impl Tree {
         self.acknowledge(self.forest.remove_prefix(&prefix, None)?)
     }
 
-    /// Loads many keys at once, from an iterator that yields them in ascending order, into a directory that is
+    /// Loads many keys at once, from an iterator that gives them in ascending order, into a directory that is
     /// empty. All of them begin with `prefix`, which may be empty itself. Returns how many they were.
     ///
     /// Blobs are packed full and written straight to their places: several times as fast as puts, and without
@@ -399,10 +407,15 @@ impl Tree {
     /// # }
     /// ```
     pub fn scan(&self, prefix: impl AsRef<[u8]>) -> Scan {
-        let mut start = self.id.to_vec();
-        start.extend_from_slice(prefix.as_ref());
-        let end = successor(&start).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]);
+        let (start, end) = self.span_of_prefix(prefix.as_ref());
         Scan::new(self.forest.clone(), start, end)
+    }
+
+    /// The keys with this prefix: the first that there could be, and what lies behind the last.
+    pub(crate) fn span_of_prefix(&self, prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let start = [&self.id, prefix].concat();
+        let end = successor(&start).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]);
+        (start, end)
     }
 
     /// All keys within bounds, in order.
@@ -420,6 +433,12 @@ impl Tree {
     /// # }
     /// ```
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Scan {
+        let (start, end) = self.span_of_bounds(bounds);
+        Scan::new(self.forest.clone(), start, end)
+    }
+
+    /// The keys within bounds, in the same form.
+    pub(crate) fn span_of_bounds<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> (Vec<u8>, Vec<u8>) {
         let full = |key: &K| [&self.id, key.as_ref()].concat();
         let above = |key: &K| [&self.id, key.as_ref(), &[0]].concat();
         let start = match bounds.start_bound() {
@@ -432,7 +451,7 @@ impl Tree {
             Bound::Excluded(key) => full(key),
             Bound::Unbounded => successor(&self.id).unwrap_or_else(|| vec![0xFF; TREE_ID_BYTES]),
         };
-        Scan::new(self.forest.clone(), start, end)
+        (start, end)
     }
 
     /// The children of a directory: keys directly in it, and the directories below it once each.
@@ -504,11 +523,19 @@ impl std::fmt::Debug for Tree {
 
 /// Refuses keys that are too long.
 #[inline(always)]
-fn checked(key: &[u8]) -> Result<&[u8]> {
+pub(crate) fn checked(key: &[u8]) -> Result<&[u8]> {
     if key.len() > KEY_BYTES_MAX {
         return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
     }
     Ok(key)
+}
+
+/// Refuses values that are too long.
+pub(crate) fn checked_value(value: &[u8]) -> Result<()> {
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(Error::ValueTooLarge { length_bytes: value.len(), limit_bytes: VALUE_BYTES_MAX });
+    }
+    Ok(())
 }
 
 /// How many keys are names of trees.

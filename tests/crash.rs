@@ -7,6 +7,8 @@
 #![cfg(not(any(target_arch = "wasm32", miri)))]
 #![forbid(unsafe_code)]
 
+#[path = "crash/batches.rs"]
+mod batches;
 mod common;
 #[path = "crash/directories.rs"]
 mod directories;

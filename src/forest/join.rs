@@ -30,9 +30,12 @@ impl Forest {
     /// blob's contents alone.
     pub(crate) fn wants_join(&self, words: Words<'_>) -> bool {
         let keys = header::key_count(words);
-        let thin =
-            u64::from(header::live_words(words)) * 100 < u64::from(self.shape.range_words) * JOIN_PERCENT / 2;
-        keys == 0 || (thin && keys.is_multiple_of(LOOK_EVERY_KEYS))
+        keys == 0 || (self.is_thin(words) && keys.is_multiple_of(LOOK_EVERY_KEYS))
+    }
+
+    /// Whether a blob may be thin enough to be joined with a neighbour.
+    pub(crate) fn is_thin(&self, words: Words<'_>) -> bool {
+        u64::from(header::live_words(words)) * 100 < u64::from(self.shape.range_words) * JOIN_PERCENT / 2
     }
 
     /// Joins the range blob of `key` with a neighbour, if the two are thin enough. Says whether it did.

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod batch;
 pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod compact;
@@ -18,6 +19,7 @@ pub(crate) mod join;
 pub(crate) mod lineage;
 pub(crate) mod load;
 pub(crate) mod many;
+pub(crate) mod notes;
 pub(crate) mod pins;
 pub(crate) mod read;
 pub(crate) mod rearrange;

@@ -5,6 +5,7 @@
 use super::Forest;
 use super::route::{Lost, Route};
 use crate::art::find;
+use crate::blob::header;
 use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::leaf::Leaf;
 use crate::blob::presence::{Everything, Presence};
@@ -178,6 +179,11 @@ impl Forest {
         self.read(key, &mut Get { key, out })
     }
 
+    /// The same; and the highest seq in the blob where the key was found, or missed.
+    pub(crate) fn observe(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<(Option<u64>, u64)> {
+        self.read(key, &mut Observe(Get { key, out }))
+    }
+
     /// The version of `key`, without its value.
     #[inline]
     pub(crate) fn version_of(&self, key: &Key<'_>) -> Result<Option<u64>> {
@@ -224,6 +230,16 @@ impl Reading for Get<'_> {
         };
         leaf.append_value(words, self.out);
         Ok(Some(leaf.seq(words)))
+    }
+}
+
+struct Observe<'r>(Get<'r>);
+
+impl Reading for Observe<'_> {
+    type Answer = (Option<u64>, u64);
+
+    fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Self::Answer> {
+        Ok((self.0.read(route, presence)?, header::highest_seq(route.frame.words)))
     }
 }
 

@@ -5,12 +5,15 @@
 use std::sync::atomic::Ordering;
 
 use super::Forest;
+use super::batch::{Batch, Refused};
 use super::graft::Also;
 use super::write::Condition;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::limits::{KEY_BYTES_MAX, NAMES, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::log::Appended;
+use crate::log::batch::Writes;
 use crate::log::payload::Write;
 use crate::log::replay::{Reader, Replayed};
 
@@ -41,8 +44,40 @@ impl Forest {
                 let key = also.map(sound).transpose()?;
                 self.remove_prefix(sound(prefix)?, key.map(|key| Also { key, version: None }))?
             }
+            Write::Batch(writes) => self.redo_batch(writes)?,
+            // The log hands out the batch in its place.
+            Write::BatchCommit(_) => return Err(damaged(0)),
         };
         Ok(done.map(|appended| appended.seq))
+    }
+
+    /// A batch had no conditions left when it was logged.
+    fn redo_batch(&self, writes: Writes<'_>) -> Result<Option<Appended>> {
+        let mut batch = Batch::default();
+        for write in writes.iter() {
+            let mut buffer = KeyBuf::empty();
+            match write {
+                Write::Put { value, .. } if value.len() > VALUE_BYTES_MAX => return Err(damaged(0)),
+                Write::Put { key, value } => {
+                    self.remember_tree(key, value);
+                    batch.put([whole(&mut buffer, key)?.bytes(), b""], value, Condition::Always);
+                }
+                Write::Remove { key } => {
+                    batch.remove([whole(&mut buffer, key)?.bytes(), b""], Condition::Always);
+                }
+                Write::Rename { from, to } => {
+                    let mut other = KeyBuf::empty();
+                    let (from, to) = (whole(&mut buffer, from)?, whole(&mut other, to)?);
+                    batch.rename([from.bytes(), b""], [to.bytes(), b""]);
+                }
+                _ => return Err(damaged(0)),
+            }
+        }
+        match self.commit(&batch, &[]) {
+            Ok(applied) => Ok(applied.appended),
+            Err(Refused::Failed(error)) => Err(error),
+            Err(Refused::Step { .. } | Refused::Stale) => Err(damaged(0)),
+        }
     }
 
     /// A tree's id that was given out is not given out again.

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::Forest;
+use super::notes::Note;
 use super::route::{Lost, Route};
 use crate::art::cursor::{Cursor, Direction, Item};
 use crate::blob::key::KeyBuf;
@@ -64,6 +65,8 @@ pub(crate) struct Side {
     misses: u32,
     /// Whether the walk has come to the end of a blob.
     is_long: bool,
+    /// What the walk has been in, if that is wanted.
+    notes: Option<Vec<Note>>,
     done: bool,
 }
 
@@ -93,8 +96,19 @@ impl Side {
             buckets_missed: (0, 0),
             misses: 0,
             is_long: false,
+            notes: None,
             done,
         }
+    }
+
+    /// From now on notes every blob that a walk forward enters.
+    pub(crate) fn keep_notes(&mut self) {
+        self.notes.get_or_insert_default();
+    }
+
+    /// The notes since the last call.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        self.notes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The key of the last step.
@@ -301,6 +315,10 @@ impl Side {
                 } else {
                     self.cursor.seek(route.frame.words, &key, route.base, self.direction, &presence)
                 };
+                let note = match self.notes {
+                    Some(_) => Some(forest.note(&route, &key)?),
+                    None => None,
+                };
                 if !route.is_unchanged() {
                     return Err(Lost::Restart);
                 }
@@ -310,6 +328,9 @@ impl Side {
                 }
                 route.frame.note_read(&presence);
                 positioned.map_err(|_| Lost::Corrupt(route.frame.id))?;
+                if let (Some(notes), Some(note)) = (&mut self.notes, note) {
+                    notes.push(note);
+                }
                 Ok(position_of(&route))
             });
             match result {

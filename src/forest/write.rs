@@ -24,6 +24,8 @@ use crate::store::residency::{Fault, Faults, Want};
 pub(crate) enum Condition {
     Always,
     Absent,
+    /// The key is there, in whatever version.
+    Present,
     /// The key is there, in this version.
     Version(u64),
 }
@@ -33,13 +35,14 @@ impl Condition {
         match self {
             Condition::Always => true,
             Condition::Absent => found.is_none(),
+            Condition::Present => found.is_some(),
             Condition::Version(version) => found == Some(version),
         }
     }
 }
 
 /// Why a try came to nothing; the database is as it was.
-enum Stop {
+pub(super) enum Stop {
     /// The path was changing.
     Restart,
     /// This has to be loaded first.
@@ -55,17 +58,23 @@ impl From<Error> for Stop {
     }
 }
 
+impl From<Lost> for Stop {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Restart | Lost::Partial => Stop::Restart,
+            Lost::Absent(blob) => Stop::Fault(Fault { blob, want: Want::Inner }),
+            Lost::Corrupt(id) => Stop::Failed(Forest::corrupt(id)),
+        }
+    }
+}
+
 /// What became of one try, which held gate and latch and waited for nothing.
-type Try<T> = std::result::Result<T, Stop>;
+pub(super) type Try<T> = std::result::Result<T, Stop>;
 
 impl Forest {
     /// Finds the range blob of `key`, of which inner nodes are in memory at least.
-    fn route_for_writing(&self, key: &Key<'_>) -> Try<Route<'_>> {
-        self.route(key).map_err(|lost| match lost {
-            Lost::Restart | Lost::Partial => Stop::Restart,
-            Lost::Absent(blob) => Stop::Fault(Fault { blob, want: Want::Inner }),
-            Lost::Corrupt(id) => Stop::Failed(Self::corrupt(id)),
-        })
+    pub(super) fn route_for_writing(&self, key: &Key<'_>) -> Try<Route<'_>> {
+        Ok(self.route(key)?)
     }
 
     /// Latches the range blob of `key`. The route saw that its inner nodes are in memory, and what leaves
@@ -78,12 +87,12 @@ impl Forest {
     }
 
     /// The beginning of every write.
-    fn may_write(&self) -> Result<Faults<'_>> {
+    pub(super) fn may_write(&self) -> Result<Faults<'_>> {
         if self.store.read_only { Err(Error::ReadOnly) } else { Ok(Faults::new(&self.store)) }
     }
 
     /// After a try came to nothing, and has left gate and latches: does what is needed before the next.
-    fn resume(&self, stop: Stop, faults: &mut Faults<'_>) -> Result<()> {
+    pub(super) fn resume(&self, stop: Stop, faults: &mut Faults<'_>) -> Result<()> {
         match stop {
             Stop::Restart => {
                 self.store.counters.restarts.add_one();
@@ -97,7 +106,7 @@ impl Forest {
     }
 
     /// Appends to the log, under the latch of what is about to change.
-    fn append(&self, write: Write<'_>) -> Try<Appended> {
+    pub(super) fn append(&self, write: Write<'_>) -> Try<Appended> {
         self.store.append(write).map_err(|refused| match refused {
             LogRefused::Full(full) => Stop::LogFull(full),
             LogRefused::Closed => Stop::Failed(Error::Closed),
@@ -293,7 +302,7 @@ impl Forest {
 
 /// Why a latched blob could not be read to the end.
 #[cold]
-fn unreadable(blob: u32, presence: &impl Presence) -> Stop {
+pub(super) fn unreadable(blob: u32, presence: &impl Presence) -> Stop {
     match presence.missed() {
         0 => Stop::Failed(Forest::corrupt(blob)),
         missed => Stop::Fault(Fault { blob, want: Want::Leaves(missed) }),

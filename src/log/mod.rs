@@ -1,34 +1,36 @@
 //! The redo log: every write as a record, in one order, durable in groups.
 //!
-//! A record is copied into the ring, which on unix outlives the process, and from there into the log
-//! area, which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write,
-//! `ring` where records are born, `segments` the places of the log area, `commit` who writes them when,
-//! `replay` how to read it all again.
+//! A record is copied into the ring, which on unix outlives the process, and from there into the log area,
+//! which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write, `batch`
+//! those of several, `stage` how a long batch gets there, `ring` where records are born, `segments` the
+//! places of the log area, `commit` who writes them when, `replay` how to read it all again.
 //!
 //! Must not know: blobs, frames, what a write means.
 
 #![forbid(unsafe_code)]
 #![allow(dead_code)]
 
+pub(crate) mod batch;
 mod commit;
 pub(crate) mod payload;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod ring;
 mod segments;
+mod stage;
 #[cfg(all(test, not(loom), not(target_arch = "wasm32")))]
 mod tests;
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::backend::{Area, BLOB_BYTES, Backend, RingMemory, WriteOp};
 use crate::error::{Error, Result};
 use commit::{Commit, Failed};
 use payload::Write;
-use record::Identity;
+use record::{Identity, Kind};
 use ring::{Full, Ring, SEGMENT_BYTES};
 use segments::{Segments, Unprepared};
 
@@ -72,6 +74,10 @@ pub(crate) struct Log {
     poison: OnceLock<String>,
     /// Records before this position are not needed any more.
     superfluous: AtomicU64,
+    /// The id of the last batch in parts.
+    last_batch: AtomicU64,
+    /// Whether parts were appended since the last checkpoint: they take space, whether they count or not.
+    has_parts: AtomicBool,
 }
 
 thread_local! {
@@ -95,9 +101,11 @@ impl Log {
             commit: Commit::new(position),
             poison: OnceLock::new(),
             superfluous: AtomicU64::new(0),
+            last_batch: AtomicU64::new(0),
+            has_parts: AtomicBool::new(false),
             backend,
         };
-        log.prepare_segment()?;
+        log.prepare_segment(false)?;
         Ok(log)
     }
 
@@ -112,13 +120,22 @@ impl Log {
         write: Write<'_>,
         next_seq: impl FnOnce() -> u64,
     ) -> std::result::Result<Appended, Refused> {
+        self.append_payload(write.kind(), |payload| write.encode(payload), next_seq)
+    }
+
+    fn append_payload(
+        &self,
+        kind: Kind,
+        encode: impl FnOnce(&mut Vec<u8>),
+        next_seq: impl FnOnce() -> u64,
+    ) -> std::result::Result<Appended, Refused> {
         if self.poison.get().is_some() {
             return Err(Refused::Poisoned);
         }
         PAYLOAD.with_borrow_mut(|payload| {
-            write.encode(payload);
+            encode(payload);
             let hash = record::payload_hash(payload);
-            let appended = self.ring.append(write.kind(), payload, hash, next_seq);
+            let appended = self.ring.append(kind, payload, hash, next_seq);
             let bytes = record::record_bytes(payload.len()) as u64;
             appended.map(|(seq, end)| Appended { seq, end, bytes }).map_err(Refused::Full)
         })
@@ -128,7 +145,7 @@ impl Log {
     pub(crate) fn make_space(&self, full: Full) -> Result<Space> {
         match full {
             Full::Ring => self.wait_durable(self.ring.end()).map(|()| Space::Made),
-            Full::Segments if self.prepare_segment()? => Ok(Space::Made),
+            Full::Segments if self.prepare_segment(false)? => Ok(Space::Made),
             Full::Segments => {
                 let superfluous = self.superfluous.load(Ordering::Relaxed);
                 if self.durable() >= superfluous {
@@ -141,14 +158,16 @@ impl Log {
     }
 
     /// Readies the segment after the last one that is ready. False if only a checkpoint can.
-    fn prepare_segment(&self) -> Result<bool> {
-        let ready = self.ring.ready();
-        if ready > self.ring.end() + SEGMENT_BYTES {
+    fn prepare_segment(&self, staged: bool) -> Result<bool> {
+        let (ready, end) = (self.ring.ready(staged), self.ring.end());
+        if ready > end + SEGMENT_BYTES {
             // Another thread was faster.
             return Ok(true);
         }
         self.recycle();
-        match self.segments.prepare(ready / SEGMENT_BYTES) {
+        // A batch in parts may have gone further than other records may.
+        let ready = ready.max(end / SEGMENT_BYTES * SEGMENT_BYTES);
+        match self.segments.prepare(ready / SEGMENT_BYTES, staged) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(Unprepared::NotMade(error)) => return Err(error.into()),
@@ -158,7 +177,7 @@ impl Log {
                 return Err(error.into());
             }
         }
-        self.ring.set_ready_at_least(ready + SEGMENT_BYTES);
+        self.ring.set_ready_at_least(ready + SEGMENT_BYTES, staged);
         Ok(true)
     }
 
@@ -169,8 +188,8 @@ impl Log {
 
     /// Readies the next segment if the current one is half full, so that no writer has to.
     pub(crate) fn look_ahead(&self) -> Result<()> {
-        if self.ring.ready() < self.ring.end() + SEGMENT_BYTES / 2 {
-            self.prepare_segment()?;
+        if self.ring.ready(false) < self.ring.end() + SEGMENT_BYTES / 2 {
+            self.prepare_segment(false)?;
         }
         Ok(())
     }
@@ -206,8 +225,9 @@ impl Log {
         self.segments.used()
     }
 
-    /// Records before `position` are not needed any more.
+    /// Records before `position` are not needed any more. No batch is being staged meanwhile.
     pub(crate) fn recycle_before(&self, position: u64) {
+        self.has_parts.store(false, Ordering::Relaxed);
         self.superfluous.fetch_max(position, Ordering::Relaxed);
         self.recycle();
     }

@@ -9,21 +9,44 @@
 //! RemovePrefix   bytes u32 | prefix | another key that was removed, or nothing
 //! ```
 //!
+//! What a batch looks like is told in [`super::batch`].
+//!
 //! Keys are whole: they begin with the id of their tree.
 
 #![forbid(unsafe_code)]
 
+use super::batch::{Ticket, Writes};
 use super::record::Kind;
 
 /// A write, as the log has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write<'a> {
-    Put { key: &'a [u8], value: &'a [u8] },
-    Remove { key: &'a [u8] },
-    Rename { from: &'a [u8], to: &'a [u8] },
-    MovePrefix { from: &'a [u8], to: &'a [u8] },
-    RemovePrefix { prefix: &'a [u8], also: Option<&'a [u8]> },
-    Load { prefix: &'a [u8], keys: u64 },
+    Put {
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    Remove {
+        key: &'a [u8],
+    },
+    Rename {
+        from: &'a [u8],
+        to: &'a [u8],
+    },
+    MovePrefix {
+        from: &'a [u8],
+        to: &'a [u8],
+    },
+    RemovePrefix {
+        prefix: &'a [u8],
+        also: Option<&'a [u8]>,
+    },
+    Load {
+        prefix: &'a [u8],
+        keys: u64,
+    },
+    Batch(Writes<'a>),
+    /// The batch whose parts lie in the log already.
+    BatchCommit(Ticket),
 }
 
 impl<'a> Write<'a> {
@@ -35,6 +58,17 @@ impl<'a> Write<'a> {
             Write::MovePrefix { .. } => Kind::MovePrefix,
             Write::RemovePrefix { .. } => Kind::RemovePrefix,
             Write::Load { .. } => Kind::Load,
+            Write::Batch(_) => Kind::Batch,
+            Write::BatchCommit(_) => Kind::BatchCommit,
+        }
+    }
+
+    /// How many seqs it takes.
+    pub(crate) fn seqs(self) -> u64 {
+        match self {
+            Write::Batch(writes) => writes.count(),
+            Write::BatchCommit(ticket) => u64::from(ticket.writes),
+            _ => 1,
         }
     }
 
@@ -56,6 +90,8 @@ impl<'a> Write<'a> {
                 bytes.extend_from_slice(&keys.to_le_bytes());
                 bytes.extend_from_slice(prefix);
             }
+            Write::Batch(writes) => bytes.extend_from_slice(writes.bytes()),
+            Write::BatchCommit(ticket) => ticket.encode(bytes),
         }
     }
 
@@ -79,7 +115,9 @@ impl<'a> Write<'a> {
                 let (keys, prefix) = payload.split_first_chunk()?;
                 Some(Write::Load { prefix, keys: u64::from_le_bytes(*keys) })
             }
-            Kind::Segment | Kind::Jump => None,
+            Kind::Batch => Writes::decode(payload).map(Write::Batch),
+            Kind::BatchCommit => Ticket::decode(payload).map(Write::BatchCommit),
+            Kind::Segment | Kind::Jump | Kind::BatchPart => None,
         }
     }
 }
@@ -95,7 +133,8 @@ fn decode_two(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(first_bytes)
 }
 
-fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+/// A number, and what is behind it.
+pub(super) fn split_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (first, rest) = bytes.split_first_chunk()?;
     Some((u32::from_le_bytes(*first) as usize, rest))
 }

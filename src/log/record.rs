@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! word 0     payload bytes u32 | kind u8
-//! word 1     seq: the number of the write; in a record that is no write, that of the one before
+//! word 1     seq: the number of the write, of a batch that of its first; in a record that is no write, that
+//!            of the one before
 //! word 2     the log position that was known to be durable when this was appended
 //! ...        the payload, filled up with zeros to a word
 //! last word  xxh3-64 of words 0 to 2, the payload's xxh3-64, log id, incarnation and position
@@ -41,20 +42,31 @@ pub(crate) enum Kind {
     /// All keys with a prefix were removed.
     RemovePrefix = 7,
     /// Keys with a prefix were loaded. They are in the blobs: a checkpoint came first.
-    Load = 11,
+    Load = 8,
+    /// Several writes: see [`super::batch`].
+    Batch = 16,
+    /// A part of a batch that is too long for one record.
+    BatchPart = 17,
+    /// Makes the parts of a batch count.
+    BatchCommit = 18,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
-        use Kind::*;
-        [Segment, Jump, Put, Remove, Rename, MovePrefix, RemovePrefix, Load]
-            .into_iter()
-            .find(|&kind| kind as u8 == byte)
+        let single = [Kind::Segment, Kind::Jump, Kind::Put, Kind::Remove, Kind::Rename];
+        let whole = [Kind::MovePrefix, Kind::RemovePrefix, Kind::Load];
+        let batches = [Kind::Batch, Kind::BatchPart, Kind::BatchCommit];
+        single.into_iter().chain(whole).chain(batches).find(|&kind| kind as u8 == byte)
     }
 
     /// Whether the record is a write, with a seq of its own.
     pub(crate) fn is_write(self) -> bool {
-        !matches!(self, Kind::Segment | Kind::Jump)
+        !matches!(self, Kind::Segment | Kind::Jump | Kind::BatchPart)
+    }
+
+    /// Whether the record belongs to a batch in parts, which may go further into the log than others.
+    pub(crate) fn is_staged(self) -> bool {
+        matches!(self, Kind::BatchPart | Kind::BatchCommit)
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::batch::Parts;
 use super::payload::Write;
 use super::record::{self, Head, Identity, Kind};
 use super::ring::{self, SEGMENT_BYTES};
@@ -128,17 +129,32 @@ impl<'a> Reader<'a> {
         mut apply: impl FnMut(u64, Write<'_>) -> Result<()>,
     ) -> Result<Replayed> {
         let mut done = Replayed { end: position, seq, writes: 0 };
+        let mut parts = Parts::default();
         while let Some((at, head)) = self.next(done.end, done.seq)? {
-            done.end = match head.kind {
+            let end = match head.kind {
                 Kind::Segment => at + PAGE,
                 Kind::Jump => (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES,
                 _ => at + head.record_bytes() as u64,
             };
-            if let Some((head, payload)) = self.record(at).filter(|(head, _)| head.kind.is_write()) {
-                let write = Write::decode(head.kind, payload).ok_or_else(|| damaged(at, "not a write"))?;
+            let Some((_, payload)) = self.record(at) else { break };
+            if head.kind == Kind::BatchPart {
+                parts.take_in(payload);
+            } else if head.kind.is_write() {
+                let not_a_write = || damaged(at, "not a write");
+                let write = Write::decode(head.kind, payload).ok_or_else(not_a_write)?;
+                let write = match write {
+                    Write::BatchCommit(ticket) => match parts.redeem(ticket).map(Write::Batch) {
+                        Some(batch) => batch,
+                        // A part is missing, so this was not durable either: the log ends here.
+                        None => break,
+                    },
+                    single => single,
+                };
                 apply(head.seq, write)?;
-                (done.seq, done.writes) = (head.seq, done.writes + 1);
+                done.seq = head.seq.checked_add(write.seqs() - 1).ok_or_else(not_a_write)?;
+                done.writes += write.seqs();
             }
+            done.end = end;
         }
         self.nothing_durable_beyond(done.end)?;
         Ok(done)

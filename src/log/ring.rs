@@ -62,6 +62,8 @@ pub(crate) struct Ring {
     durable: AtomicU64,
     /// Segments that begin before this position have a place in the log area.
     ready: AtomicU64,
+    /// The same for batches in parts, which may go further.
+    ready_for_staged: AtomicU64,
 }
 
 impl Ring {
@@ -76,6 +78,7 @@ impl Ring {
             end: AtomicU64::new(position),
             durable: AtomicU64::new(position),
             ready: AtomicU64::new(position),
+            ready_for_staged: AtomicU64::new(position),
         }
     }
 
@@ -108,13 +111,16 @@ impl Ring {
         self.durable.load(Ordering::Acquire)
     }
 
-    pub(crate) fn ready(&self) -> u64 {
-        self.ready.load(Ordering::Acquire)
+    /// How far records may go, and how far those of a batch in parts.
+    pub(crate) fn ready(&self, staged: bool) -> u64 {
+        let ready = self.ready.load(Ordering::Acquire);
+        if staged { ready.max(self.ready_for_staged.load(Ordering::Acquire)) } else { ready }
     }
 
     /// Allows records up to `position`, if that is further than before.
-    pub(crate) fn set_ready_at_least(&self, position: u64) {
-        self.ready.fetch_max(position, Ordering::Release);
+    pub(crate) fn set_ready_at_least(&self, position: u64, staged: bool) {
+        let ready = if staged { &self.ready_for_staged } else { &self.ready };
+        ready.fetch_max(position, Ordering::Release);
     }
 
     /// Tells that everything before `position` is in the log area for good.
@@ -123,8 +129,8 @@ impl Ring {
         self.durable.store(position, Ordering::Release);
     }
 
-    /// Appends a record, and asks for its seq once nothing can go wrong any more. Returns the seq and the
-    /// position behind the record.
+    /// Appends a record, and asks for its seq once nothing can go wrong any more: of a record that is no
+    /// write, that of the write before. Returns the seq and the position behind the record.
     pub(crate) fn append(
         &self,
         kind: Kind,
@@ -144,16 +150,17 @@ impl Ring {
         if end.next_multiple_of(PAGE) > self.durable() + RING_BYTES as u64 {
             return Err(Full::Ring);
         }
-        if end > self.ready() {
+        if end > self.ready(kind.is_staged()) {
             return Err(Full::Segments);
         }
         let seq = next_seq();
         // What is no write carries the seq of the one before, so that replay sees when something is missing.
+        let before = seq - u64::from(kind.is_write());
         if jumps && segment_end - from >= record::EMPTY_BYTES as u64 {
-            self.write(from, Kind::Jump, &[], record::payload_hash(&[]), seq - 1);
+            self.write(from, Kind::Jump, &[], record::payload_hash(&[]), before);
         }
         if opens {
-            self.open_segment(at, seq - 1);
+            self.open_segment(at, before);
             at += PAGE;
         }
         self.write(at, kind, payload, payload_hash, seq);
@@ -254,7 +261,7 @@ mod tests {
 
     fn ring(ready_segments: u64) -> Ring {
         let ring = Ring::new(Arc::new(PrivateRing::new()), IDENTITY, 0);
-        ring.set_ready_at_least(ready_segments * SEGMENT_BYTES);
+        ring.set_ready_at_least(ready_segments * SEGMENT_BYTES, false);
         ring
     }
 

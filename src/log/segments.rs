@@ -21,6 +21,10 @@ pub(crate) enum Unprepared {
     NotSynced(io::Error),
 }
 
+/// Places beyond the usual number that a batch in parts may take: seven segments hold the longest one, even
+/// if other records lie between its parts, and one more may be left of the batch before.
+const STAGED_PLACES: usize = 8;
+
 /// See the head of this file.
 pub(crate) struct Segments {
     backend: Arc<dyn Backend>,
@@ -52,13 +56,19 @@ impl Segments {
         self.making.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Gives `segment` a place. False if there is none and the area may not grow.
-    pub(crate) fn prepare(&self, segment: u64) -> Result<bool, Unprepared> {
+    /// Gives `segment` a place. False if there is none and the area may not grow: for a batch in parts it may
+    /// grow further.
+    pub(crate) fn prepare(&self, segment: u64, staged: bool) -> Result<bool, Unprepared> {
+        let places_max = self.places_max + if staged { STAGED_PLACES } else { 0 };
         let has_ended = self.making();
         let places = {
             let mut places = self.places();
             if places.contains(&Some(segment)) {
-                return Ok(true);
+                let used = places.iter().flatten().filter(|&&other| other <= segment).count();
+                return Ok(used <= places_max);
+            }
+            if places.iter().flatten().count() >= places_max {
+                return Ok(false);
             }
             if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
                 *free = Some(segment);
@@ -66,7 +76,7 @@ impl Segments {
             }
             places.len()
         };
-        if *has_ended || places >= self.places_max {
+        if *has_ended || places >= places_max {
             return Ok(false);
         }
         let offset_bytes = places as u64 * SEGMENT_BYTES;

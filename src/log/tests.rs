@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod staged;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -200,16 +202,16 @@ fn a_segment_without_its_first_page_is_missed() {
 fn places_are_made_up_to_the_limit_and_used_again() {
     let backend = Arc::new(MemoryBackend::new());
     let segments = Segments::new(backend.clone(), 2).expect("nothing to read");
-    assert!(segments.prepare(7).expect("memory"));
-    assert!(segments.prepare(8).expect("memory"));
-    assert!(segments.prepare(8).expect("memory"), "it has a place already");
-    assert!(!segments.prepare(9).expect("memory"));
+    assert!(segments.prepare(7, false).expect("memory"));
+    assert!(segments.prepare(8, false).expect("memory"));
+    assert!(segments.prepare(8, false).expect("memory"), "it has a place already");
+    assert!(!segments.prepare(9, false).expect("memory"));
     assert_eq!(segments.offset_of(8 * SEGMENT_BYTES + 4096), SEGMENT_BYTES + 4096);
     segments.recycle_before(8 * SEGMENT_BYTES - 1);
     assert_eq!(segments.used(), (2, 2));
     segments.recycle_before(8 * SEGMENT_BYTES);
     assert_eq!(segments.used(), (1, 2));
-    assert!(segments.prepare(9).expect("memory"));
+    assert!(segments.prepare(9, false).expect("memory"));
     assert_eq!(segments.offset_of(9 * SEGMENT_BYTES), 0);
     assert_eq!(backend.len(Area::Log).expect("memory"), 2 * SEGMENT_BYTES);
 }

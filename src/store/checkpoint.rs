@@ -55,6 +55,7 @@ impl Cut {
     fn is_stored(&self, durable: &Durable, superblock: &Superblock) -> bool {
         let Identity { log_id, incarnation } = durable.log.identity();
         self.marked.is_empty()
+            && !durable.log.has_parts()
             && self.next_seq == superblock.next_seq
             && (log_id, incarnation) == (superblock.log_id, superblock.incarnation)
     }
@@ -118,7 +119,7 @@ impl Store {
         self.commit(durable, residency, &mut committed, cut)
     }
 
-    /// Makes a change with structure mutex and gate held alone, and a checkpoint that holds it before anything
+    /// Makes a change with structure mutex and gate held alone, and a checkpoint holding it before anything
     /// else is written. The change needs blobs that lie in their places already, but not for sure: `adopted`.
     /// A failure to commit leaves what was stored before, and poisons the log: the change has been seen.
     pub(crate) fn checkpoint_with<P, E: From<Error>>(

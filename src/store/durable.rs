@@ -113,7 +113,7 @@ impl Durable {
 
     /// The log has gone on to another segment.
     #[cold]
-    fn log_has_grown(&self) {
+    pub(super) fn log_has_grown(&self) {
         self.signals.look_ahead();
         let (used, max) = self.log.fill();
         if used * 2 > max {

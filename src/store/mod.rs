@@ -26,6 +26,7 @@ pub(crate) mod page_writer;
 pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;
+pub(crate) mod stage;
 pub(crate) mod superblock;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -133,12 +134,12 @@ impl Store {
     #[inline]
     pub(crate) fn append(&self, write: Write<'_>) -> std::result::Result<Appended, Refused> {
         let Some(durable) = self.durable.get() else {
-            return Ok(Appended { seq: self.next_seq(), end: 0, bytes: 0 });
+            return Ok(Appended { seq: self.next_seqs(write.seqs()), end: 0, bytes: 0 });
         };
         if durable.is_closed() {
             return Err(Refused::Closed);
         }
-        durable.log.append(write, || self.next_seq())
+        durable.log.append(write, || self.next_seqs(write.seqs()))
     }
 
     /// Before a write enters the gate: waits if more has changed than a checkpoint should have to write.
@@ -187,6 +188,13 @@ impl Store {
         }
     }
 
+    /// Refuses every write from now on: what is in memory is not what the log says.
+    pub(crate) fn poison(&self, reason: &str) {
+        if let Some(durable) = self.durable.get() {
+            durable.log.set_poison(reason.into());
+        }
+    }
+
     /// Why nothing can be written any more.
     pub(crate) fn poisoned(&self) -> Error {
         self.durable.get().map_or(Error::Closed, |durable| durable.log.poisoned())
@@ -206,13 +214,16 @@ impl Store {
         }
     }
 
+    /// Takes so many numbers, and returns the first.
     #[inline]
-    fn next_seq(&self) -> u64 {
-        self.seq.fetch_add(1, Ordering::Relaxed) + 1
+    fn next_seqs(&self, count: u64) -> u64 {
+        // With the acquire below: who knows a number finds the frames of its write latched, or changed.
+        self.seq.fetch_add(count, Ordering::AcqRel) + 1
     }
 
+    /// The number of the last write that was begun.
     pub(crate) fn last_seq(&self) -> u64 {
-        self.seq.load(Ordering::Relaxed)
+        self.seq.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_last_seq(&self, seq: u64) {

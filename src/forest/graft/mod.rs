@@ -66,7 +66,7 @@ impl Forest {
         let target = Subtree { prefix: to, end: &to_end };
         let done = self.graft(&[from, to], |forest, pinned| {
             let prepared = forest.prepare_move(pinned, source, target)?;
-            forest.commit(prepared, Write::MovePrefix { from, to })
+            forest.commit_graft(prepared, Write::MovePrefix { from, to })
         })?;
         if done.is_some() {
             self.tidy(&[from, &from_end, to, &to_end]);
@@ -93,7 +93,7 @@ impl Forest {
                 prepared => prepared.unwrap_or_else(|| forest.prepared(forest.no_edits())),
             };
             let write = Write::RemovePrefix { prefix, also: also.map(|also| also.key) };
-            let done = forest.commit(Some(prepared), write)?;
+            let done = forest.commit_graft(Some(prepared), write)?;
             if let (Some((appended, _)), Some(also)) = (&done, also) {
                 forest.remove_alone(also.key, appended.seq)?;
             }
@@ -224,7 +224,11 @@ impl Forest {
     }
 
     /// Appends to the log, then lets the new blobs take their places. Nothing fails after the append.
-    fn commit(&self, prepared: Option<Prepared<'_>>, write: Write<'_>) -> Try<Option<(Appended, Vec<u32>)>> {
+    fn commit_graft(
+        &self,
+        prepared: Option<Prepared<'_>>,
+        write: Write<'_>,
+    ) -> Try<Option<(Appended, Vec<u32>)>> {
         let Some(Prepared { edits, freed, key_bytes_max }) = prepared else {
             return Ok(None);
         };

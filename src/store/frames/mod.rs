@@ -253,6 +253,7 @@ impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.change == Change::Words {
+            self.frame.raise_content();
             self.frame.refresh_root_of_changed();
             self.frame.count_changed();
         }

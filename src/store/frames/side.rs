@@ -39,6 +39,8 @@ pub(crate) struct Side {
     writing: [AtomicU64; 2],
     /// Pages that were read since eviction last came by.
     touched: [AtomicU64; 2],
+    /// Counts the changes of words, and unlike the version not what leaves memory. Raised under the latch.
+    content: AtomicU64,
     /// Nothing is evicted while this is not 0. Raised under the latch.
     pins: AtomicU32,
     /// What the frame owes to a checkpoint.
@@ -72,6 +74,7 @@ impl Side {
             present: none(),
             writing: none(),
             touched: none(),
+            content: AtomicU64::new(0),
             pins: AtomicU32::new(0),
             owing: Owing::default(),
         }
@@ -184,6 +187,17 @@ impl Frame<'_> {
             take_out(&self.side.touched, touched);
         }
         touched
+    }
+
+    /// A number that moves with every change of what the blob holds, but not when it leaves memory or comes
+    /// back. To be validated by the version, like words.
+    pub(crate) fn content(self) -> u64 {
+        self.side.content.load(Ordering::Relaxed)
+    }
+
+    /// Only for a holder of the latch that has changed words.
+    pub(super) fn raise_content(self) {
+        self.side.content.store(self.content() + 1, Ordering::Relaxed);
     }
 
     pub(crate) fn is_pinned(self) -> bool {

@@ -1,0 +1,81 @@
+//! What a walk over a range has seen, so that it can be asked later whether it would see the same again.
+//!
+//! A note names a blob that the walk was in, by where it entered, where the blob's range ends, and a number
+//! that moves with every change of the blob's content. As long as the routers lead from there to the same
+//! blob, with the same end, and the number is the same, no key has come or gone in that stretch: whoever
+//! moves the bound between two blobs changes both. What leaves memory, or comes back, changes none of this.
+
+#![forbid(unsafe_code)]
+
+use super::Forest;
+use super::route::{Lost, Route};
+use super::write::Try;
+use crate::blob::Key;
+use crate::blob::header;
+use crate::blob::key::KeyBuf;
+use crate::error::Result;
+use crate::store::residency::Faults;
+
+/// See the head of this file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Where the walk entered.
+    at: Vec<u8>,
+    pub(crate) blob: u32,
+    content: u64,
+    /// Where the blob's range ends.
+    hi: Option<Vec<u8>>,
+    /// The highest seq in the blob.
+    pub(crate) highest_seq: u64,
+}
+
+impl Note {
+    /// Whether the two are of one blob in one state.
+    pub(crate) fn is_of_same_state(&self, other: &Note) -> bool {
+        (self.blob, self.content, &self.hi) == (other.blob, other.content, &other.hi)
+    }
+}
+
+impl Forest {
+    /// Notes where a route forward has led. To be validated with the route.
+    pub(super) fn note(&self, route: &Route<'_>, key: &Key<'_>) -> std::result::Result<Note, Lost> {
+        Ok(Note {
+            at: key.bytes().to_vec(),
+            blob: route.frame.id,
+            content: route.frame.content(),
+            hi: self.bounds(route, key)?.hi,
+            highest_seq: header::highest_seq(route.frame.words),
+        })
+    }
+
+    /// Whether a walk would see the same again.
+    pub(crate) fn still_holds(&self, note: &Note) -> Result<bool> {
+        let mut faults = Faults::new(&self.store);
+        loop {
+            match self.revisit(note) {
+                Ok(found) => return Ok(found.is_some()),
+                Err(stop) => self.resume(stop, &mut faults)?,
+            }
+        }
+    }
+
+    /// The route to what a note speaks of, if it is as it was. Both count only as long as the route is
+    /// unchanged.
+    pub(super) fn revisit(&self, note: &Note) -> Try<Option<Route<'_>>> {
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(&note.at);
+        let mut route = self.start()?;
+        match route.find(self, &key) {
+            Ok(()) | Err(Lost::Partial) => {}
+            // It has left memory. What it held is known all the same.
+            Err(Lost::Absent(blob)) if blob == note.blob && route.frame.id == blob => {}
+            Err(lost) => return Err(lost.into()),
+        }
+        let same = route.frame.id == note.blob && route.frame.content() == note.content;
+        let same = same && self.bounds(&route, &key)?.hi == note.hi;
+        match route.is_unchanged() {
+            true => Ok(same.then_some(route)),
+            false => Err(Lost::Restart.into()),
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! Transactions: reads and writes that happen as if at one moment.
+//!
+//! A transaction takes no latch while it runs. It remembers what it has read: the version of each key, or
+//! that it is not there; and of ranges what `forest::notes` tells. Its writes it keeps to itself. Committing
+//! is a batch with all of that as its condition.
+//!
+//! What a running transaction has read is true of one moment, *since*: the number of a write, all writes up
+//! to which are in what was read, and none after it. A key with a version up to *since* is as it was then; so
+//! is all of a blob whose highest seq is not above it. Where something newer is met, the moment is moved on,
+//! if all that was read before is still the same; else the run is broken, and begins again. So a transaction
+//! that has only read need not be validated in the end.
+
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use crate::blob::key::KeyBuf;
+use crate::error::{Error, Result};
+use crate::forest::batch::{Batch, Refused};
+use crate::forest::notes::Note;
+use crate::forest::write::Condition;
+use crate::open::Open;
+use crate::store::durable::Durability;
+use crate::transaction_list::TransactionList;
+use crate::transaction_scan::TransactionScan;
+use crate::tree::{Tree, checked, checked_value};
+use crate::value::Value;
+
+/// How often the moment of a run may have to be moved on at once, before it counts as broken.
+const MOVES_MAX: u32 = 8;
+
+/// Reads and writes of one run; see [`Db::transact`](crate::Db::transact).
+///
+/// Trees are given with each call, so that a transaction can span several. Writes become visible, and get
+/// their versions, when it commits. Through the handles of trees one writes past the transaction; to change
+/// there what the transaction has read breaks it.
+pub struct Transaction {
+    pub(crate) open: Arc<Open>,
+    state: RefCell<State>,
+    durability: Cell<Durability>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What was read is true after this write.
+    since: u64,
+    /// The versions of the keys that were read.
+    keys: BTreeMap<Vec<u8>, Option<u64>>,
+    notes: Vec<Note>,
+    /// The first note of each blob.
+    noted: HashMap<u32, usize>,
+    /// What was written; none for what was removed.
+    own: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What was read is not true of one moment.
+    is_broken: bool,
+}
+
+/// A key that a transaction has written, and its value; none if it was removed.
+pub(crate) type Own = (Vec<u8>, Option<Vec<u8>>);
+
+/// Runs a closure until it commits.
+pub(crate) fn transact<T>(
+    open: &Arc<Open>,
+    durability: Durability,
+    mut run: impl FnMut(&Transaction) -> Result<T>,
+) -> Result<T> {
+    for _ in 0..Transaction::TRIES_MAX {
+        let state = State { since: open.forest.store.last_seq(), ..State::default() };
+        let tx =
+            Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) };
+        let outcome = run(&tx);
+        let (state, durability) = (tx.state.into_inner(), tx.durability.get());
+        if !state.is_broken {
+            let value = outcome?;
+            if state.commit(open, durability)? {
+                return Ok(value);
+            }
+        }
+        open.forest.store.counters.restarts.add_one();
+        std::thread::yield_now();
+    }
+    Err(Error::Conflict { tries: Transaction::TRIES_MAX })
+}
+
+impl State {
+    /// Applies what was written, if what was read is as it was. False if not.
+    fn commit(&self, open: &Open, durability: Durability) -> Result<bool> {
+        if self.own.is_empty() {
+            return Ok(true);
+        }
+        let mut batch = Batch::default();
+        for (key, version) in &self.keys {
+            let condition = version.map_or(Condition::Absent, Condition::Version);
+            batch.expect([key, b""], condition);
+        }
+        for (key, value) in &self.own {
+            match value {
+                Some(value) => batch.put([key, b""], value, Condition::Always),
+                None => batch.remove([key, b""], Condition::Always),
+            }
+        }
+        let applied = match open.forest.commit(&batch, &self.notes) {
+            Ok(applied) => applied,
+            Err(Refused::Step { .. } | Refused::Stale) => return Ok(false),
+            Err(Refused::Failed(error)) => return Err(error),
+        };
+        if let Some(appended) = applied.appended {
+            open.forest.store.acknowledge(appended, durability).map_err(Error::after_the_fact)?;
+        }
+        Ok(true)
+    }
+
+    /// Moves the moment on, so that it is not before `newest`. False if something was changed in between.
+    fn move_on(&mut self, open: &Open) -> Result<bool> {
+        let forest = &open.forest;
+        let mut value = Vec::new();
+        for _ in 0..MOVES_MAX {
+            let since = forest.store.last_seq();
+            let mut is_sure = true;
+            for (key, version) in &self.keys {
+                let mut buffer = KeyBuf::empty();
+                let (found, highest_seq) = forest.observe(&buffer.fill_whole(key), &mut value)?;
+                if found != *version {
+                    return Ok(false);
+                }
+                // A key that is not there may have come and gone.
+                is_sure &= found.is_some() || highest_seq <= since;
+            }
+            for note in &self.notes {
+                if !forest.still_holds(note)? {
+                    return Ok(false);
+                }
+            }
+            if is_sure {
+                self.since = since;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Transaction {
+    /// How often a transaction is run before it is given up: [`Error::Conflict`].
+    ///
+    /// ```
+    /// assert!(spinney::Transaction::TRIES_MAX > 100);
+    /// ```
+    pub const TRIES_MAX: u32 = 1000;
+
+    fn broken(&self) -> Error {
+        self.state.borrow_mut().is_broken = true;
+        Error::Conflict { tries: 1 }
+    }
+
+    /// A key with the id of its tree in front.
+    fn whole(&self, tree: &Tree, key: &[u8]) -> Result<Vec<u8>> {
+        if !tree.belongs_to(&self.open.forest) {
+            return Err(Error::OtherDatabase);
+        }
+        Ok([&tree.id_bytes(), checked(key)?].concat())
+    }
+
+    /// Makes sure that what was just read is of the moment that all else is of.
+    fn settle(&self, is_of_moment: impl Fn(u64) -> bool) -> Result<()> {
+        let mut state = self.state.borrow_mut();
+        for _ in 0..MOVES_MAX {
+            if state.is_broken {
+                break;
+            }
+            if is_of_moment(state.since) {
+                return Ok(());
+            }
+            if !state.move_on(&self.open)? {
+                break;
+            }
+        }
+        drop(state);
+        Err(self.broken())
+    }
+
+    /// Reads a key that the transaction has not written.
+    fn read(&self, key: Vec<u8>) -> Result<Option<Value>> {
+        let mut value = Vec::new();
+        let mut buffer = KeyBuf::empty();
+        let (version, highest_seq) = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
+        let known = self.state.borrow_mut().keys.insert(key, version);
+        if known.is_some_and(|known| known != version) {
+            return Err(self.broken());
+        }
+        self.settle(|since| version.unwrap_or(highest_seq) <= since)?;
+        Ok(version.map(|version| Value::new(value, version)))
+    }
+
+    /// Remembers what a walk has been in.
+    pub(crate) fn note(&self, notes: Vec<Note>) -> Result<()> {
+        for note in notes {
+            let highest_seq = note.highest_seq;
+            let is_same = {
+                let state = &mut *self.state.borrow_mut();
+                let known = state.noted.get(&note.blob).map(|&at| state.notes[at].is_of_same_state(&note));
+                if known.is_none() {
+                    state.noted.insert(note.blob, state.notes.len());
+                }
+                if known != Some(false) {
+                    state.notes.push(note);
+                }
+                known != Some(false)
+            };
+            if !is_same {
+                return Err(self.broken());
+            }
+            self.settle(|since| highest_seq <= since)?;
+        }
+        Ok(())
+    }
+
+    /// The next write of the transaction itself in a range.
+    pub(crate) fn next_own(&self, from: Bound<&Vec<u8>>, end: &Vec<u8>) -> Option<Own> {
+        match from {
+            Bound::Included(start) | Bound::Excluded(start) if start < end => {}
+            _ => return None,
+        }
+        let range = (from, Bound::Excluded(end));
+        let state = self.state.borrow();
+        state.own.range::<Vec<u8>, _>(range).next().map(|(key, value)| (key.clone(), value.clone()))
+    }
+
+    /// The value of a key, as the transaction has left it. A value that it has put itself has version 0: it
+    /// gets one when the transaction commits.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| {
+    ///     assert!(tx.get(&files, "a")?.is_none());
+    ///     tx.put(&files, "a", "1")?;
+    ///     assert_eq!(tx.get(&files, "a")?.as_deref(), Some(&b"1"[..]));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        let key = self.whole(tree, key.as_ref())?;
+        if let Some(own) = self.state.borrow().own.get(&key) {
+            return Ok(own.clone().map(|value| Value::new(value, 0)));
+        }
+        self.read(key)
+    }
+
+    /// Whether a key is there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// assert!(db.transact(|tx| tx.contains(&files, "a"))?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contains(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get(tree, key)?.is_some())
+    }
+
+    /// Puts a value.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| {
+    ///     tx.put(&files, "a", "1")?;
+    ///     tx.put(&files, "b", "2")
+    /// })?;
+    /// assert_eq!(files.scan("").count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put(&self, tree: &Tree, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        checked_value(value.as_ref())?;
+        let key = self.whole(tree, key.as_ref())?;
+        self.state.borrow_mut().own.insert(key, Some(value.as_ref().to_vec()));
+        Ok(())
+    }
+
+    /// Removes a key, if it is there. To know whether it is, look first.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// db.transact(|tx| tx.remove(&files, "a"))?;
+    /// assert!(files.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<()> {
+        let key = self.whole(tree, key.as_ref())?;
+        self.state.borrow_mut().own.insert(key, None);
+        Ok(())
+    }
+
+    /// Moves a value to another key of the same tree. False if `from` is not there; [`Error::TargetExists`]
+    /// if `to` is.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// assert!(db.transact(|tx| tx.rename(&files, "a", "b"))?);
+    /// assert!(files.contains("b")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rename(&self, tree: &Tree, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<bool> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        let Some(value) = self.get(tree, from)? else {
+            self.whole(tree, to)?;
+            return Ok(false);
+        };
+        if from != to {
+            if self.contains(tree, to)? {
+                return Err(Error::TargetExists);
+            }
+            self.remove(tree, from)?;
+            self.put(tree, to, value)?;
+        }
+        Ok(true)
+    }
+
+    /// All keys that begin with `prefix`, in order, with their values, as the transaction has left them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/1", "")?;
+    /// let keys = db.transact(|tx| {
+    ///     tx.put(&files, "a/0", "")?;
+    ///     tx.scan(&files, "a/")?.map(|pair| Ok(pair?.0)).collect::<spinney::Result<Vec<_>>>()
+    /// })?;
+    /// assert_eq!(keys, [b"a/0", b"a/1"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scan(&self, tree: &Tree, prefix: impl AsRef<[u8]>) -> Result<TransactionScan<'_>> {
+        self.whole(tree, b"")?;
+        Ok(TransactionScan::new(self, tree.span_of_prefix(prefix.as_ref())))
+    }
+
+    /// All keys within bounds, in order, with their values, as the transaction has left them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "")?;
+    /// files.put("b", "")?;
+    /// assert_eq!(db.transact(|tx| Ok(tx.range(&files, "b"..)?.count()))?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range<K: AsRef<[u8]>>(
+        &self,
+        tree: &Tree,
+        bounds: impl RangeBounds<K>,
+    ) -> Result<TransactionScan<'_>> {
+        self.whole(tree, b"")?;
+        Ok(TransactionScan::new(self, tree.span_of_bounds(bounds)))
+    }
+
+    /// The children of a directory, as [`Tree::list`](crate::Tree::list) has them, as the transaction has
+    /// left them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("photos/2025/a.jpg", "")?;
+    /// let names = db.transact(|tx| {
+    ///     tx.put(&files, "photos/cover.jpg", "")?;
+    ///     let list = tx.list(&files, "photos/")?;
+    ///     list.map(|entry| Ok(entry?.name().to_vec())).collect::<spinney::Result<Vec<_>>>()
+    /// })?;
+    /// assert_eq!(names, [&b"photos/2025/"[..], b"photos/cover.jpg"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list(&self, tree: &Tree, prefix: impl AsRef<[u8]>) -> Result<TransactionList<'_>> {
+        let prefix = prefix.as_ref();
+        Ok(TransactionList::new(self.scan(tree, prefix)?, prefix.len()))
+    }
+
+    /// Whether a tree has no key.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| if tx.is_empty(&files)? { tx.put(&files, "first", "") } else { Ok(()) })?;
+    /// assert!(files.contains("first")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_empty(&self, tree: &Tree) -> Result<bool> {
+        Ok(self.scan(tree, b"")?.next().transpose()?.is_none())
+    }
+
+    /// An error for the closure to return, so that nothing is applied: [`Error::Aborted`]. Any other does the
+    /// same.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let outcome = db.transact(|tx| {
+    ///     tx.put(&files, "a", "1")?;
+    ///     Err::<(), _>(tx.abort())
+    /// });
+    /// assert!(matches!(outcome, Err(spinney::Error::Aborted)) && files.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&self) -> Error {
+        Error::Aborted
+    }
+
+    /// When the transaction is acknowledged, if not as the handle of the database says.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// db.transact(|tx| {
+    ///     tx.durability(spinney::Durability::Buffered);
+    ///     tx.put(&files, "a", "1")
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn durability(&self, durability: Durability) {
+        self.durability.set(durability);
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state.borrow();
+        f.debug_struct("Transaction").field("writes", &state.own.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! Ranges that a transaction has read: no key may come or go in them before it commits.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use spinney::backend::MemoryBackend;
+use spinney::{Db, Durability, Error};
+
+use crate::common::Random;
+use crate::{databases, fill, rounds};
+
+/// Everyone takes a seat in an empty row, and only then: no row gets two.
+#[test]
+fn there_are_no_phantoms() {
+    for db in databases() {
+        let tree = db.tree("t").unwrap();
+        fill(&tree, 2000);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (db, tree) = (&db, &tree);
+                scope.spawn(move || {
+                    for row in 0..rounds() / 3 {
+                        let prefix = format!("fill/{:05}/row/", row * 7 % 2500);
+                        let seat = format!("{prefix}{thread}");
+                        db.transact(|tx| {
+                            let is_free = match thread % 3 {
+                                0 => tx.scan(tree, &prefix)?.next().is_none(),
+                                1 => tx.list(tree, &prefix)?.next().is_none(),
+                                _ => tx.range(tree, prefix.clone()..=format!("{prefix}~"))?.count() == 0,
+                            };
+                            if is_free { tx.put(tree, &seat, "") } else { Ok(()) }
+                        })
+                        .unwrap();
+                        let row = tree.scan(&prefix).count();
+                        assert_eq!(row, 1, "{prefix}");
+                    }
+                });
+            }
+            // Blobs are cut, shared and joined under them.
+            scope.spawn(|| {
+                let mut random = Random::new(1);
+                for _ in 0..rounds() * 4 {
+                    let key = format!("fill/{:05}", random.below(4000));
+                    match random.percent(50) {
+                        true => drop(tree.put(key, vec![1; random.below(2000)]).unwrap()),
+                        false => drop(tree.remove(key).unwrap()),
+                    }
+                }
+            });
+        });
+        assert!(db.check().unwrap().is_clean());
+    }
+}
+
+/// The same with batches: a prefix that has to be empty.
+#[test]
+fn a_prefix_that_has_to_be_empty_takes_one_batch() {
+    let db = Db::memory();
+    let tree = db.tree("t").unwrap();
+    fill(&tree, 2000);
+    let won = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (db, tree, won) = (&db, &tree, &won);
+            scope.spawn(move || {
+                for row in 0..rounds() {
+                    let prefix = format!("fill/{:05}/row/", row * 7 % 2500);
+                    let mut batch = db.batch();
+                    batch.expect_empty(tree, &prefix).put(tree, format!("{prefix}{thread}"), "");
+                    match batch.commit() {
+                        Ok(_) => drop(won.fetch_add(1, Ordering::Relaxed)),
+                        Err(Error::BatchRefused { index: 0, .. }) => {}
+                        other => panic!("{other:?}"),
+                    }
+                    assert_eq!(tree.scan(&prefix).count(), 1);
+                }
+            });
+        }
+    });
+    assert_eq!(won.load(Ordering::Relaxed), rounds());
+}
+
+/// Pages that leave memory and come back change nothing: a transaction that reads more than the cache holds
+/// commits at the first try, if nobody writes.
+#[test]
+fn eviction_breaks_no_transaction() {
+    let backend = Arc::new(MemoryBackend::new());
+    let options = Db::builder().cache_bytes(1 << 20).log_bytes(8 << 20).durability(Durability::Buffered);
+    let db = options.open_backend(backend).unwrap();
+    let tree = db.tree("t").unwrap();
+    fill(&tree, 30_000);
+    db.checkpoint().unwrap();
+    for round in 0..4u64 {
+        let mut runs = 0;
+        let before = db.stats().evictions;
+        db.transact(|tx| {
+            runs += 1;
+            assert_eq!(tx.scan(&tree, "fill/")?.count(), 30_000);
+            for number in (0..30_000).step_by(997) {
+                assert!(tx.contains(&tree, format!("fill/{number:05}"))?);
+            }
+            tx.put(&tree, format!("other/{round}"), "")
+        })
+        .unwrap();
+        assert_eq!(runs, 1);
+        assert!(db.stats().evictions > before, "all of it was in memory");
+    }
+    assert_eq!(tree.scan("other/").count(), 4);
+}
