@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn reserved_ids_are_nobodys() {
         let ids = Ids::new();
-        (0..6).for_each(|_| drop(ids.allocate()));
+        (0..6).for_each(|_| {
+            let _ = ids.allocate();
+        });
         [2, 3, 6].into_iter().for_each(|id| ids.free(id));
         assert_eq!(ids.reserve_free(|id| id != 3), BTreeSet::from([2]));
         assert_eq!(ids.in_use(), (6, BTreeSet::from([2, 3])));
