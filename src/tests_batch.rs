@@ -136,7 +136,7 @@ fn compare(seed: u64, steps_max: usize, rounds: usize) {
             assert_same(&db, &tree, &model, &mut random);
         }
     }
-    assert!(applied > rounds / 20 && refused > 0, "{applied} applied, {refused} refused");
+    assert!(cfg!(miri) || (applied > rounds / 20 && refused > 0), "{applied} applied, {refused} refused");
 }
 
 #[test]
