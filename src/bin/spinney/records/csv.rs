@@ -110,7 +110,9 @@ fn escaped(field: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
-    fn all(text: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+    type Pair = (Vec<u8>, Vec<u8>);
+
+    fn all(text: &[u8]) -> Result<Vec<Pair>, String> {
         let (mut source, mut record, mut found) = (Source::new(text), Record::default(), Vec::new());
         while read(&mut source, &mut record)? {
             found.push((record.key.clone(), record.value.clone()));
@@ -118,7 +120,7 @@ mod tests {
         Ok(found)
     }
 
-    fn pair(key: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
+    fn pair(key: &str, value: &str) -> Pair {
         (key.into(), value.into())
     }
 
