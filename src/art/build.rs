@@ -218,7 +218,7 @@ impl Builder<'_, '_> {
             };
             keys += 1;
             let suffix = &key[plan.depth..];
-            if old.suffix_len() == suffix.len() {
+            if self.entries.has_old_names && old.suffix_len() == suffix.len() {
                 // Most leaves stay as they are: the path spells as much of them as before.
                 copy_leaf(words, at, source, old);
             } else {

@@ -128,12 +128,20 @@ pub(crate) struct Entries<'a> {
     pub(crate) sources: Vec<Words<'a>>,
     pub(crate) list: Vec<Entry>,
     pub(crate) tails: Vec<u8>,
+    /// Whether the ends of all keys are what their leaves hold.
+    pub(crate) has_old_names: bool,
     last_key: Vec<u8>,
 }
 
 impl<'a> Entries<'a> {
     pub(crate) fn new() -> Self {
-        Entries { sources: Vec::new(), list: Vec::new(), tails: Vec::new(), last_key: Vec::new() }
+        Entries {
+            sources: Vec::new(),
+            list: Vec::new(),
+            tails: Vec::new(),
+            has_old_names: true,
+            last_key: Vec::new(),
+        }
     }
 
     /// Appends all keys of a blob, which lie above those that are here; keys are whole. The words may change
@@ -211,6 +219,7 @@ impl<'a> Entries<'a> {
         let first_source = self.sources.len() as u8;
         self.sources.extend_from_slice(&other.sources);
         let (cut, put) = prefix.unwrap_or((0, &[]));
+        self.has_old_names &= prefix.is_none();
         let mut key = other.key(part.start);
         key.splice(..cut, put.iter().copied());
         for index in part.clone() {
