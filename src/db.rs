@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::backend::{Area, Backend, MemoryBackend};
 use crate::batch::Batch;
+use crate::blobs::{self, BlobInfo};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
 use crate::forest::graft::Also;
@@ -407,6 +408,28 @@ impl Db {
     /// ```
     pub fn survey(&self) -> Result<Stats> {
         Stats::of_all(&self.forest)
+    }
+
+    /// What every blob of the database holds, in the order of their ids: a map of the file.
+    ///
+    /// As with [`Db::survey`], the first page of each blob that is not in memory is read for that. Writers go
+    /// on meanwhile.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::BlobKind;
+    ///
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let blobs = db.blobs()?;
+    /// assert_eq!((blobs[0].kind, blobs[1].kind), (BlobKind::Directory, BlobKind::Range));
+    /// assert_eq!(blobs[1].keys, 2); // the name of the tree is one
+    /// assert!(blobs[1].fill() > 0.0 && blobs[1].garbage_bytes == 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn blobs(&self) -> Result<Vec<BlobInfo>> {
+        blobs::list(&self.forest.store)
     }
 
     /// Looks at every blob: order, counts, space, bounds, reachability. Writers wait meanwhile. What is not

@@ -37,6 +37,7 @@ pub mod backend;
 mod backup;
 mod batch;
 mod blob;
+mod blobs;
 mod check;
 mod compact;
 mod db;
@@ -79,6 +80,7 @@ mod tests_snapshot;
 #[cfg(unix)]
 pub use backup::Backup;
 pub use batch::Batch;
+pub use blobs::{BlobInfo, BlobKind};
 pub use check::{CheckReport, Problem};
 pub use compact::{CompactProgress, CompactReport};
 pub use db::Db;

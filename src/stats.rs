@@ -154,7 +154,7 @@ impl Stats {
         let names = crate::tree::names(forest);
         let (mut stats, unread) = Stats::of_resident(forest);
         if let Some(residency) = &forest.store.residency {
-            residency.survey(&unread, |counts| stats.count(counts))?;
+            residency.survey(&unread, |_, counts| stats.count(counts))?;
         }
         stats.keys = stats.keys.saturating_sub(names);
         Ok(stats)

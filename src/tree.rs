@@ -321,7 +321,7 @@ impl Tree {
         self.acknowledge(self.forest.remove_prefix(&prefix, None)?)
     }
 
-    /// Loads many keys at once, from an iterator that yields them in ascending order, into a directory that is
+    /// Loads many keys at once, from an iterator that gives them in ascending order, into a directory that is
     /// empty. All of them begin with `prefix`, which may be empty itself. Returns how many they were.
     ///
     /// Blobs are packed full and written straight to their places: several times as fast as puts, and without

@@ -42,11 +42,9 @@ fn a_load_larger_than_the_cache_is_there_after_opening() {
     let db = Db::builder().cache_bytes(4 << 20).open(&path).unwrap();
     let files = db.tree("files").unwrap();
     assert_eq!(files.count("").unwrap(), (keys - 10_000) as u64 + 1);
-    let mut number = 10_000;
-    for entry in files.scan("tenant-") {
+    for (number, entry) in (10_000..).zip(files.scan("tenant-")) {
         let (found_key, found) = entry.unwrap();
         assert_eq!((&found_key[..], &*found), (key(number).as_bytes(), &value(number)[..]));
-        number += 1;
     }
     assert!(db.check().unwrap().is_clean());
 }

@@ -119,7 +119,7 @@ impl Store {
         self.commit(durable, residency, &mut committed, cut)
     }
 
-    /// Makes a change with structure mutex and gate held alone, and a checkpoint that holds it before anything
+    /// Makes a change with structure mutex and gate held alone, and a checkpoint holding it before anything
     /// else is written. The change needs blobs that lie in their places already, but not for sure: `adopted`.
     /// A failure to commit leaves what was stored before, and poisons the log: the change has been seen.
     pub(crate) fn checkpoint_with<P, E: From<Error>>(

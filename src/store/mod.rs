@@ -128,7 +128,7 @@ impl Store {
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it
-    /// their ids might be in use again. Where a snapshot is open that may want to read them, it is done later.
+    /// their ids might be in use again. Where a snapshot is open that may want to read them, it waits.
     pub(crate) fn discard(&self, ids: &[u32]) {
         let mut waiting = self.waiting();
         waiting.extend(ids);

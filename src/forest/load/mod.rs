@@ -1,7 +1,7 @@
 //! Bulk loading: blobs are packed from keys in order, and tied in all at once.
 //!
 //! With a backend the blobs are written straight to their places, by a thread of their own while the next
-//! ones are packed. What makes them count is a checkpoint, during which writers wait: so a crash leaves all of
+//! ones are packed. What makes them count is a checkpoint, during which writers wait: a crash leaves all of
 //! the keys or none, and the log has nothing to do again.
 
 #![forbid(unsafe_code)]

@@ -45,9 +45,9 @@ impl HeaderCounts {
 }
 
 impl Residency {
-    /// Reads and verifies the first pages of blobs, in batches of one buffer. A blob that is changed while
-    /// its page is read is left out.
-    pub(crate) fn survey(&self, blobs: &[u32], mut each: impl FnMut(HeaderCounts)) -> Result<()> {
+    /// Reads and verifies the first pages of blobs, in batches of one buffer, and hands out what each says.
+    /// A blob that is changed while its page is read is left out.
+    pub(crate) fn survey(&self, blobs: &[u32], mut each: impl FnMut(u32, HeaderCounts)) -> Result<()> {
         if self.is_cut_off.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -64,7 +64,7 @@ impl Residency {
             for ((&id, expected), bytes) in part.iter().zip(words).zip(buffer.chunks_exact(PAGE_BYTES)) {
                 let hash = checksum::of_first_page(bytes);
                 if hash == expected && checksum::stored(bytes, 0) == expected {
-                    each(counts_of(id, bytes));
+                    each(id, counts_of(id, bytes));
                 } else if self.directory.get(id) == expected {
                     return Err(Error::Corrupt { blob: id, page: 0, reason: "page checksum" });
                 }

@@ -1,0 +1,146 @@
+//! `ls`: the children of a directory, or all keys below it.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+
+use serde_json::{Value, json};
+use spinney::{ListRef, Tree};
+
+use crate::failure::{Failure, Result};
+use crate::output::{Output, key_object};
+use crate::place::{Place, directory};
+use crate::text::escape;
+
+/// List a directory
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The directory, or a key; without it, the top
+    #[arg(default_value = "")]
+    directory: OsString,
+    /// With size and version; of directories, with the number of keys
+    #[arg(short, long)]
+    long: bool,
+    /// All keys below the directory, not the children alone
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// At most so many
+    #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
+    limit: usize,
+    /// Only what comes after this name, as `ls` printed it: the next page
+    #[arg(long, value_name = "NAME")]
+    after: Option<OsString>,
+}
+
+/// One line of the listing.
+enum Line<'a> {
+    Directory { keys: Option<u64> },
+    Key { value: &'a [u8], version: u64 },
+}
+
+impl Args {
+    pub fn run(self, out: &mut Output) -> Result<()> {
+        let name = out.key(&self.directory)?;
+        let (_db, tree) = self.place.read()?;
+        let may_be_key = self.after.is_none() && !name.is_empty() && !name.ends_with(b"/");
+        if may_be_key && let Some(value) = tree.get(&name)? {
+            let line = Line::Key { value: &value, version: value.version().number() };
+            return self.print(out, &name, 0, line);
+        }
+        let prefix = directory(name);
+        let shown = match self.recursive {
+            true => self.all(out, &tree, &prefix)?,
+            false => self.children(out, &tree, &prefix)?,
+        };
+        if !shown && !prefix.is_empty() && tree.count(&prefix)? == 0 {
+            return Err(Failure::NotFound(format!("{}: no such key or directory", escape(&prefix))));
+        }
+        Ok(())
+    }
+
+    /// The name that `--after` means, as a key.
+    fn after(&self, out: &Output, prefix: &[u8]) -> Result<Option<Vec<u8>>> {
+        let name = self.after.as_deref().map(|name| out.key(name)).transpose()?;
+        Ok(name.map(|name| if name == b"./" { prefix.to_vec() } else { [prefix, &name].concat() }))
+    }
+
+    fn children(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
+        let mut list = tree.list(prefix).limit(self.limit);
+        if let Some(after) = self.after(out, prefix)? {
+            list = list.start_after(after);
+        }
+        let mut shown = false;
+        while let Some(child) = list.next_ref()? {
+            shown = true;
+            match child {
+                ListRef::Prefix(name) => {
+                    let keys = if self.long { Some(tree.count(name)?) } else { None };
+                    self.print(out, name, prefix.len(), Line::Directory { keys })?;
+                }
+                ListRef::Key { key, value, version } => {
+                    self.print(out, key, prefix.len(), Line::Key { value, version: version.number() })?;
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn all(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
+        let mut scan = tree.scan(prefix).limit(self.limit);
+        if let Some(after) = self.after(out, prefix)? {
+            scan = scan.start_after(after);
+        }
+        let mut shown = false;
+        while let Some(entry) = scan.next_ref()? {
+            shown = true;
+            let line = Line::Key { value: entry.value(), version: entry.version().number() };
+            self.print(out, entry.key(), prefix.len(), line)?;
+        }
+        Ok(shown)
+    }
+
+    /// `key` without its first `skip` bytes, which all lines would begin with.
+    fn print(&self, out: &mut Output, key: &[u8], skip: usize, line: Line) -> Result<()> {
+        if out.is_json() {
+            return out.json(&as_object(key, line));
+        }
+        // A key that is the directory's own name has nothing left of it.
+        let name = if key.len() > skip { &key[skip..] } else { b"./" };
+        let (columns, name) = match line {
+            Line::Directory { keys } => {
+                (format!("{:>12}  {:>10}  ", keys_of(keys), "-"), out.directory(name).into_owned())
+            }
+            Line::Key { value, version } => {
+                (format!("{:>12}  {version:>10}  ", value.len()), out.name(name).into_owned())
+            }
+        };
+        if self.long {
+            out.bytes(columns.as_bytes())?;
+        }
+        out.line(name)
+    }
+}
+
+fn keys_of(keys: Option<u64>) -> String {
+    keys.map(|keys| crate::text::counted(keys, "key")).unwrap_or_default()
+}
+
+fn as_object(key: &[u8], line: Line) -> Value {
+    match line {
+        Line::Directory { keys } => {
+            let mut object = key_object("directory", key);
+            if let Some(keys) = keys {
+                object.insert("keys".to_string(), json!(keys));
+            }
+            Value::Object(object)
+        }
+        Line::Key { value, version } => {
+            let mut object = key_object("key", key);
+            object.insert("size_bytes".to_string(), json!(value.len()));
+            object.insert("version".to_string(), json!(version));
+            Value::Object(object)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Where a command works: a database file, and a tree in it.
+//!
+//! Invariant: commands that only read open the file for reading, and change nothing of it, not even after a
+//! crash.
+
+#![forbid(unsafe_code)]
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use spinney::{Db, Durability, Error, Options, Tree};
+
+use crate::failure::{Failure, Result};
+
+/// A database.
+#[derive(clap::Args)]
+pub struct File {
+    /// The database file
+    #[arg(value_name = "FILE")]
+    pub path: PathBuf,
+}
+
+/// A tree of a database.
+#[derive(clap::Args)]
+pub struct Place {
+    #[command(flatten)]
+    pub file: File,
+    /// The tree in the database
+    #[arg(long, value_name = "NAME", default_value = "files")]
+    pub tree: String,
+}
+
+/// Opens a database; an error names the file.
+pub fn open(path: &Path, options: Options) -> Result<Db> {
+    options.open(path).map_err(|error| match error {
+        Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            let path = path.display();
+            Failure::Failed(format!("{path}: there is no such file; `spinney put` and `import` make one"))
+        }
+        // The library speaks of reading and writing; here it is the opening.
+        Error::Io(error) => Failure::with_path(path, error),
+        error => Failure::with_path(path, error),
+    })
+}
+
+/// Closes it; only then all is in one file.
+pub fn close(path: &Path, db: Db) -> Result<()> {
+    db.close().map_err(|error| Failure::with_path(path, error))
+}
+
+impl File {
+    pub fn read(&self) -> Result<Db> {
+        open(&self.path, Db::builder().read_only(true))
+    }
+
+    /// For writing: acknowledged at once, and safe when [`close`] has returned.
+    pub fn write(&self, create: bool) -> Result<Db> {
+        open(&self.path, Db::builder().create(create).durability(Durability::Buffered))
+    }
+
+    pub fn close(&self, db: Db) -> Result<()> {
+        close(&self.path, db)
+    }
+}
+
+impl Place {
+    /// The tree, for reading.
+    pub fn read(&self) -> Result<(Db, Tree)> {
+        let db = self.file.read()?;
+        let tree = self.existing(&db)?;
+        Ok((db, tree))
+    }
+
+    /// The tree, for changing what is there.
+    pub fn change(&self) -> Result<(Db, Tree)> {
+        let db = self.file.write(false)?;
+        let tree = self.existing(&db)?;
+        Ok((db, tree))
+    }
+
+    /// The tree, made if there is none, in a file that is made if there is none.
+    pub fn make(&self) -> Result<(Db, Tree)> {
+        let db = self.file.write(true)?;
+        let tree = db.tree(&self.tree)?;
+        Ok((db, tree))
+    }
+
+    fn existing(&self, db: &Db) -> Result<Tree> {
+        let names = db.trees()?;
+        if names.contains(&self.tree) {
+            return Ok(db.tree(&self.tree)?);
+        }
+        let (path, name) = (self.file.path.display(), &self.tree);
+        Err(Failure::NotFound(match names.as_slice() {
+            [] => format!("{path}: there is no tree in this database"),
+            _ => format!("{path}: there is no tree {name:?}; `spinney trees` shows which there are"),
+        }))
+    }
+}
+
+/// What an argument that names a directory means: `photos` is `photos/`, and nothing is the whole tree.
+pub fn directory(mut name: Vec<u8>) -> Vec<u8> {
+    if name.last().is_some_and(|&last| last != b'/') {
+        name.push(b'/');
+    }
+    name
+}

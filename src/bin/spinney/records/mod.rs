@@ -1,0 +1,105 @@
+//! Keys and values as other programs give and take them: paths in lines, CSV, JSON lines.
+//!
+//! Invariants: what `write` makes, `read` understands, for any bytes, or `write` refuses it; one record is in
+//! memory at a time, and none is longer than a database takes.
+
+#![forbid(unsafe_code)]
+
+mod csv;
+mod input;
+mod json;
+mod lines;
+mod source;
+
+use std::io::BufRead;
+use std::path::Path;
+
+use crate::failure::Result;
+use crate::output::Output;
+pub use input::Input;
+use source::Source;
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A key in each line, without a value
+    Lines,
+    /// Two columns, key and value
+    Csv,
+    /// An object in each line: {"key":..,"value":..}; bytes that are no text are "key_base64", "value_base64"
+    Jsonl,
+}
+
+impl Format {
+    /// What the name of a file suggests.
+    pub fn of_file(path: &Path) -> Option<Format> {
+        match path.extension()?.to_str()? {
+            "csv" => Some(Format::Csv),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            "txt" | "lst" => Some(Format::Lines),
+            _ => None,
+        }
+    }
+}
+
+/// A key, and its value where the format has one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+    pub has_value: bool,
+}
+
+/// Reads records, one after the other.
+pub struct Reader<R> {
+    source: Source<R>,
+    /// The line at which the last record began.
+    line: u64,
+    format: Format,
+    /// What ends a line of [`Format::Lines`].
+    end: u8,
+}
+
+impl<R: BufRead> Reader<R> {
+    pub fn new(input: R, format: Format, end: u8) -> Self {
+        Reader { source: Source::new(input), line: 1, format, end }
+    }
+
+    /// The next record. False at the end. An error is a sentence that names the line.
+    pub fn read(&mut self, record: &mut Record) -> std::result::Result<bool, String> {
+        record.has_value = self.format != Format::Lines;
+        self.line = self.source.line;
+        let found = match self.format {
+            Format::Lines => lines::read(&mut self.source, self.end, record),
+            Format::Csv => csv::read(&mut self.source, record),
+            Format::Jsonl => json::read(&mut self.source, record),
+        };
+        found.map_err(|error| format!("line {}: {error}", self.line))
+    }
+
+    /// The line at which the last record began.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Bytes that have been read.
+    pub fn position(&self) -> u64 {
+        self.source.position
+    }
+}
+
+/// What comes before the first record.
+pub fn write_head(out: &mut Output, format: Format) -> Result<()> {
+    match format {
+        Format::Csv => out.bytes(csv::HEAD),
+        Format::Lines | Format::Jsonl => Ok(()),
+    }
+}
+
+/// Writes one record.
+pub fn write(out: &mut Output, format: Format, end: u8, key: &[u8], value: &[u8]) -> Result<()> {
+    match format {
+        Format::Lines => lines::write(out, end, key),
+        Format::Csv => csv::write(out, key, value),
+        Format::Jsonl => json::write(out, key, value),
+    }
+}
