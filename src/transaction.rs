@@ -47,6 +47,8 @@ pub struct Transaction {
 struct State {
     /// What was read is true after this write.
     since: u64,
+    /// How often keys had moved without a new version.
+    moves: u64,
     /// The versions of the keys that were read.
     keys: BTreeMap<Vec<u8>, Option<u64>>,
     notes: Vec<Note>,
@@ -68,7 +70,8 @@ pub(crate) fn transact<T>(
     mut run: impl FnMut(&Transaction) -> Result<T>,
 ) -> Result<T> {
     for _ in 0..Transaction::TRIES_MAX {
-        let state = State { since: open.forest.store.last_seq(), ..State::default() };
+        let moves = open.forest.store.moves();
+        let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
         let tx =
             Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) };
         let outcome = run(&tx);
@@ -118,7 +121,7 @@ impl State {
         let forest = &open.forest;
         let mut value = Vec::new();
         for _ in 0..MOVES_MAX {
-            let since = forest.store.last_seq();
+            let (moves, since) = (forest.store.moves(), forest.store.last_seq());
             let mut is_sure = true;
             for (key, version) in &self.keys {
                 let mut buffer = KeyBuf::empty();
@@ -135,7 +138,7 @@ impl State {
                 }
             }
             if is_sure {
-                self.since = since;
+                (self.since, self.moves) = (since, moves);
                 return Ok(true);
             }
         }
@@ -171,7 +174,8 @@ impl Transaction {
             if state.is_broken {
                 break;
             }
-            if is_of_moment(state.since) {
+            // A directory that moves takes the versions of its keys along.
+            if is_of_moment(state.since) && state.moves == self.open.forest.store.moves() {
                 return Ok(());
             }
             if !state.move_on(&self.open)? {

@@ -91,3 +91,41 @@ fn others_write_beside_a_load() {
     assert_eq!(files.count("not/").unwrap(), 0);
     assert!(db.check().unwrap().is_clean());
 }
+
+/// A reader may be on the way to a blob that has fallen free, in memory and in storage, when it gets there.
+#[test]
+fn readers_of_a_directory_that_goes_meet_no_error() {
+    let folder = Folder::new("load-gone");
+    let path = folder.path("a.spinney");
+    let db = Db::builder().cache_bytes(1 << 20).durability(Durability::Buffered).open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    let (is_over, found) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let keys = 30_000;
+    std::thread::scope(|scope| {
+        for reader in 0..2 {
+            let (is_over, found, files) = (&is_over, &found, &files);
+            scope.spawn(move || {
+                let mut number = reader;
+                while !is_over.load(SeqCst) {
+                    number = (number * 31 + 7) % keys;
+                    let many = [key(number), key((number + 9_000) % keys)];
+                    let values = files.get_many(&many).expect("no error");
+                    found.fetch_add(values.iter().flatten().count(), SeqCst);
+                    let one = files.get(key(number)).expect("no error");
+                    assert!(one.is_none_or(|one| *one == value(number)));
+                    let few = files.scan(key(number)).keys().take(3).map(|key| key.expect("no error"));
+                    found.fetch_add(few.count(), SeqCst);
+                }
+            });
+        }
+        for _ in 0..25 {
+            files.load("", (0..keys).map(|n| (key(n), value(n)))).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            files.remove_prefix("").unwrap().unwrap();
+            db.checkpoint().unwrap();
+        }
+        is_over.store(true, SeqCst);
+    });
+    assert!(found.load(SeqCst) > 0);
+    assert!(db.check().unwrap().is_clean());
+}

@@ -71,6 +71,8 @@ pub(crate) struct Store {
     pub(crate) next_tree: AtomicU32,
     /// No key is longer, tree id included.
     key_bytes_max: AtomicU32,
+    /// How often keys have come or moved without getting a new version.
+    moves: AtomicU64,
     pub(crate) database_id: u128,
     /// Set once a database with a backend is open for writing.
     pub(crate) durable: OnceLock<Durable>,
@@ -97,6 +99,7 @@ impl Store {
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             key_bytes_max: AtomicU32::new(0),
+            moves: AtomicU64::new(0),
             database_id,
             durable: OnceLock::new(),
             residency: None,
@@ -243,6 +246,16 @@ impl Store {
     /// Why nothing can be written any more.
     pub(crate) fn poisoned(&self) -> Error {
         self.durable.get().map_or(Error::Closed, |durable| durable.log.poisoned())
+    }
+
+    /// How often keys have come or moved without getting a new version: by moves of directories and loads.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
+    }
+
+    /// To be called before others can see the keys where they are then.
+    pub(crate) fn count_move(&self) {
+        self.moves.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A bound of the length of all keys, tree id included. Whole directories are moved without looking at

@@ -109,3 +109,47 @@ fn eviction_breaks_no_transaction() {
     }
     assert_eq!(tree.scan("other/").count(), 4);
 }
+
+/// Keys that move with their directory keep their versions; a run must not see them in both places, nor in
+/// none.
+#[test]
+fn a_run_sees_a_directory_in_one_place() {
+    for db in databases() {
+        let tree = db.tree("t").unwrap();
+        fill(&tree, 2000);
+        for number in 0..50 {
+            tree.put(format!("here/{number}"), "x").unwrap();
+        }
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..rounds() {
+                    let (from, to) = if round % 2 == 0 { ("here/", "there/") } else { ("there/", "here/") };
+                    assert!(tree.rename_prefix(from, to).unwrap().is_some());
+                }
+                is_over.store(true, Ordering::SeqCst);
+            });
+            let mut runs = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let number = runs % 50;
+                db.transact(|tx| {
+                    let here = tx.contains(&tree, format!("here/{number}"))?;
+                    // Long enough for a move.
+                    std::thread::sleep(std::time::Duration::from_micros(runs % 4 * 500));
+                    let there = tx.contains(&tree, format!("there/{number}"))?;
+                    assert!(here != there, "here: {here}, there: {there}");
+                    let count = |prefix: &str| {
+                        let keys = tx.scan(&tree, prefix)?.collect::<spinney::Result<Vec<_>>>()?;
+                        spinney::Result::Ok(keys.len())
+                    };
+                    let (here, there) = (count("here/")?, count("there/")?);
+                    assert!([here, there].contains(&50) && here + there == 50, "{here} and {there}");
+                    tx.put(&tree, "last", "x")
+                })
+                .unwrap();
+                runs += 1;
+            }
+            assert!(runs > 0);
+        });
+    }
+}

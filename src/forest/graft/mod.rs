@@ -215,6 +215,7 @@ impl Forest {
         let ids: Vec<u32> = children.iter().map(|child| child.id).collect();
         self.store.ids.settle(&ids);
         edits.freed.extend(freed);
+        self.store.count_move();
         edits.apply(Vec::new());
         Ok(())
     }
@@ -244,6 +245,7 @@ impl Forest {
             }
         };
         self.store.note_key_bytes(key_bytes_max);
+        self.store.count_move();
         edits.apply(Vec::new());
         for &id in &freed {
             self.store.ids.free(id);

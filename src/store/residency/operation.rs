@@ -25,11 +25,13 @@ pub(crate) struct Faults<'a> {
     /// Faults in all.
     count: u32,
     pins: Vec<Pin<'a>>,
+    /// The blob that could not be loaded the last time.
+    doubted: Option<u32>,
 }
 
 impl<'a> Faults<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
-        Faults { store, blob: 0, times: 0, count: 0, pins: Vec::new() }
+        Faults { store, blob: 0, times: 0, count: 0, pins: Vec::new(), doubted: None }
     }
 
     /// Loads what is missing. The caller holds neither gate nor latch.
@@ -44,7 +46,15 @@ impl<'a> Faults<'a> {
         if self.count > FAULTS_TO_PINNED && self.pins.iter().all(|pin| pin.frame.id != fault.blob) {
             self.pins.extend(self.store.frames.get(fault.blob).map(|frame| frame.hold().pin()));
         }
-        self.store.load(&[fault])
+        match self.store.load(&[fault]) {
+            // The way there may be an old one: the blob may have fallen free since. Whoever comes back with the
+            // same has found it on a new way.
+            Err(Error::Corrupt { .. }) if self.doubted != Some(fault.blob) => {
+                self.doubted = Some(fault.blob);
+                Ok(())
+            }
+            other => other,
+        }
     }
 }
 
