@@ -52,6 +52,9 @@ use scratch::Scratches;
 /// The blob that is always the root of the forest.
 pub(crate) const ROOT_BLOB: u32 = 1;
 
+/// So many blobs that fall free together are kept at once for an open snapshot.
+const KEPT_AT_ONCE_MAX: usize = 8;
+
 /// The shared state of one open database.
 pub(crate) struct Store {
     pub(crate) frames: Frames,
@@ -131,18 +134,34 @@ impl Store {
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it
-    /// their ids might be in use again. Where a snapshot is open that may want to read them, it waits.
+    /// their ids might be in use again.
+    ///
+    /// Where a snapshot is open that may want to read them, a few blobs are kept for it, if they can be. Many
+    /// wait, as what else is not in memory: most of them may never be read again.
     pub(crate) fn discard(&self, ids: &[u32]) {
+        let is_wanted = self.frames.captures.past.cut() != 0;
         let mut waiting = self.waiting();
         waiting.extend(ids);
-        if waiting.is_empty() || self.frames.captures.past.cut() != 0 {
+        if waiting.is_empty() {
             return;
         }
-        for id in std::mem::take(&mut *waiting) {
+        let at_once = if is_wanted {
+            let can_be_kept = |id: &u32| self.frames.get(*id).is_some_and(Frame::is_whole);
+            let few = ids.iter().filter(|_| ids.len() <= KEPT_AT_ONCE_MAX && self.residency.is_some());
+            few.copied().filter(can_be_kept).collect()
+        } else {
+            std::mem::take(&mut *waiting)
+        };
+        waiting.retain(|id| !at_once.contains(id));
+        drop(waiting);
+        for id in at_once {
             // Later it may be in use again.
-            if let Some(frame) = self.frames.get(id).filter(|_| self.ids.is_free(id)) {
-                self.discard_held(&mut frame.hold());
+            let Some(frame) = self.frames.get(id).filter(|_| self.ids.is_free(id)) else { continue };
+            let mut held = frame.hold();
+            if is_wanted {
+                self.keep_freed(&held);
             }
+            self.discard_held(&mut held);
         }
     }
 
