@@ -47,8 +47,8 @@ impl<'a> Faults<'a> {
             self.pins.extend(self.store.frames.get(fault.blob).map(|frame| frame.hold().pin()));
         }
         match self.store.load(&[fault]) {
-            // The way there may be an old one: the blob may have fallen free since. Whoever comes back with the
-            // same has found it on a new way.
+            // The way there may be an old one: the blob may have fallen free since. Whoever comes back with
+            // the same has found it on a new way.
             Err(Error::Corrupt { .. }) if self.doubted != Some(fault.blob) => {
                 self.doubted = Some(fault.blob);
                 Ok(())
