@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::forest::batch::{self, Refused};
 use crate::forest::write::Condition;
+use crate::limits::SHORT_VALUE_BYTES_MAX;
 use crate::open::Open;
 use crate::store::durable::Durability;
 use crate::tree::{Tree, checked, checked_value};
@@ -66,7 +67,7 @@ impl Batch {
             _ if !tree.belongs_to(&self.open.forest) => Err(Error::OtherDatabase),
             Some(value) => lengths
                 .and_then(|()| checked_value(value))
-                .and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len() + value.len())),
+                .and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len(), value.len())),
             None => lengths,
         };
         match looked {
@@ -77,7 +78,10 @@ impl Batch {
     }
 
     fn add_put(&mut self, tree: &Tree, key: &[u8], value: &[u8], condition: Condition) -> &mut Self {
-        self.add(tree, [key, b""], Some(value), |steps, id| steps.put([&id, key], value, condition))
+        self.add(tree, [key, b""], Some(value), |steps, id| match value.len() > SHORT_VALUE_BYTES_MAX {
+            true => steps.put_long([&id, key], value.to_vec(), condition),
+            false => steps.put([&id, key], value, condition),
+        })
     }
 
     fn add_guard(&mut self, tree: &Tree, key: &[u8], condition: Condition) -> &mut Self {

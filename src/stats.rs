@@ -66,7 +66,7 @@ pub struct Stats {
     /// Reads and writes that met a change and started again.
     pub restarts: u64,
     /// Blobs that are not in memory, and of which nothing else here tells. While there are some, the names of
-    /// trees count as keys, and `hops` counts the routers in memory.
+    /// trees and the parts of long values count as keys, and `hops` counts the routers in memory.
     pub unread_blobs: u32,
     /// Pages in memory of a database with a backend. 0 where everything is always in memory.
     pub resident_pages: u64,
@@ -144,19 +144,19 @@ impl Stats {
         let (mut stats, unread) = Stats::of_resident(forest);
         stats.unread_blobs = unread.len() as u32;
         if unread.is_empty() {
-            stats.keys = stats.keys.saturating_sub(crate::tree::names(forest));
+            stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest));
         }
         stats
     }
 
     /// The same, with the headers of the other blobs read.
     pub(crate) fn of_all(forest: &Forest) -> Result<Self> {
-        let names = crate::tree::names(forest);
+        let own_keys = crate::tree::own_keys(forest);
         let (mut stats, unread) = Stats::of_resident(forest);
         if let Some(residency) = &forest.store.residency {
             residency.survey(&unread, |_, counts| stats.count(counts))?;
         }
-        stats.keys = stats.keys.saturating_sub(names);
+        stats.keys = stats.keys.saturating_sub(own_keys);
         Ok(stats)
     }
 

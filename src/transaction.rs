@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::forest::batch::{Batch, Refused};
 use crate::forest::notes::Note;
 use crate::forest::write::Condition;
+use crate::limits::SHORT_VALUE_BYTES_MAX;
 use crate::open::Open;
 use crate::store::durable::Durability;
 use crate::transaction_list::TransactionList;
@@ -101,6 +102,9 @@ impl State {
         }
         for (key, value) in &self.own {
             match value {
+                Some(value) if value.len() > SHORT_VALUE_BYTES_MAX => {
+                    batch.put_long([key, b""], value.clone(), Condition::Always);
+                }
                 Some(value) => batch.put([key, b""], value, Condition::Always),
                 None => batch.remove([key, b""], Condition::Always),
             }
@@ -125,7 +129,8 @@ impl State {
             let mut is_sure = true;
             for (key, version) in &self.keys {
                 let mut buffer = KeyBuf::empty();
-                let (found, highest_seq) = forest.observe(&buffer.fill_whole(key), &mut value)?;
+                let seen = forest.observe(&buffer.fill_whole(key), &mut value)?;
+                let (found, highest_seq) = (seen.version, seen.highest_seq);
                 if found != *version {
                     return Ok(false);
                 }
@@ -186,17 +191,26 @@ impl Transaction {
         Err(self.broken())
     }
 
-    /// Reads a key that the transaction has not written.
-    fn read(&self, key: Vec<u8>) -> Result<Option<Value>> {
+    /// Reads a key that the transaction has not written; a long value only if it is wanted.
+    fn read(&self, key: Vec<u8>, with_value: bool) -> Result<Option<Value>> {
         let mut value = Vec::new();
         let mut buffer = KeyBuf::empty();
-        let (version, highest_seq) = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
+        let seen = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
+        let (version, highest_seq) = (seen.version, seen.highest_seq);
+        if seen.is_pointer && with_value {
+            self.read_long(&mut value)?;
+        }
         let known = self.state.borrow_mut().keys.insert(key, version);
         if known.is_some_and(|known| known != version) {
             return Err(self.broken());
         }
         self.settle(|since| version.unwrap_or(highest_seq) <= since)?;
         Ok(version.map(|version| Value::new(value, version)))
+    }
+
+    /// Reads the value that a pointer leaf refers to. If it has gone meanwhile, the leaf was changed.
+    pub(crate) fn read_long(&self, value: &mut Vec<u8>) -> Result<()> {
+        if self.open.forest.read_long(value)? { Ok(()) } else { Err(self.broken()) }
     }
 
     /// Remembers what a walk has been in.
@@ -254,7 +268,7 @@ impl Transaction {
         if let Some(own) = self.state.borrow().own.get(&key) {
             return Ok(own.clone().map(|value| Value::new(value, 0)));
         }
-        self.read(key)
+        self.read(key, true)
     }
 
     /// Whether a key is there.
@@ -269,7 +283,11 @@ impl Transaction {
     /// # }
     /// ```
     pub fn contains(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get(tree, key)?.is_some())
+        let key = self.whole(tree, key.as_ref())?;
+        if let Some(own) = self.state.borrow().own.get(&key) {
+            return Ok(own.is_some());
+        }
+        Ok(self.read(key, false)?.is_some())
     }
 
     /// Puts a value.

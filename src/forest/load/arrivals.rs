@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
 
 /// A value that has just arrived, or was put back.
 enum Value<V> {
@@ -76,10 +76,10 @@ where
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
         }
-        if value_bytes > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes: VALUE_BYTES_MAX });
-        }
         let refused = |reason| Err(Error::LoadRefused { key: key.to_vec(), reason });
+        if value_bytes > SHORT_VALUE_BYTES_MAX {
+            return refused("has a value of more than 65,535 bytes, to be put by itself");
+        }
         if !key.starts_with(&self.prefix[TREE_ID_BYTES..]) {
             return refused("does not begin with the prefix");
         }

@@ -10,7 +10,7 @@ use crate::art::build::{self, DoesNotFit};
 use crate::art::entries::{Content, Entries};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::common_prefix;
-use crate::blob::leaf::{self, Leaf};
+use crate::blob::leaf::{self, Leaf, Payload};
 use crate::blob::space::{self, Need};
 use crate::error::{Error, Result};
 use crate::forest::Forest;
@@ -84,7 +84,7 @@ impl<'f> Packer<'f> {
                 if is_out || is_full(total, self.guess_permille) && entries.len() > least {
                     break;
                 }
-                let leaf = Leaf::load(values, leaf::add(values, b"", value, self.seq));
+                let leaf = Leaf::load(values, leaf::add(values, b"", Payload::value(value), self.seq));
                 let pushed = entries.push(key, 0, 0, Content::Leaf(leaf));
                 pushed.map_err(|_| Forest::corrupt(id))?;
                 let tail = entries.list.last().map_or(0, |entry| entry.tail_len as usize);
