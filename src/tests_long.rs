@@ -164,7 +164,7 @@ fn directories_go_with_what_they_refer_to() {
         let long = |number: usize| number % 37 == 0;
         let fill = |tree: &Tree| {
             for number in 0..2_000 {
-                let bytes = if long(number) { SHORT_VALUE_BYTES_MAX + number } else { 40 };
+                let bytes = if long(number) { SHORT_VALUE_BYTES_MAX + 1 + number } else { 40 };
                 tree.put(format!("d{}/{number:05}", number % 3), value(number, bytes)).expect("room");
             }
         };
@@ -176,7 +176,7 @@ fn directories_go_with_what_they_refer_to() {
         assert!(tree.remove_prefix("d2/").expect("sound").is_none());
         assert_sound(&db);
         for number in (0..2_000).filter(|number| number % 3 == 1) {
-            let bytes = if long(number) { SHORT_VALUE_BYTES_MAX + number } else { 40 };
+            let bytes = if long(number) { SHORT_VALUE_BYTES_MAX + 1 + number } else { 40 };
             let found = tree.get(format!("moved/{number:05}")).expect("sound").expect("moved");
             assert!(*found == *value(number, bytes), "{number}");
         }

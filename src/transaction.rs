@@ -95,6 +95,11 @@ impl State {
         if self.own.is_empty() {
             return Ok(true);
         }
+        let is_long = |value: &Vec<u8>| value.len() > SHORT_VALUE_BYTES_MAX;
+        if self.own.values().flatten().any(is_long) && !self.still_holds(open)? {
+            // Before anything long is written for nothing.
+            return Ok(false);
+        }
         let mut batch = Batch::default();
         for (key, version) in &self.keys {
             let condition = version.map_or(Condition::Absent, Condition::Version);
@@ -102,7 +107,7 @@ impl State {
         }
         for (key, value) in &self.own {
             match value {
-                Some(value) if value.len() > SHORT_VALUE_BYTES_MAX => {
+                Some(value) if is_long(value) => {
                     batch.put_long([key, b""], value.clone(), Condition::Always);
                 }
                 Some(value) => batch.put([key, b""], value, Condition::Always),
@@ -116,6 +121,22 @@ impl State {
         };
         if let Some(appended) = applied.appended {
             open.forest.store.acknowledge(appended, durability).map_err(Error::after_the_fact)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether all that was read is as it was, as things look now.
+    fn still_holds(&self, open: &Open) -> Result<bool> {
+        for (key, version) in &self.keys {
+            let mut buffer = KeyBuf::empty();
+            if open.forest.version_of(&buffer.fill_whole(key))? != *version {
+                return Ok(false);
+            }
+        }
+        for note in &self.notes {
+            if !open.forest.still_holds(note)? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }

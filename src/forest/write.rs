@@ -166,6 +166,9 @@ impl Forest {
         condition: Condition,
     ) -> Try<Put> {
         let id = held.frame.id;
+        if long::is_aside(key.bytes()) {
+            held.change_aside();
+        }
         if condition != Condition::Always {
             let found = version_in(held, key, base, presence)?;
             if !condition.holds(found) {
@@ -231,6 +234,9 @@ impl Forest {
             Some(leaf) if leaf.is_pointer() => return Ok(Removed::Long),
             Some(_) => {}
             None => return Ok(Removed::Done(None, false)),
+        }
+        if long::is_aside(key.bytes()) {
+            held.change_aside();
         }
         let appended = self.append(Write::Remove { key: key.bytes() })?;
         let words = held.change();

@@ -10,7 +10,7 @@ use wasm_bindgen::JsValue;
 use super::error::{Outcome, Refusal};
 use super::glue;
 use crate::error::Error;
-use crate::limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 
 const KEY_EXPECTED: &str = "a string or a Uint8Array";
 const BYTES_EXPECTED: &str = "a Uint8Array";
@@ -79,14 +79,21 @@ impl Buffers {
     /// The bytes of a key and of a value.
     pub(super) fn pair(&mut self, key: &JsValue, value: &JsValue) -> Outcome<(&[u8], &[u8])> {
         let key = take_key(&mut self.key, key, "key")?;
-        self.value_in.resize(VALUE_BYTES_MAX, 0);
-        let returned = glue::take_bytes(value, address_mut(&mut self.value_in), VALUE_BYTES_MAX);
-        let length_bytes = length(returned, "value", BYTES_EXPECTED)?;
-        let Some(value) = self.value_in.get(..length_bytes) else {
-            let limit_bytes = VALUE_BYTES_MAX;
-            return Err(Error::ValueTooLarge { length_bytes, limit_bytes }.into());
-        };
-        Ok((key, value))
+        // Most values are short. A long one says how long it is, and is asked for again.
+        let mut room_bytes = SHORT_VALUE_BYTES_MAX;
+        loop {
+            self.value_in.resize(room_bytes, 0);
+            self.value_in.shrink_to(room_bytes);
+            let returned = glue::take_bytes(value, address_mut(&mut self.value_in), room_bytes);
+            let length_bytes = length(returned, "value", BYTES_EXPECTED)?;
+            if length_bytes <= room_bytes {
+                return Ok((key, &self.value_in[..length_bytes]));
+            }
+            if length_bytes > VALUE_BYTES_MAX {
+                return Err(Error::ValueTooLarge { length_bytes, limit_bytes: VALUE_BYTES_MAX }.into());
+            }
+            room_bytes = length_bytes;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use spinney::SHORT_VALUE_BYTES_MAX;
+
 use super::Random;
 
 const KEY_BYTES_MAX: usize = spinney::KEY_BYTES_MAX;
@@ -159,8 +161,8 @@ pub fn value(random: &mut Random) -> Vec<u8> {
         0..=699 => random.below(40),
         700..=949 => random.below(300),
         950..=996 => random.below(4_000),
-        997..=998 => random.below(spinney::VALUE_BYTES_MAX + 1),
-        _ => *random.pick(&[0, spinney::VALUE_BYTES_MAX, spinney::VALUE_BYTES_MAX - 1]),
+        997..=998 => random.below(SHORT_VALUE_BYTES_MAX + 1),
+        _ => *random.pick(&[0, SHORT_VALUE_BYTES_MAX, SHORT_VALUE_BYTES_MAX - 1]),
     };
     let first = random.next() as u8;
     (0..len).map(|at| first.wrapping_add((at / 7) as u8)).collect()

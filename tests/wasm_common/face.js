@@ -375,8 +375,8 @@ export function limits(Spinney) {
   refused(() => db.remove("\u00e9".repeat(70000)), "KeyTooLong", { lengthBytes: 140000, limitBytes });
   refused(() => db.get(new Uint8Array(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
   refused(() => db.scan("x".repeat(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
-  const tooLarge = new Uint8Array(65536);
-  refused(() => db.put("a", tooLarge), "ValueTooLarge", { lengthBytes: 65536, limitBytes: 65535 });
+  const tooLarge = new Uint8Array(67108865);
+  refused(() => db.put("a", tooLarge), "ValueTooLarge", { lengthBytes: 67108865, limitBytes: 67108864 });
   refused(() => db.tree(""), "TreeName", { lengthBytes: 0, limitBytes: 255 });
   refused(() => db.tree("\u00e9".repeat(128)), "TreeName", { lengthBytes: 256, limitBytes: 255 });
   same(db.tree("\u00e9".repeat(127)).get(""), undefined, "a long name");

@@ -76,10 +76,11 @@ where
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
         }
-        let refused = |reason| Err(Error::LoadRefused { key: key.to_vec(), reason });
         if value_bytes > SHORT_VALUE_BYTES_MAX {
-            return refused("has a value of more than 65,535 bytes, to be put by itself");
+            let limit_bytes = SHORT_VALUE_BYTES_MAX;
+            return Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes });
         }
+        let refused = |reason| Err(Error::LoadRefused { key: key.to_vec(), reason });
         if !key.starts_with(&self.prefix[TREE_ID_BYTES..]) {
             return refused("does not begin with the prefix");
         }

@@ -31,7 +31,9 @@ pub(crate) use commit::Settlement;
 pub(crate) use read::long_length;
 
 use super::Forest;
-use crate::limits::{LONG_VALUES, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{LONG_VALUES, SYSTEM_TREES, TREE_ID_BYTES, VALUE_BYTES_MAX};
+
+const _: () = assert!(SYSTEM_TREES == 0xFFFF_0000);
 
 /// Bytes of a pointer.
 pub(crate) const POINTER_BYTES: usize = 16;
@@ -80,6 +82,13 @@ impl Pointer {
         let start = u64::from(part) * u64::from(self.part_bytes);
         u64::from(self.length_bytes).saturating_sub(start).min(u64::from(self.part_bytes)) as usize
     }
+}
+
+/// Whether a key, tree id included, is none of a user's. Transactions do not see these keys; and what they
+/// write of them may share blobs with what they have read.
+#[inline(always)]
+pub(super) fn is_aside(key: &[u8]) -> bool {
+    key.starts_with(&SYSTEM_TREES.to_be_bytes()[..2])
 }
 
 /// Whether a key, tree id included, is that of a part.
