@@ -215,7 +215,8 @@ impl Scan {
             }
             side
         });
-        let stepped = if with_value { side.step_to_value(&self.forest) } else { side.step(&self.forest, false) };
+        let stepped =
+            if with_value { side.step_to_value(&self.forest) } else { side.step(&self.forest, false) };
         let stepped = match stepped {
             Ok(stepped) => stepped,
             Err(error) => {

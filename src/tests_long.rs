@@ -27,7 +27,8 @@ fn values_of_every_length_come_back() {
     let db = Db::memory();
     let tree = db.tree("files").expect("a name");
     let part = 64_520;
-    let lengths = [0, 65_534, 65_535, 65_536, 2 * part - 1, 2 * part, 2 * part + 1, 8 * part, 1 << 20, 3_000_001];
+    let lengths =
+        [0, 65_534, 65_535, 65_536, 2 * part - 1, 2 * part, 2 * part + 1, 8 * part, 1 << 20, 3_000_001];
     let mut out = Vec::new();
     for (at, bytes) in lengths.into_iter().enumerate() {
         let key = format!("k{at}");

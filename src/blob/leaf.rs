@@ -10,8 +10,8 @@
 
 use core::cmp::Ordering;
 
-use super::key::Key;
 use super::header;
+use super::key::Key;
 use super::node::{LEAF, NodeHeader, run_words};
 use super::run::RunWriter;
 use super::space;
@@ -219,7 +219,8 @@ mod tests {
         let words = Words::new(&memory);
         header::format(words, 1, BlobKind::Range);
         let pointer = Payload { bytes: &[7; 16], is_pointer: true };
-        let (long, short) = (add(words, b"long", pointer, 1), add(words, b"short", Payload::value(&[8; 16]), 2));
+        let (long, short) =
+            (add(words, b"long", pointer, 1), add(words, b"short", Payload::value(&[8; 16]), 2));
         let load = |at| Leaf::load(words, at);
         assert!(load(long).is_pointer() && !load(short).is_pointer());
         assert_eq!(header::pointer_leaves(words), 1);

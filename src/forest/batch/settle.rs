@@ -49,7 +49,9 @@ impl Commit<'_, '_> {
         let has_pointers =
             blobs.groups.iter().any(|group| header::pointer_leaves(group.route.frame.words) > 0);
         if batch.is_replayed || (batch.fresh.is_empty() && !has_pointers) {
-            return Ok(Some(Settlement::default()).filter(|none| !batch.is_replayed && *none != batch.settlement));
+            return Ok(
+                Some(Settlement::default()).filter(|none| !batch.is_replayed && *none != batch.settlement)
+            );
         }
         let put = changes.iter().filter_map(|change| change.value.as_ref()?.pointer());
         let put: BTreeSet<u64> = put.map(|pointer| pointer.id).collect();

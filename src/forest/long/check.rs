@@ -76,9 +76,8 @@ impl Census {
                 self.problems.push((*blob, text));
             }
         }
-        let is_known = |id: &u64| {
-            self.leaves.contains_key(id) || self.marks.contains(id) || self.discarded.contains(id)
-        };
+        let is_known =
+            |id: &u64| self.leaves.contains_key(id) || self.marks.contains(id) || self.discarded.contains(id);
         for id in self.parts.keys().filter(|id| !is_known(id)) {
             self.problems.push((0, format!("nothing refers to long value {id}")));
         }

@@ -26,8 +26,7 @@ impl Forest {
         let mut first = 0;
         while first < pointer.parts() {
             let count = (pointer.parts() - first).min(GROUP as u32);
-            let names: Vec<Vec<u8>> =
-                (first..first + count).map(|part| part_key(pointer.id, part)).collect();
+            let names: Vec<Vec<u8>> = (first..first + count).map(|part| part_key(pointer.id, part)).collect();
             let keys = names.iter().zip(&mut buffers);
             let keys: Vec<Key<'_>> = keys.map(|(name, buffer)| buffer.fill_whole(name)).collect();
             let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);

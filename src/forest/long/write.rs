@@ -13,7 +13,12 @@ use crate::store::durable::Durability;
 
 impl Forest {
     /// Writes a value that is too long for a leaf under a key, if the condition holds.
-    pub(crate) fn put_long(&self, key: &[u8], value: &[u8], condition: Condition) -> Result<Option<Appended>> {
+    pub(crate) fn put_long(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        condition: Condition,
+    ) -> Result<Option<Appended>> {
         let mut buffer = KeyBuf::empty();
         // Not for nothing, as far as can be told before.
         if condition != Condition::Always && !condition.holds(self.version_of(&buffer.fill_whole(key))?) {

@@ -131,10 +131,11 @@ impl Args {
 
 /// The line of a single key, if it is there.
 fn key_line(tree: &Tree, key: &[u8]) -> Result<Option<Line>> {
-    let found = tree.range(key..=key).values_up_to(0).next_ref()?.map(|entry| Line::Key {
-        value_bytes: entry.value_bytes(),
-        version: entry.version().number(),
-    });
+    let found = tree
+        .range(key..=key)
+        .values_up_to(0)
+        .next_ref()?
+        .map(|entry| Line::Key { value_bytes: entry.value_bytes(), version: entry.version().number() });
     Ok(found)
 }
 
