@@ -38,7 +38,9 @@ use crate::value::Version;
 /// first; if both have to be of one moment, read them in a [transaction](crate::Db::transact).
 ///
 /// **How much.** A batch may have any number of steps. Keys and values together may have 16 MiB, the values
-/// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Other writers wait while
+/// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Values of more than
+/// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) count 16 bytes each: they are kept in memory until the
+/// batch is committed, and written then, before it is applied. Other writers wait while
 /// more than a few thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches
 /// are kept in memory meanwhile.
 pub struct Batch {
@@ -340,7 +342,7 @@ impl Batch {
             return Err(misuse.again());
         }
         let forest = &self.open.forest;
-        let applied = forest.commit(&self.steps, &[]).map_err(|refused| match refused {
+        let applied = forest.commit(&self.steps).map_err(|refused| match refused {
             Refused::Step { index, reason } => Error::BatchRefused { index, reason },
             Refused::Failed(error) => error,
             Refused::Stale => Error::Conflict { tries: 1 },

@@ -33,6 +33,8 @@ use crate::store::superblock::is_directory_blob;
 pub struct Stats {
     /// Keys in all trees, without the names of the trees.
     pub keys: u64,
+    /// Values that are longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX).
+    pub long_values: u64,
     /// Blobs that hold keys.
     pub range_blobs: u32,
     /// Blobs that hold the separators between others.
@@ -144,19 +146,18 @@ impl Stats {
         let (mut stats, unread) = Stats::of_resident(forest);
         stats.unread_blobs = unread.len() as u32;
         if unread.is_empty() {
-            stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest));
+            stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest, stats.long_values > 0));
         }
         stats
     }
 
     /// The same, with the headers of the other blobs read.
     pub(crate) fn of_all(forest: &Forest) -> Result<Self> {
-        let own_keys = crate::tree::own_keys(forest);
         let (mut stats, unread) = Stats::of_resident(forest);
         if let Some(residency) = &forest.store.residency {
             residency.survey(&unread, |_, counts| stats.count(counts))?;
         }
-        stats.keys = stats.keys.saturating_sub(own_keys);
+        stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest, stats.long_values > 0));
         Ok(stats)
     }
 
@@ -239,6 +240,7 @@ impl Stats {
         }
         self.range_blobs += 1;
         self.keys += u64::from(counts.keys);
+        self.long_values += u64::from(counts.pointers);
         self.live_bytes += u64::from(counts.live_words) * 8;
         self.garbage_bytes += u64::from(counts.garbage_words) * 8;
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::batch::{Batch, Refused};
+use crate::forest::long::Kept;
 use crate::forest::notes::Note;
 use crate::forest::write::Condition;
 use crate::limits::SHORT_VALUE_BYTES_MAX;
@@ -70,28 +71,41 @@ pub(crate) fn transact<T>(
     durability: Durability,
     mut run: impl FnMut(&Transaction) -> Result<T>,
 ) -> Result<T> {
-    for _ in 0..Transaction::TRIES_MAX {
-        let moves = open.forest.store.moves();
-        let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
-        let tx =
-            Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) };
-        let outcome = run(&tx);
-        let (state, durability) = (tx.state.into_inner(), tx.durability.get());
-        if !state.is_broken {
-            let value = outcome?;
-            if state.commit(open, durability)? {
-                return Ok(value);
-            }
+    let mut kept = Kept::default();
+    let outcome = (0..Transaction::TRIES_MAX).find_map(|_| try_once(open, durability, &mut run, &mut kept));
+    open.forest.give_up(kept);
+    outcome.unwrap_or(Err(Error::Conflict { tries: Transaction::TRIES_MAX }))
+}
+
+/// One run; none if it has to be run again.
+fn try_once<T>(
+    open: &Arc<Open>,
+    durability: Durability,
+    run: &mut impl FnMut(&Transaction) -> Result<T>,
+    kept: &mut Kept,
+) -> Option<Result<T>> {
+    let moves = open.forest.store.moves();
+    let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
+    let tx =
+        Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) };
+    let outcome = run(&tx);
+    let (state, durability) = (tx.state.into_inner(), tx.durability.get());
+    if !state.is_broken {
+        let committed = outcome.and_then(|value| Ok((value, state.commit(open, durability, kept)?)));
+        match committed {
+            Ok((value, true)) => return Some(Ok(value)),
+            Ok((_, false)) => {}
+            Err(error) => return Some(Err(error)),
         }
-        open.forest.store.counters.restarts.add_one();
-        std::thread::yield_now();
     }
-    Err(Error::Conflict { tries: Transaction::TRIES_MAX })
+    open.forest.store.counters.restarts.add_one();
+    std::thread::yield_now();
+    None
 }
 
 impl State {
     /// Applies what was written, if what was read is as it was. False if not.
-    fn commit(&self, open: &Open, durability: Durability) -> Result<bool> {
+    fn commit(&self, open: &Open, durability: Durability, kept: &mut Kept) -> Result<bool> {
         if self.own.is_empty() {
             return Ok(true);
         }
@@ -114,7 +128,7 @@ impl State {
                 None => batch.remove([key, b""], Condition::Always),
             }
         }
-        let applied = match open.forest.commit(&batch, &self.notes) {
+        let applied = match open.forest.commit_run(batch, &self.notes, kept) {
             Ok(applied) => applied,
             Err(Refused::Step { .. } | Refused::Stale) => return Ok(false),
             Err(Refused::Failed(error)) => return Err(error),

@@ -563,8 +563,8 @@ pub(crate) fn checked_value(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// How many keys are not those of users: names of trees, and parts of long values.
-pub(crate) fn own_keys(forest: &Forest) -> u64 {
+/// How many keys are not those of users: names of trees, and parts of long values, if there are any.
+pub(crate) fn own_keys(forest: &Forest, has_long: bool) -> u64 {
     let end = 1u32.to_be_bytes().to_vec();
     let start = 0u32.to_be_bytes().to_vec();
     let mut side = crate::forest::scan::Side::new(crate::art::cursor::Direction::Forward, start, end);
@@ -572,6 +572,6 @@ pub(crate) fn own_keys(forest: &Forest) -> u64 {
     while let Ok(Some(_)) = side.step(forest, false) {
         count += 1;
     }
-    let system = [SYSTEM_TREES, TREE_ID_NONE].map(u32::to_be_bytes);
-    count + forest.count(&system[0], &system[1]).unwrap_or(0)
+    let [start, end] = [SYSTEM_TREES, TREE_ID_NONE].map(u32::to_be_bytes);
+    if has_long { count + forest.count(&start, &end).unwrap_or(0) } else { count }
 }

@@ -24,6 +24,10 @@ impl Batch {
         self.long.iter().map(|(step, value)| (*step, value.as_slice()))
     }
 
+    pub(crate) fn into_long_values(self) -> impl Iterator<Item = Vec<u8>> {
+        self.long.into_iter().map(|(_, value)| value)
+    }
+
     /// A copy in which these steps put these pointers, and that says what it does to long values.
     pub(crate) fn with_pointers(&self, fresh: &[(usize, Pointer)], settlement: &Settlement) -> Batch {
         let mut whole = Batch {
@@ -34,6 +38,7 @@ impl Batch {
             fresh: fresh.iter().map(|(_, pointer)| pointer.id).collect(),
             ..Batch::default()
         };
+        whole.fresh.sort_unstable();
         for (step, pointer) in fresh {
             let place = whole.steps[*step].second.clone();
             whole.writes[place].copy_from_slice(&pointer.encode());

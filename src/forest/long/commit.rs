@@ -25,20 +25,65 @@ pub(crate) struct Settlement {
     pub(crate) displaced: Vec<u64>,
 }
 
+/// Long values that were written for a transaction, which has to run again: it will mostly want the same.
+///
+/// To take them away at once would join the blobs in which they lie with others, and writing them again would
+/// cut these, which may be what the transaction has read: it could be in its own way for ever.
+#[derive(Default)]
+pub(crate) struct Kept(Vec<(Vec<u8>, Pointer)>);
+
+impl Kept {
+    fn take(&mut self, value: &[u8]) -> Option<Pointer> {
+        let at = self.0.iter().position(|(kept, _)| kept == value)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
 impl Forest {
-    /// Applies a batch, if what was noted is as it was, and all conditions hold.
-    pub(crate) fn commit(&self, batch: &Batch, notes: &[Note]) -> std::result::Result<Applied, Refused> {
+    /// Applies a batch, if all conditions hold.
+    pub(crate) fn commit(&self, batch: &Batch) -> std::result::Result<Applied, Refused> {
+        let fresh = self.write_values(batch, &mut Kept::default())?;
+        self.commit_with(batch, fresh)
+    }
+
+    /// Applies the batch of a transaction, if what was noted is as it was, and all conditions hold. Of a run
+    /// before comes `kept`, and to the next one goes what was written for this.
+    pub(crate) fn commit_run(
+        &self,
+        batch: Batch,
+        notes: &[Note],
+        kept: &mut Kept,
+    ) -> std::result::Result<Applied, Refused> {
+        let fresh = self.write_values(&batch, kept)?;
+        self.give_up(std::mem::take(kept));
+        let (outcome, settlement) = self.apply(&batch, notes, &fresh);
+        if let Err(Refused::Step { .. } | Refused::Stale) = outcome {
+            let pointers = fresh.into_iter().map(|(_, pointer)| pointer);
+            kept.0.extend(batch.into_long_values().zip(pointers));
+        } else {
+            self.clear_up(&fresh, &settlement);
+        }
+        outcome
+    }
+
+    /// Takes away what is kept for a run that will not come.
+    pub(crate) fn give_up(&self, kept: Kept) {
+        self.reclaim_all(kept.0.into_iter().map(|(_, pointer)| pointer.id));
+    }
+
+    /// Writes the long values of a batch, but those that are there already: which step puts which.
+    fn write_values(&self, batch: &Batch, kept: &mut Kept) -> Result<Vec<(usize, Pointer)>> {
         let mut fresh: Vec<(usize, Pointer)> = Vec::new();
         for (step, value) in batch.long_values() {
-            match self.write_value(value) {
+            match kept.take(value).map_or_else(|| self.write_value(value), Ok) {
                 Ok(pointer) => fresh.push((step, pointer)),
                 Err(error) => {
                     self.reclaim_all(fresh.iter().map(|(_, pointer)| pointer.id));
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }
-        self.commit_with(batch, notes, fresh)
+        Ok(fresh)
     }
 
     /// A batch of one step: none if its condition does not hold.
@@ -47,7 +92,7 @@ impl Forest {
         batch: &Batch,
         fresh: Vec<(usize, Pointer)>,
     ) -> Result<Option<Appended>> {
-        match self.commit_with(batch, &[], fresh) {
+        match self.commit_with(batch, fresh) {
             Ok(applied) => Ok(applied.appended),
             Err(Refused::Step { .. }) => Ok(None),
             Err(Refused::Failed(error)) => Err(error),
@@ -74,35 +119,51 @@ impl Forest {
         self.commit_single(&batch, Vec::new())
     }
 
-    /// Applies a batch whose long values are written: which step takes which.
     fn commit_with(
         &self,
         batch: &Batch,
-        notes: &[Note],
         fresh: Vec<(usize, Pointer)>,
     ) -> std::result::Result<Applied, Refused> {
-        let ids: Vec<u64> = fresh.iter().map(|(_, pointer)| pointer.id).collect();
-        let mut settlement = Settlement { installed: ids.clone(), displaced: Vec::new() };
+        let (outcome, settlement) = self.apply(batch, &[], &fresh);
+        self.clear_up(&fresh, &settlement);
+        outcome
+    }
+
+    /// Applies a batch whose long values are written: which step takes which. Also says what has become of
+    /// these, and of others.
+    fn apply(
+        &self,
+        batch: &Batch,
+        notes: &[Note],
+        fresh: &[(usize, Pointer)],
+    ) -> (std::result::Result<Applied, Refused>, Settlement) {
+        let installed = fresh.iter().map(|(_, pointer)| pointer.id).collect();
+        let mut settlement = Settlement { installed, displaced: Vec::new() };
+        settlement.installed.sort_unstable();
         let outcome = loop {
-            if !settlement.displaced.is_empty() {
-                self.prepare_long()?;
+            if !settlement.displaced.is_empty()
+                && let Err(error) = self.prepare_long()
+            {
+                break Err(error.into());
             }
-            let whole = settled(batch, &fresh, &settlement);
+            let whole = settled(batch, fresh, &settlement);
             match self.commit_once(&whole, notes) {
                 Ok(Committed::Done(mut applied)) => {
                     applied.effects.truncate(batch.len());
-                    break Ok(applied);
+                    return (Ok(applied), settlement);
                 }
                 Ok(Committed::Unsettled(now)) => settlement = now,
-                Err(refused) => {
-                    settlement = Settlement::default();
-                    break Err(refused);
-                }
+                Err(refused) => break Err(refused),
             }
         };
-        let unused = ids.into_iter().filter(|id| settlement.installed.binary_search(id).is_err());
+        (outcome, Settlement::default())
+    }
+
+    /// Takes away what was written in vain, and what no leaf refers to any more.
+    fn clear_up(&self, fresh: &[(usize, Pointer)], settlement: &Settlement) {
+        let fresh = fresh.iter().map(|(_, pointer)| pointer.id);
+        let unused = fresh.filter(|id| settlement.installed.binary_search(id).is_err());
         self.reclaim_all(unused.chain(settlement.displaced.iter().copied()));
-        outcome
     }
 
     /// Takes away what nothing refers to. What fails here is done by the next opening.

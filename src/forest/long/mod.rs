@@ -27,7 +27,7 @@ mod read;
 mod reclaim;
 mod write;
 
-pub(crate) use commit::Settlement;
+pub(crate) use commit::{Kept, Settlement};
 pub(crate) use read::long_length;
 
 use super::Forest;

@@ -94,6 +94,6 @@ pub(crate) fn long_length(pointer: &[u8]) -> Result<usize> {
     Pointer::decode(pointer).map(Pointer::length).ok_or_else(nonsense)
 }
 
-fn nonsense() -> Error {
+pub(super) fn nonsense() -> Error {
     Error::corrupt(crate::store::ROOT_BLOB, "a part of a long value is missing")
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::read::nonsense;
 use super::{MARK, PART, Pointer, id_in, mark_key, parts_prefix};
 use crate::art::cursor::Direction;
 use crate::blob::key::KeyBuf;
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::forest::Forest;
 use crate::forest::scan::{Side, successor};
 use crate::forest::write::Condition;
-use crate::limits::{LONG_VALUES, SYSTEM_TREES};
+use crate::limits::{LONG_VALUES, SYSTEM_TREES, TREE_ID_BYTES};
 use crate::store::durable::Durability;
 
 /// Up to so many parts are removed one by one; more are cut out together, which keeps all writers waiting for
@@ -30,19 +31,34 @@ impl Forest {
     fn highest_long_id(&self) -> Result<u64> {
         let (start, end) = (parts_prefix(0), [&LONG_VALUES.to_be_bytes()[..], &[PART + 1]].concat());
         let mut walk = Side::new(Direction::Backward, start, end);
-        Ok(walk.step(self, false)?.map_or(0, |_| id_in(walk.key())))
+        let id = walk.step(self, false)?.map_or(0, |_| id_in(walk.key()));
+        // Nobody writes so many values.
+        if id > u64::MAX / 2 { Err(nonsense()) } else { Ok(id) }
     }
 
     /// Nobody else has begun with long values yet.
     fn finish_reclaiming(&self) -> Result<()> {
         let end = LONG_VALUES.to_be_bytes();
-        while let Some(key) = self.first_key(&SYSTEM_TREES.to_be_bytes(), &end)? {
-            let tree = key.first_chunk().copied().unwrap_or(end);
-            self.empty_discarded(&tree)?;
-        }
+        self.each_first(&SYSTEM_TREES.to_be_bytes(), &end, |key| {
+            self.empty_discarded(&key[..TREE_ID_BYTES.min(key.len())])
+        })?;
         let (start, end) = (mark_key(0), [&LONG_VALUES.to_be_bytes()[..], &[MARK + 1]].concat());
-        while let Some(mark) = self.first_key(&start, &end)? {
-            self.reclaim(id_in(&mark))?;
+        self.each_first(&start, &end, |mark| {
+            self.reclaim(id_in(mark))?;
+            self.remove_aside(mark)
+        })
+    }
+
+    /// Calls `take_away` with the first key of a range as long as there is one.
+    fn each_first(&self, start: &[u8], end: &[u8], take_away: impl Fn(&[u8]) -> Result<()>) -> Result<()> {
+        let mut last = None;
+        while let Some(key) = self.first_key(start, end)? {
+            take_away(&key)?;
+            if last.as_ref() == Some(&key) {
+                // It cannot be taken away, whatever the words say.
+                return Err(nonsense());
+            }
+            last = Some(key);
         }
         Ok(())
     }
