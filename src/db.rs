@@ -174,7 +174,7 @@ impl Db {
         if self.forest.store.read_only {
             return Err(Error::ReadOnly);
         }
-        // The last ids are never given out: the store has use for them, and every tree's keys have a successor.
+        // The last ids are never given out: some are of use here, and every tree's keys have a successor.
         let next = |id: u32| (id < SYSTEM_TREES).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = taken.map_err(|_| Error::TooManyTrees)?;

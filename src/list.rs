@@ -120,7 +120,8 @@ impl List {
 
     /// Reads no values that are longer than `bytes_max` and than
     /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX): they are handed out empty, and
-    /// [`Tree::value_bytes`](crate::Tree::value_bytes) tells how long they are. Call it before the first step.
+    /// [`Tree::value_bytes`](crate::Tree::value_bytes) tells how long they are. Call it before the first
+    /// step.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

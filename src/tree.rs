@@ -353,9 +353,9 @@ impl Tree {
     /// Others go on reading and writing meanwhile, but for a moment at the end.
     ///
     /// A key that is out of order, comes twice, or does not begin with the prefix is
-    /// [`Error::LoadRefused`], which names it; keys that are there already are [`Error::TargetExists`]; a value
-    /// longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]: put it
-    /// when the others are loaded. Then nothing was loaded.
+    /// [`Error::LoadRefused`], which names it; keys that are there already are [`Error::TargetExists`]; a
+    /// value longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]:
+    /// put it when the others are loaded. Then nothing was loaded.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

@@ -97,7 +97,7 @@ impl Forest {
     }
 
     /// Removes all keys that begin with `prefix`, and one more, if that is given; but not what pointer leaves
-    /// refer to. If `arrivals` is given, nothing is done where others have come since, and the answer is none.
+    /// refer to. If `arrivals` is given, nothing is done where some have come since: the answer is none.
     /// The inner answer is none if there is nothing to remove, or the other key is not what it should be.
     pub(crate) fn remove_prefix_alone(
         &self,

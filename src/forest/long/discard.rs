@@ -14,8 +14,8 @@ use crate::limits::{LONG_VALUES, SYSTEM_TREES};
 use crate::log::Appended;
 
 impl Forest {
-    /// Removes all keys that begin with `prefix`, with what they refer to, and one more key, if that is given.
-    /// None if there is nothing to remove, or the other key is not what it should be.
+    /// Removes all keys that begin with `prefix`, with what they refer to, and one more key, if that is
+    /// given. None if there is nothing to remove, or the other key is not what it should be.
     pub(crate) fn remove_prefix(&self, prefix: &[u8], also: Option<Also<'_>>) -> Result<Option<Appended>> {
         loop {
             let arrivals = self.pointer_arrivals();

@@ -6,12 +6,12 @@
 //! pointer value id u64 | bytes u32 | bytes of each part but the last u32, least significant bytes first
 //! ```
 //!
-//! A value id is given out once in the life of a process, and its parts are written once. So whoever finds all
-//! parts that a pointer leaf speaks of has the value, whatever happens to the leaf meanwhile.
+//! A value id is given out once in the life of a process, and its parts are written once. So whoever finds
+//! all parts that a pointer leaf speaks of has the value, whatever happens to the leaf meanwhile.
 //!
 //! **A mark says that no leaf refers to the value.** It is there before the first part, and goes in the very
-//! batch that writes the pointer leaf. It comes back in the batch that takes the leaf away; then the parts go,
-//! then the mark. So after a crash all that is marked is taken away, and nothing else.
+//! batch that writes the pointer leaf. It comes back in the batch that takes the leaf away; then the parts
+//! go, then the mark. So after a crash all that is marked is taken away, and nothing else.
 //!
 //! Directories with long values are removed by moving them to one of the trees that nobody looks into; then
 //! what their pointer leaves refer to goes, then the directory.
