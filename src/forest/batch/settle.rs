@@ -24,6 +24,7 @@ impl Batch {
         self.long.iter().map(|(step, value)| (*step, value.as_slice()))
     }
 
+    /// The same values, in the same order.
     pub(crate) fn into_long_values(self) -> impl Iterator<Item = Vec<u8>> {
         self.long.into_iter().map(|(_, value)| value)
     }
@@ -53,14 +54,16 @@ impl Commit<'_, '_> {
         let batch = self.plan.batch;
         let has_pointers =
             blobs.groups.iter().any(|group| header::pointer_leaves(group.route.frame.words) > 0);
-        if batch.is_replayed || (batch.fresh.is_empty() && !has_pointers) {
-            return Ok(
-                Some(Settlement::default()).filter(|none| !batch.is_replayed && *none != batch.settlement)
-            );
+        if batch.is_replayed {
+            return Ok(None);
+        }
+        let mut settlement = Settlement::default();
+        if batch.fresh.is_empty() && !has_pointers {
+            // The usual case: nothing to look at.
+            return Ok(Some(settlement).filter(|settlement| *settlement != batch.settlement));
         }
         let put = changes.iter().filter_map(|change| change.value.as_ref()?.pointer());
         let put: BTreeSet<u64> = put.map(|pointer| pointer.id).collect();
-        let mut settlement = Settlement::default();
         settlement.installed.extend(batch.fresh.iter().filter(|id| put.contains(id)));
         for change in changes.iter().filter(|_| has_pointers) {
             let stored = blobs.value(change.key)?;
