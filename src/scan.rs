@@ -173,8 +173,11 @@ impl Scan {
 
     #[inline]
     fn lend(&self, direction: Direction, version: u64) -> EntryRef<'_> {
-        let value_bytes = self.side(direction).map_or(0, Side::value_bytes);
-        EntryRef { key: self.key(direction), value: self.value(direction), value_bytes, version }
+        let Some(side) = self.side(direction) else {
+            return EntryRef { key: b"", value: b"", value_bytes: 0, version };
+        };
+        let key = side.key().get(TREE_ID_BYTES..).unwrap_or_default();
+        EntryRef { key, value: side.value(), value_bytes: side.value_bytes(), version }
     }
 
     /// The value of the last step from one end.

@@ -136,7 +136,7 @@ fn keys_are_put_got_and_removed() {
 #[test]
 fn long_values_come_from_files_and_go_to_stdout() {
     let place = Place::new("long");
-    let value: Vec<u8> = (0..3_000_001u32).map(|at| (at * at / 4096) as u8).collect();
+    let value: Vec<u8> = (0..3_000_001u64).map(|at| (at * at / 4096) as u8).collect();
     let file = place.folder.join("video");
     std::fs::write(&file, &value).unwrap();
     let path = file.to_str().unwrap();

@@ -185,6 +185,7 @@ impl Side {
 
     /// Reads the long value of the last step, or what has come in its place; none if that has gone.
     #[cold]
+    #[inline(never)]
     fn read_long(&mut self, forest: &Forest, version: u64) -> Result<Option<u64>> {
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill_whole(&self.last[..self.last_len]);

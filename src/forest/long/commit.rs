@@ -101,6 +101,8 @@ impl Forest {
     }
 
     /// The slow way of a put that meets a pointer leaf.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn put_over_long(
         &self,
         key: &[u8],
@@ -113,6 +115,8 @@ impl Forest {
     }
 
     /// The slow way of a removal that meets a pointer leaf.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn remove_long(&self, key: &[u8], condition: Condition) -> Result<Option<Appended>> {
         let mut batch = Batch::default();
         batch.remove([key, b""], condition);

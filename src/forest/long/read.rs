@@ -48,6 +48,7 @@ impl Forest {
 
     /// Goes on where a lookup has met a pointer leaf: `out` holds what that says, `version` is its version.
     #[cold]
+    #[inline(never)]
     pub(crate) fn follow(&self, key: &Key<'_>, version: u64, out: &mut Vec<u8>) -> Result<Option<u64>> {
         let mut version = version;
         let mut quiet = None;

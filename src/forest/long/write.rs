@@ -13,6 +13,8 @@ use crate::store::durable::Durability;
 
 impl Forest {
     /// Writes a value that is too long for a leaf under a key, if the condition holds.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn put_long(
         &self,
         key: &[u8],
