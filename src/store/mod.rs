@@ -63,7 +63,7 @@ pub(crate) struct Store {
     pub(crate) counters: Counters,
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
-    pub(crate) structure: Mutex<()>,
+    structure: Mutex<()>,
     /// Ids that fell free while a snapshot was open, and whose memory is still to be given back.
     discard_later: Mutex<BTreeSet<u32>>,
     /// Held by a bulk load from beginning to end.
@@ -109,6 +109,12 @@ impl Store {
             meter: None,
             read_only: false,
         }
+    }
+
+    /// Nobody else changes which keys a blob holds while this is held. It protects no data of its own, so a
+    /// panic of who held it leaves nothing half done.
+    pub(crate) fn lock_structure(&self) -> MutexGuard<'_, ()> {
+        self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Takes a free blob id and makes sure that its frame exists.

@@ -119,8 +119,7 @@ impl Forest {
         loop {
             self.store.admit()?;
             let outcome = {
-                let structure = &self.store.structure;
-                let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let _structure = self.store.lock_structure();
                 let pins = self.pin_for_graft(keys, &missed)?;
                 let outcome = {
                     let _alone = self.store.gate.enter_alone();

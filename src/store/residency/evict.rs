@@ -24,6 +24,9 @@ const BATCH_PAGES: u64 = 16;
 /// A small cache is not emptied for the sake of a batch.
 const BATCH_PARTS: u64 = 8;
 
+/// So far beyond the budget nobody waits for another who evicts; or an eighth of a small cache.
+const WAIT_PAGES: u64 = 64;
+
 /// How much a round may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Round {
@@ -59,7 +62,12 @@ impl Residency {
         if excess() == 0 {
             return;
         }
-        let mut hand = self.hand.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Where many threads load, each would wait for the others here, only to find that all is done.
+        let mut hand = match self.hand.try_lock() {
+            Ok(hand) => hand,
+            Err(_) if excess() < WAIT_PAGES.min(self.budget_pages / BATCH_PARTS) => return,
+            Err(_) => self.hand.lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        };
         let wanted = excess();
         if wanted == 0 {
             return;
