@@ -65,7 +65,17 @@ const PLAN: Plan = Plan {
     name: CASE.name,
     keys: 200_000,
     keys_quick: 20_000,
-    metrics: &[WRITTEN, WRITTEN_PACED, WRITTEN_SMALL, WRITTEN_SYNCED, RESIDENT, SPACE_LOADED, SPACE, REOPENED, LOST],
+    metrics: &[
+        WRITTEN,
+        WRITTEN_PACED,
+        WRITTEN_SMALL,
+        WRITTEN_SYNCED,
+        RESIDENT,
+        SPACE_LOADED,
+        SPACE,
+        REOPENED,
+        LOST,
+    ],
     goals,
     turns,
 };
