@@ -165,15 +165,20 @@ impl Db {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TreeName`] for an empty or too long name; [`Error::NoSuchTree`] where it would have to be
+    /// made in a database that was opened for reading.
     pub fn tree(&self, name: &str) -> Result<Tree> {
         checked_name(name)?;
         if let Some(tree) = self.existing_tree(name)? {
             return Ok(tree);
         }
-        let names = self.tree_of(NAMES);
         if self.forest.store.read_only {
-            return Err(Error::ReadOnly);
+            return Err(Error::NoSuchTree { name: name.to_owned() });
         }
+        let names = self.tree_of(NAMES);
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);

@@ -338,6 +338,7 @@ fn every_error_has_its_stable_code_and_says_what_to_do() {
         (Error::ValueTooLarge { length_bytes: 1, limit_bytes: 2 }, "ValueTooLarge"),
         (Error::TreeName { length_bytes: 1, limit_bytes: 2 }, "TreeName"),
         (Error::TooManyTrees, "TooManyTrees"),
+        (Error::NoSuchTree { name: "files".into() }, "NoSuchTree"),
         (Error::TargetExists, "TargetExists"),
         (Error::NotSpinney { reason: "r" }, "NotSpinney"),
         (Error::NewerFormat { found: 2, supported: 1 }, "NewerFormat"),
