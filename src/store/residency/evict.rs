@@ -1,8 +1,8 @@
 //! Eviction: a hand goes around the frames and takes what was not read since it came by last.
 //!
-//! Pages of leaves go first. A blob that was not read for eight rounds, and has no leaves left in memory, goes
-//! altogether: its inner nodes, a few pages that serve all its keys, stay much longer than any leaf. In a
-//! small cache a round is short, because few leaves are there to be found: were one round without a read
+//! Pages of leaves go first. A blob that was not read for eight rounds, and has no leaves left in memory,
+//! goes altogether: its inner nodes, a few pages that serve all its keys, stay much longer than any leaf. In
+//! a small cache a round is short, because few leaves are there to be found: were one round without a read
 //! enough, blobs would come and go, ten pages a time, although all inner nodes would fit.
 //! Routers go last, the root never. If a round does not bring enough, the next one is less considerate.
 //!
