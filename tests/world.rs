@@ -5,6 +5,8 @@
 //! * `held`: snapshots that stay open for long, each with the maps of its time.
 //! * `homes`: where the database lives: in memory, in files, on a disk that dies or loses power in the middle
 //!   of a call. It is closed and opened again, and goes from one place to another as an image or a backup.
+//! * `crowd`: several threads, each with directories of its own, and crashes.
+//! * `touched`: how many blobs a directory of very many keys touches when it moves or goes.
 //!
 //! `SPINNEY_WORLD_SEEDS` (8) and `SPINNEY_WORLD_OPERATIONS` (1,200 for each seed) set how much is done,
 //! `SPINNEY_WORLD_FIRST` which seed comes first. A failure names its seed and operation: that seed alone,
@@ -15,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+#[path = "world/crowd.rs"]
+mod crowd;
 #[path = "durable/disk.rs"]
 mod disk;
 #[path = "durable/folder.rs"]
@@ -27,6 +31,8 @@ mod homes;
 mod life;
 #[path = "durable/power.rs"]
 mod power;
+#[path = "world/touched.rs"]
+mod touched;
 #[path = "world/trees.rs"]
 mod trees;
 
