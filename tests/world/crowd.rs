@@ -1,6 +1,7 @@
 //! Several threads in one database, each with directories of its own, so that each knows what must be there;
 //! counters that all share; and one thread that makes snapshots and checkpoints, packs and checks. The
-//! process dies in the middle of it, after any change of storage, and the next life goes on with what is there.
+//! process dies in the middle of it, after any change of storage, and the next life goes on with what is
+//! there.
 //!
 //! Of each thread everything that was acknowledged is there, and of the one call that was under way its whole
 //! effect or none. In every snapshot nothing is half done.
