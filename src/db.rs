@@ -171,9 +171,7 @@ impl Db {
             return Ok(tree);
         }
         let names = self.tree_of(NAMES);
-        if self.forest.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.forest.store.allow_write()?;
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
@@ -213,7 +211,9 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let Some(value) = self.tree_of(NAMES).get(name)? else {
+        // No tree has a name that no tree may have.
+        let known = checked_name(name).ok().map(|()| self.tree_of(NAMES).get(name));
+        let Some(value) = known.transpose()?.flatten() else {
             return Ok(false);
         };
         let prefix = decode_id(&value)?.to_be_bytes();
@@ -241,7 +241,7 @@ impl Db {
     /// ```
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
-        Ok(self.tree_of(NAMES).rename(from, to)?.is_some())
+        Ok(checked_name(from).is_ok() && self.tree_of(NAMES).rename(from, to)?.is_some())
     }
 
     /// Several writes as one: fill it, then commit it.

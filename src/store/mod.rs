@@ -33,7 +33,7 @@ pub(crate) mod superblock;
 pub(crate) mod view;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::backend::Metered;
@@ -85,6 +85,8 @@ pub(crate) struct Store {
     pub(crate) meter: Option<Arc<Metered>>,
     /// Whether writes are refused.
     pub(crate) read_only: bool,
+    /// Set when a database without a backend was closed; one with a backend knows better.
+    closed: AtomicBool,
 }
 
 impl Store {
@@ -108,6 +110,7 @@ impl Store {
             residency: None,
             meter: None,
             read_only: false,
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -193,6 +196,16 @@ impl Store {
         let discarded_pages = held.discard(&self.frames);
         if let Some(residency) = &self.residency {
             residency.count_discarded(discarded_pages);
+        }
+    }
+
+    /// Refuses writes of those who may only read, or come late.
+    #[inline]
+    pub(crate) fn allow_write(&self) -> Result<()> {
+        match self.closed.load(Ordering::Relaxed) {
+            _ if self.read_only => Err(Error::ReadOnly),
+            true => Err(Error::Closed),
+            false => Ok(()),
         }
     }
 
