@@ -300,12 +300,15 @@ fn tend(db: &Db, disk: &Disk, is_over: &AtomicBool, seed: u64) -> u64 {
             2 => db.check().map(|report| assert!(report.is_clean() || disk.is_dead(), "{report:?}")),
             _ => {
                 let snapshot = db.snapshot();
-                let seen = look_at(&snapshot, &marks).map(|now| marks = now);
-                // Held a while beside the writers, it still says the same.
-                let again = match held.replace((snapshot, marks)) {
+                // One that was held a while beside the writers still says the same.
+                let again = match held.take() {
                     Some((old, then)) => look_at(&old, &then).map(|now| assert_eq!(now, then)),
                     None => Ok(()),
                 };
+                let seen = look_at(&snapshot, &marks).map(|now| marks = now);
+                if seen.is_ok() {
+                    held = Some((snapshot, marks));
+                }
                 looked += u64::from(seen.is_ok() && again.is_ok());
                 seen.and(again)
             }
