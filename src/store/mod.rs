@@ -46,7 +46,7 @@ use durable::{Durability, Durable};
 use frames::{Frame, Frames, Held};
 use gate::Gate;
 use ids::Ids;
-use residency::Residency;
+use residency::{Fault, Residency};
 use scratch::Scratches;
 
 /// The blob that is always the root of the forest.
@@ -134,6 +134,17 @@ impl Store {
             residency.count_fresh(frame, discarded_pages);
         }
         Ok(frame)
+    }
+
+    /// Brings a few blobs into memory that have just fallen free, so that they can be kept for a snapshot. The
+    /// caller holds the structure mutex, and neither gate nor latch.
+    pub(crate) fn fetch_freed(&self, ids: &[u32]) {
+        let is_wanted = self.frames.captures.past.cut() != 0 && ids.len() <= KEPT_AT_ONCE_MAX;
+        if let Some(residency) = self.residency.as_ref().filter(|_| is_wanted) {
+            let stored = ids.iter().copied().filter(|&id| self.is_stored(id));
+            // What cannot be read is not kept: then snapshots end, once its id is used again.
+            let _ = residency.load(&self.frames, &stored.map(Fault::whole).collect::<Vec<_>>());
+        }
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it

@@ -127,6 +127,7 @@ impl Forest {
                 drop(pins);
                 if let Ok(Some((_, freed))) = &outcome {
                     self.store.counters.grafts.add_one();
+                    self.store.fetch_freed(freed);
                     self.store.discard(freed);
                 }
                 outcome
