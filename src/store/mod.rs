@@ -136,8 +136,8 @@ impl Store {
         Ok(frame)
     }
 
-    /// Brings a few blobs into memory that have just fallen free, so that they can be kept for a snapshot. The
-    /// caller holds the structure mutex, and neither gate nor latch.
+    /// Brings a few blobs into memory that have just fallen free, so that they can be kept for a snapshot.
+    /// The caller holds the structure mutex, and neither gate nor latch.
     pub(crate) fn fetch_freed(&self, ids: &[u32]) {
         let is_wanted = self.frames.captures.past.cut() != 0 && ids.len() <= KEPT_AT_ONCE_MAX;
         if let Some(residency) = self.residency.as_ref().filter(|_| is_wanted) {
