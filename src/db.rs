@@ -178,6 +178,7 @@ impl Db {
         if self.forest.store.read_only {
             return Err(Error::NoSuchTree { name: name.to_owned() });
         }
+        self.forest.store.allow_write()?;
         let names = self.tree_of(NAMES);
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
@@ -218,7 +219,9 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let Some(value) = self.tree_of(NAMES).get(name)? else {
+        // No tree has a name that no tree may have.
+        let known = checked_name(name).ok().map(|()| self.tree_of(NAMES).get(name));
+        let Some(value) = known.transpose()?.flatten() else {
             return Ok(false);
         };
         let prefix = decode_id(&value)?.to_be_bytes();
@@ -246,7 +249,7 @@ impl Db {
     /// ```
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
-        Ok(self.tree_of(NAMES).rename(from, to)?.is_some())
+        Ok(checked_name(from).is_ok() && self.tree_of(NAMES).rename(from, to)?.is_some())
     }
 
     /// Several writes as one: fill it, then commit it.

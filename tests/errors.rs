@@ -3,6 +3,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![forbid(unsafe_code)]
 
+#[path = "errors/directories.rs"]
+mod directories;
+#[path = "errors/handles.rs"]
+mod handles;
+
 use spinney::{Db, Entry, Error, KEY_BYTES_MAX, Result, TREE_NAME_BYTES_MAX, Tree, VALUE_BYTES_MAX, Version};
 
 fn files() -> (Db, Tree) {

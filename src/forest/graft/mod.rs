@@ -112,9 +112,7 @@ impl Forest {
         keys: &[&[u8]],
         attempt: impl Fn(&'a Forest, &[u32]) -> Try<Option<(Appended, Vec<u32>)>>,
     ) -> Result<Option<Appended>> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let mut missed = Vec::new();
         loop {
             self.store.admit()?;
@@ -128,6 +126,7 @@ impl Forest {
                 drop(pins);
                 if let Ok(Some((_, freed))) = &outcome {
                     self.store.counters.grafts.add_one();
+                    self.store.fetch_freed(freed);
                     self.store.discard(freed);
                 }
                 outcome

@@ -43,9 +43,7 @@ impl Forest {
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(u64, Option<Appended>)> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let _loading = self.store.loading.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
