@@ -80,14 +80,12 @@ impl Store {
 
     /// Writes a blob to its place.
     pub(crate) fn write_out(&self, outgoing: &Outgoing) -> Result<()> {
-        let (Some(Durable { backend, .. }), Some(residency)) = (self.durable.get(), &self.residency) else {
+        let (Some(Durable { backend, growth, .. }), Some(residency)) = (self.durable.get(), &self.residency)
+        else {
             return Ok(());
         };
         let offset_bytes = u64::from(outgoing.id) * BLOB_BYTES as u64;
-        let end_bytes = offset_bytes + BLOB_BYTES as u64;
-        if backend.len(Area::Data)? < end_bytes {
-            backend.set_len(Area::Data, end_bytes)?;
-        }
+        growth.make_room(&**backend, offset_bytes + BLOB_BYTES as u64)?;
         backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: &outgoing.bytes }])?;
         residency.directory.set(outgoing.id, outgoing.checksum);
         Ok(())

@@ -245,9 +245,7 @@ impl Store {
         superblock.blobs = cut.end;
         next.cover(cut.end.max(old_end));
 
-        if backend.len(Area::Data)? < u64::from(cut.end) * BLOB_BYTES as u64 {
-            backend.set_len(Area::Data, u64::from(cut.end) * BLOB_BYTES as u64)?;
-        }
+        durable.growth.make_room(backend, u64::from(cut.end) * BLOB_BYTES as u64)?;
         if durable.journal_is_doubtful.load(Ordering::Relaxed) {
             // It may be that of the checkpoint that failed. Then it names the blobs that this one is about to
             // write otherwise.
@@ -331,14 +329,15 @@ impl Store {
         for blob in ready {
             let Some(frame) = self.frames.get(blob.id) else { continue };
             let held = frame.hold();
+            // Without bytes it was free at the cut. Since then a load may have taken it, and entered it.
             if let Some(page) = blob.bytes.get(..PAGE_BYTES) {
                 let word = |at: usize| u64::from_le_bytes(*page[at * 8..].first_chunk().unwrap_or(&[0; 8]));
                 frame.words.store_unnoted(GENERATION_AT as Ref, word(GENERATION_AT));
                 for at in usize::from(CHECKSUMS_AT)..usize::from(CHECKSUMS_AT) + BLOB_PAGES {
                     frame.words.store_unnoted(at as Ref, word(at));
                 }
+                directory.set(blob.id, after.entry(blob.id));
             }
-            directory.set(blob.id, after.entry(blob.id));
             frame.clear_writing(blob.pages);
             drop(held);
         }

@@ -16,6 +16,7 @@ pub(crate) mod directory;
 pub(crate) mod durable;
 pub(crate) mod frames;
 pub(crate) mod gate;
+mod growth;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod journal;
