@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 const PAGE: u64 = PAGE_BYTES as u64;
 
 /// What replay has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replayed {
     /// The position behind the last record.
     pub(crate) end: u64,
@@ -26,6 +26,8 @@ pub(crate) struct Replayed {
     pub(crate) seq: u64,
     /// How many writes there were.
     pub(crate) writes: u64,
+    /// The records that only the ring has, and where they belong in the log.
+    pub(crate) only_in_ring: Vec<(u64, Vec<u8>)>,
 }
 
 /// A log that nobody writes.
@@ -99,12 +101,23 @@ impl<'a> Reader<'a> {
 
     /// The record at `position`, whose segment is loaded.
     fn record(&self, position: u64) -> Option<(Head, &[u8])> {
-        let offset = (position % SEGMENT_BYTES) as usize;
         let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        [area, &self.ring].into_iter().find_map(|bytes| {
-            let bytes = bytes.get(offset..)?;
-            record::decode(bytes, self.identity, position)
-        })
+        [area, &self.ring].into_iter().find_map(|bytes| self.record_in(bytes, position))
+    }
+
+    fn record_in<'b>(&self, bytes: &'b [u8], position: u64) -> Option<(Head, &'b [u8])> {
+        let bytes = bytes.get((position % SEGMENT_BYTES) as usize..)?;
+        record::decode(bytes, self.identity, position)
+    }
+
+    /// The bytes of the record at `position`, if the log area does not have it.
+    fn only_in_ring(&self, position: u64, head: Head) -> Option<Vec<u8>> {
+        let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+        if self.record_in(area, position).is_some() {
+            return None;
+        }
+        let bytes = self.ring.get((position % SEGMENT_BYTES) as usize..)?;
+        Some(bytes.get(..head.record_bytes())?.to_vec())
     }
 
     /// Where the record after `position` begins, if one that follows on `seq` is there.
@@ -128,7 +141,7 @@ impl<'a> Reader<'a> {
         seq: u64,
         mut apply: impl FnMut(u64, Write<'_>) -> Result<()>,
     ) -> Result<Replayed> {
-        let mut done = Replayed { end: position, seq, writes: 0 };
+        let mut done = Replayed { end: position, seq, writes: 0, only_in_ring: Vec::new() };
         let mut parts = Parts::default();
         while let Some((at, head)) = self.next(done.end, done.seq)? {
             let end = match head.kind {
@@ -155,6 +168,7 @@ impl<'a> Reader<'a> {
                 done.writes += write.seqs();
             }
             done.end = end;
+            done.only_in_ring.extend(self.only_in_ring(at, head).map(|bytes| (at, bytes)));
         }
         self.nothing_durable_beyond(done.end)?;
         Ok(done)
@@ -217,7 +231,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The number of the segment whose first page this is.
-fn segment_of(page: &[u8], identity: Identity) -> Option<u64> {
+pub(super) fn segment_of(page: &[u8], identity: Identity) -> Option<u64> {
     let number_at = record::HEAD_WORDS * 8;
     let number = u64::from_le_bytes(*page[number_at..].first_chunk()?);
     let position = number.checked_mul(SEGMENT_BYTES)?;
