@@ -46,7 +46,14 @@ impl Follower {
 
     /// A copy of everything, as of the version that the copy itself tells.
     pub fn copy_of(source: &Db) -> Follower {
-        let db = Db::from_image(source.image().unwrap()).unwrap();
+        let image = loop {
+            match source.image() {
+                // Writers were faster than the copying.
+                Err(Error::SnapshotTooOld) => {}
+                image => break image.unwrap(),
+            }
+        };
+        let db = Db::from_image(image).unwrap();
         let version = Version::from_number(db.stats().last_version);
         Follower { db, version, ..Follower::empty() }
     }

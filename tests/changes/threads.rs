@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use spinney::{Db, Durability};
+use spinney::{Db, Durability, Error};
 
 use crate::common::{Random, setting};
 use crate::follower::Follower;
@@ -28,23 +28,29 @@ impl Drop for Stop<'_> {
 /// Goes on until everything was written, and then to the end.
 fn follow(db: &Db, is_done: &AtomicBool) -> Follower {
     let mut follower = Follower::copy_of(db);
-    db.sync().unwrap();
     loop {
-        let Ok(mut changes) = db.changes_since(follower.version) else {
-            follower.begin_anew(db);
-            db.sync().unwrap();
-            continue;
+        let mut changes = match db.changes_since(follower.version) {
+            Err(Error::ChangesRecycled { .. }) => {
+                follower.begin_anew(db);
+                continue;
+            }
+            changes => changes.unwrap(),
         };
         loop {
             let was_done = is_done.load(Ordering::Acquire);
             if !follower.follow(db, &mut changes).unwrap() {
-                db.sync().unwrap();
                 break;
             }
-            if was_done && !changes.wait(Duration::ZERO).unwrap() {
-                return follower;
+            let wait = Duration::from_millis(if was_done { 0 } else { 20 });
+            match changes.wait(wait) {
+                Ok(false) if was_done => return follower,
+                Ok(_) => {}
+                Err(Error::ChangesRecycled { .. }) => {
+                    follower.begin_anew(db);
+                    break;
+                }
+                Err(error) => panic!("{error}"),
             }
-            changes.wait(Duration::from_millis(20)).unwrap();
         }
     }
 }
@@ -62,7 +68,7 @@ fn run(keep_changes_bytes: u64, durability: Durability, seed: u64) {
                 let db = &db;
                 scope.spawn(move || {
                     let (mut random, mut stale) = (Random::new(seed * 10 + writer), None);
-                    for _ in 0..setting("SPINNEY_CHANGES_THREAD_STEPS", 1_500) {
+                    for _ in 0..setting("SPINNEY_CHANGES_THREAD_STEPS", 800) {
                         write(db, &mut stale, &mut random);
                         if random.percent(1) {
                             db.checkpoint().unwrap();

@@ -122,3 +122,17 @@ fn where_there_is_nothing_to_tell_it_is_said_why() {
     db.tree("files").unwrap().put("c", "d").unwrap();
     assert_eq!(lines(&db, 2), ["3 files put c d"]);
 }
+
+/// What a follower relies on that may have done its last change without noting it.
+#[test]
+fn directories_and_trees_that_have_moved_are_not_moved_again() {
+    let db = Db::memory();
+    let files = db.tree("files").unwrap();
+    for key in ["a/1", "a/2"] {
+        files.put(key, "").unwrap();
+    }
+    assert!(files.rename_prefix("a/", "b/").unwrap().is_some());
+    assert!(files.rename_prefix("a/", "b/").unwrap().is_none());
+    assert!(db.rename_tree("files", "records").unwrap());
+    assert!(!db.rename_tree("files", "records").unwrap());
+}
