@@ -33,6 +33,25 @@ pub struct Change {
 }
 
 /// What a [`Change`] is about. Trees are named as they were named at that moment.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// use spinney::Changed;
+///
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// let version = db.tree("drafts")?.put("a/b", "c")?;
+/// db.rename_tree("drafts", "letters")?;
+/// db.tree("letters")?.rename_prefix("a/", "z/")?;
+/// let changes = db.changes_since(version)?.collect::<spinney::Result<Vec<_>>>()?;
+/// let renamed = Changed::TreeRenamed { from: "drafts".into(), to: "letters".into() };
+/// assert_eq!(changes[0].what, renamed);
+/// let (tree, from, to) = ("letters".into(), b"a/".to_vec(), b"z/".to_vec());
+/// assert_eq!(changes[1].what, Changed::RenamePrefix { tree, from, to });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Changed {
@@ -115,6 +134,25 @@ pub enum Changed {
 /// sleeps until then. `changes.by_ref().take(1000)` is a page of them. It keeps the database open, as all
 /// handles do, and at most one batch and 2 MiB of the log in memory. After an error it has ended, too; to
 /// wait is to try again.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// let files = db.tree("files")?;
+/// for number in 0..10 {
+///     files.put(format!("{number}"), "")?;
+/// }
+/// let mut changes = db.changes_since(spinney::Version::from_number(0))?;
+/// let page: Vec<_> = changes.by_ref().take(4).collect::<spinney::Result<_>>()?;
+/// assert_eq!(page.len(), 4);
+/// // Later, perhaps in another process, it goes on where this has ended.
+/// let rest = db.changes_since(page[3].version)?;
+/// assert_eq!(rest.count(), 7);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Changes {
     open: Arc<Open>,
     cursor: Cursor,
@@ -307,7 +345,7 @@ impl std::fmt::Debug for Changes {
 
 /// What a write is to those who know trees by their names; none if it is to none that has one.
 fn change_of(names: &mut TreeNames, seq: u64, write: Write<'_>) -> Option<Change> {
-    let last = (seq - 1).saturating_add(write.seqs());
+    let last = seq.saturating_add(write.seqs().saturating_sub(1));
     let what = if let Write::Batch(writes) = write {
         let each = (seq..).zip(writes.iter());
         let changes: Vec<Change> = each.filter_map(|(seq, write)| change_of(names, seq, write)).collect();

@@ -176,7 +176,7 @@ impl Log {
                 cursor.parts = parts;
             } else if head.kind.is_write() {
                 let seqs = Write::decode(head.kind, found.payload(cursor)).map(Write::seqs);
-                let last = seqs.and_then(|seqs| (head.seq - 1).checked_add(seqs));
+                let last = seqs.and_then(|seqs| cursor.seq.checked_add(seqs));
                 cursor.seq = last.ok_or_else(|| damaged(at))?;
                 return Ok(Some(found));
             }

@@ -130,7 +130,7 @@ fn write_page(backend: &dyn Backend, page: Option<u64>, buf: &[u8]) -> Result<()
 }
 
 /// Which segment begins with this page, and who has written it.
-fn life_of(page: &[u8], identity: Identity) -> Option<Life> {
+pub(super) fn life_of(page: &[u8], identity: Identity) -> Option<Life> {
     let earliest = identity.incarnation.saturating_sub(LIVES_MAX);
     (earliest..=identity.incarnation).rev().find_map(|incarnation| {
         let first_segment = segment_of(page, Identity { incarnation, ..identity })?;

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::batch::Parts;
+use super::history;
 use super::payload::Write;
 use super::record::{self, Head, Identity, Kind};
 use super::ring::{self, SEGMENT_BYTES};
@@ -71,6 +72,8 @@ impl<'a> Reader<'a> {
             self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
             match segment_of(page, self.identity) {
                 Some(segment) => drop(self.places.insert(segment, offset_bytes)),
+                // It is known what is left of an earlier life.
+                None if history::life_of(page, self.identity).is_some() => {}
                 None => self.unknown.push(offset_bytes),
             }
         }
@@ -99,25 +102,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The record at `position`, whose segment is loaded.
-    fn record(&self, position: u64) -> Option<(Head, &[u8])> {
+    /// The record at `position`, whose segment is loaded: head, payload, and whether only the ring has it.
+    fn record(&self, position: u64) -> Option<(Head, &[u8], bool)> {
+        let offset = (position % SEGMENT_BYTES) as usize;
         let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        [area, &self.ring].into_iter().find_map(|bytes| self.record_in(bytes, position))
+        [(area, false), (&self.ring, true)].into_iter().find_map(|(bytes, is_ring)| {
+            let (head, payload) = record::decode(bytes.get(offset..)?, self.identity, position)?;
+            Some((head, payload, is_ring))
+        })
     }
 
-    fn record_in<'b>(&self, bytes: &'b [u8], position: u64) -> Option<(Head, &'b [u8])> {
-        let bytes = bytes.get((position % SEGMENT_BYTES) as usize..)?;
-        record::decode(bytes, self.identity, position)
-    }
-
-    /// The bytes of the record at `position`, if the log area does not have it.
-    fn only_in_ring(&self, position: u64, head: Head) -> Option<Vec<u8>> {
-        let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        if self.record_in(area, position).is_some() {
-            return None;
-        }
-        let bytes = self.ring.get((position % SEGMENT_BYTES) as usize..)?;
-        Some(bytes.get(..head.record_bytes())?.to_vec())
+    /// The bytes of a record that the ring has.
+    fn bytes_in_ring(&self, position: u64, head: Head) -> Vec<u8> {
+        let bytes = self.ring.get((position % SEGMENT_BYTES) as usize..);
+        bytes.and_then(|bytes| bytes.get(..head.record_bytes())).unwrap_or_default().to_vec()
     }
 
     /// Where the record after `position` begins, if one that follows on `seq` is there.
@@ -127,7 +125,7 @@ impl<'a> Reader<'a> {
         for at in [position, position.next_multiple_of(PAGE)] {
             self.load_segment(at / SEGMENT_BYTES)?;
             let follows = |head: &Head| head.seq == seq + u64::from(head.kind.is_write());
-            if let Some((head, _)) = self.record(at).filter(|(head, _)| follows(head)) {
+            if let Some((head, ..)) = self.record(at).filter(|(head, ..)| follows(head)) {
                 return Ok(Some((at, head)));
             }
         }
@@ -149,7 +147,7 @@ impl<'a> Reader<'a> {
                 Kind::Jump => (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES,
                 _ => at + head.record_bytes() as u64,
             };
-            let Some((_, payload)) = self.record(at) else { break };
+            let Some((_, payload, is_only_in_ring)) = self.record(at) else { break };
             if head.kind == Kind::BatchPart {
                 parts.take_in(payload);
             } else if head.kind.is_write() {
@@ -168,7 +166,9 @@ impl<'a> Reader<'a> {
                 done.writes += write.seqs();
             }
             done.end = end;
-            done.only_in_ring.extend(self.only_in_ring(at, head).map(|bytes| (at, bytes)));
+            if is_only_in_ring {
+                done.only_in_ring.push((at, self.bytes_in_ring(at, head)));
+            }
         }
         self.nothing_durable_beyond(done.end)?;
         Ok(done)
