@@ -169,15 +169,21 @@ impl Db {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TreeName`] for an empty or too long name; [`Error::NoSuchTree`] where it would have to be
+    /// made in a database that was opened for reading.
     pub fn tree(&self, name: &str) -> Result<Tree> {
         checked_name(name)?;
         if let Some(tree) = self.existing_tree(name)? {
             return Ok(tree);
         }
-        let names = self.tree_of(NAMES);
         if self.forest.store.read_only {
-            return Err(Error::ReadOnly);
+            return Err(Error::NoSuchTree { name: name.to_owned() });
         }
+        self.forest.store.allow_write()?;
+        let names = self.tree_of(NAMES);
         // The last id is never given out: every tree's keys have a successor.
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
@@ -218,7 +224,9 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let Some(value) = self.tree_of(NAMES).get(name)? else {
+        // No tree has a name that no tree may have.
+        let known = checked_name(name).ok().map(|()| self.tree_of(NAMES).get(name));
+        let Some(value) = known.transpose()?.flatten() else {
             return Ok(false);
         };
         let prefix = decode_id(&value)?.to_be_bytes();
@@ -247,7 +255,8 @@ impl Db {
     /// ```
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
-        Ok(self.open.change_names(|| self.tree_of(NAMES).rename(from, to))?.is_some())
+        let rename = || self.tree_of(NAMES).rename(from, to);
+        Ok(checked_name(from).is_ok() && self.open.change_names(rename)?.is_some())
     }
 
     /// Several writes as one: fill it, then commit it.

@@ -101,6 +101,12 @@ pub enum Error {
     /// A write into a database that was opened for reading.
     #[error("the database is open for reading only: open it for writing")]
     ReadOnly,
+    /// A tree of this name would have to be made, in a database that was opened for reading.
+    #[error("there is no tree {name:?} in a database that is open for reading only: see `Db::trees`")]
+    NoSuchTree {
+        /// The name that was asked for.
+        name: String,
+    },
     /// No more blobs can be had.
     #[error("the database cannot grow beyond {limit_blobs} blobs of 512 KiB on this machine")]
     OutOfSpace {
@@ -271,6 +277,7 @@ impl Error {
             Error::Truncated { .. } => "Truncated",
             Error::Corrupt { .. } => "Corrupt",
             Error::ReadOnly => "ReadOnly",
+            Error::NoSuchTree { .. } => "NoSuchTree",
             Error::OutOfSpace { .. } => "OutOfSpace",
             Error::Locked => "Locked",
             Error::Closed => "Closed",

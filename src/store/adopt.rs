@@ -37,7 +37,7 @@ impl Store {
 
     /// An id for a new blob, which is not in use to anybody else.
     pub(crate) fn reserve_blob(&self, reservation: &mut Reservation) -> Result<u32> {
-        let _structure = self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.lock_structure();
         let id = reservation.free.pop_first().unwrap_or_else(|| self.ids.reserve_unused());
         let made = self.make_fresh(id).inspect_err(|_| self.ids.free(id))?;
         if self.durable.get().is_some() {
@@ -54,7 +54,7 @@ impl Store {
 
     /// Gives back what a load has reserved and come to nothing with; not what was tied in already.
     pub(crate) fn give_back(&self, ids: &[u32]) {
-        let _structure = self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.lock_structure();
         let ids = &self.ids.still_reserved(ids)[..];
         if let Some(residency) = &self.residency {
             ids.iter().for_each(|&id| residency.directory.set(id, 0));

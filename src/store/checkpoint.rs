@@ -128,9 +128,8 @@ impl Store {
         prepare: impl FnOnce() -> Result<P>,
         change: impl FnOnce(&P) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let lock_structure = || self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
-            let _structure = lock_structure();
+            let _structure = self.lock_structure();
             let prepared = prepare()?;
             let _alone = self.gate.enter_alone();
             return change(&prepared);
@@ -141,7 +140,7 @@ impl Store {
         if durable.is_closed() {
             return Err(Error::Closed.into());
         }
-        let _structure = lock_structure();
+        let _structure = self.lock_structure();
         let prepared = prepare()?;
         let _alone = self.gate.enter_alone();
         change(&prepared)?;

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Store;
 use super::committed::Committed;
@@ -236,9 +237,13 @@ impl Store {
     /// Brings everything into the data area and removes what lies beside it. After a failure it may be tried
     /// again.
     pub(crate) fn close(&self) -> Result<()> {
-        let Some(durable) = self.durable.get().filter(|durable| !durable.has_ended()) else {
+        let Some(durable) = self.durable.get() else {
+            self.closed.store(true, Ordering::Relaxed);
             return Ok(());
         };
+        if durable.has_ended() {
+            return Ok(());
+        }
         durable.begin_close();
         let stored = self.checkpoint();
         // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered

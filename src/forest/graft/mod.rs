@@ -113,15 +113,12 @@ impl Forest {
         keys: &[&[u8]],
         attempt: impl Fn(&'a Forest, &[u32]) -> Try<Option<(Appended, Vec<u32>)>>,
     ) -> Result<Option<Appended>> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let mut missed = Vec::new();
         loop {
             self.store.admit()?;
             let outcome = {
-                let structure = &self.store.structure;
-                let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let _structure = self.store.lock_structure();
                 let pins = self.pin_for_graft(keys, &missed)?;
                 let outcome = {
                     let _alone = self.store.gate.enter_alone();
@@ -130,6 +127,7 @@ impl Forest {
                 drop(pins);
                 if let Ok(Some((_, freed))) = &outcome {
                     self.store.counters.grafts.add_one();
+                    self.store.fetch_freed(freed);
                     self.store.discard(freed);
                 }
                 outcome

@@ -42,9 +42,7 @@ impl Forest {
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(u64, Option<Appended>)> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let _loading = self.store.loading.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
@@ -83,36 +81,23 @@ impl Forest {
         std::thread::scope(|scope| {
             let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
             let mut next = Some(prefix.to_vec()).filter(|_| arrivals.next().is_some());
-            let packed = loop {
-                let Some(lo) = next.take() else { break Ok(()) };
-                let id = match self.store.reserve_blob(reservation) {
-                    Ok(id) => id,
-                    Err(error) => break Err(error),
-                };
+            let mut pack_one = |lo: Vec<u8>| {
+                let id = self.store.reserve_blob(reservation)?;
                 // Noted at once: whatever happens, it is given back.
-                run.children.push(Child { lo: lo.clone(), id, base: 0 });
-                let packed = packer.pack(&mut arrivals, id, &lo, end).and_then(|packed| {
-                    let outgoing = self.store.settle_words(id, packed.scratch.words())?;
-                    Ok((packed, outgoing))
-                });
-                let (packed, outgoing) = match packed {
-                    Ok(packed) => packed,
-                    Err(error) => break Err(error),
-                };
-                if let Some(child) = run.children.last_mut() {
-                    child.base = packed.base;
-                }
-                run.keys += packed.keys;
-                next = packed.next;
-                if let Some(outgoing) = outgoing {
-                    run.stored.push((id, outgoing.checksum));
-                    if sender.send(outgoing).is_err() {
-                        // The writer says why.
-                        break Ok(());
-                    }
-                }
+                run.children.push(Child { lo, id, base: 0 });
+                let (next, outgoing) = self.pack_last(run, &mut packer, &mut arrivals, end)?;
+                // The writer has ended only if it failed; it says why.
+                let goes_on = outgoing.is_none_or(|outgoing| sender.send(outgoing).is_ok());
                 if !progress(run.keys) {
-                    break Err(Error::Cancelled);
+                    return Err(Error::Cancelled);
+                }
+                Ok(next.filter(|_| goes_on))
+            };
+            let packed = loop {
+                let Some(lo) = next else { break Ok(()) };
+                match pack_one(lo) {
+                    Ok(then) => next = then,
+                    Err(error) => break Err(error),
                 }
             };
             drop(sender);
@@ -120,6 +105,29 @@ impl Forest {
             run.key_bytes_max = arrivals.key_bytes_max;
             written.and(packed)
         })
+    }
+
+    /// Fills the last blob of a run with what is next. Returns the lower bound of the blob after it, and what
+    /// is to be written.
+    fn pack_last<I, K, V>(
+        &self,
+        run: &mut Run,
+        packer: &mut Packer<'_>,
+        arrivals: &mut Arrivals<'_, I, V>,
+        end: &[u8],
+    ) -> Result<(Option<Vec<u8>>, Option<Outgoing>)>
+    where
+        I: Iterator<Item = (K, V)>,
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let Some(child) = run.children.last_mut() else { return Ok((None, None)) };
+        let packed = packer.pack(arrivals, child.id, &child.lo, end)?;
+        let outgoing = self.store.settle_words(child.id, packed.scratch.words())?;
+        child.base = packed.base;
+        run.keys += packed.keys;
+        run.stored.extend(outgoing.as_ref().map(|outgoing| (child.id, outgoing.checksum)));
+        Ok((packed.next, outgoing))
     }
 
     fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {
