@@ -63,6 +63,10 @@ impl Db {
         &self.forest
     }
 
+    pub(crate) fn open_handle(&self) -> &Arc<Open> {
+        &self.open
+    }
+
     pub(crate) fn tree_of(&self, id: u32) -> Tree {
         Tree::new(self.open.clone(), id, self.durability)
     }
@@ -184,7 +188,8 @@ impl Db {
         let next = |id: u32| (id < u32::MAX).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = taken.map_err(|_| Error::TooManyTrees)?;
-        if names.put_if_absent(name, id.to_le_bytes())?.is_some() {
+        let put = self.open.change_names(|| names.put_if_absent(name, id.to_le_bytes()));
+        if put?.is_some() {
             return Ok(self.tree_of(id));
         }
         // Another thread was faster with the same name.
@@ -227,7 +232,8 @@ impl Db {
         let prefix = decode_id(&value)?.to_be_bytes();
         let key = [&NAMES.to_be_bytes(), name.as_bytes()].concat();
         let also = Also { key: &key, version: Some(value.version().number()) };
-        match self.forest.remove_prefix(&prefix, Some(also))? {
+        let removed = self.open.change_names(|| self.forest.remove_prefix(&prefix, Some(also)));
+        match removed? {
             Some(appended) => self.forest.store.acknowledge(appended, self.durability).map(|()| true),
             None => Ok(false),
         }
@@ -249,7 +255,8 @@ impl Db {
     /// ```
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
-        Ok(checked_name(from).is_ok() && self.tree_of(NAMES).rename(from, to)?.is_some())
+        let rename = || self.tree_of(NAMES).rename(from, to);
+        Ok(checked_name(from).is_ok() && self.open.change_names(rename)?.is_some())
     }
 
     /// Several writes as one: fill it, then commit it.
@@ -472,7 +479,7 @@ fn checked_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn decode_id(value: &[u8]) -> Result<u32> {
+pub(crate) fn decode_id(value: &[u8]) -> Result<u32> {
     let bytes = value.try_into();
     bytes.map(u32::from_le_bytes).map_err(|_| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
 }

@@ -228,6 +228,10 @@ impl Store {
         ready: &mut Vec<Ready>,
     ) -> Result<()> {
         let backend = &*durable.backend;
+        if durable.log.keeps_more() {
+            // What is committed is not replayed. Who reads changes is to find it after a loss of power, too.
+            durable.log.wait_durable(cut.log_position)?;
+        }
         let poison = |error: Error| {
             durable.log.set_poison(format!("a checkpoint failed: {error}"));
             error

@@ -17,8 +17,7 @@ use super::Forest;
 use super::router::Child;
 use super::scan::successor;
 use crate::error::{Error, Result};
-use crate::log::payload::Write;
-use crate::log::{Appended, Refused};
+use crate::log::Appended;
 use crate::store::adopt::{Outgoing, Reservation};
 
 /// Blobs on their way to the disk.
@@ -26,12 +25,12 @@ const OUTGOING_MAX: usize = 3;
 
 /// What was packed so far.
 #[derive(Default)]
-struct Run {
-    children: Vec<Child>,
+pub(super) struct Run {
+    pub(super) children: Vec<Child>,
     /// Ids and checksums of blobs in storage.
-    stored: Vec<(u32, u64)>,
-    keys: u64,
-    key_bytes_max: usize,
+    pub(super) stored: Vec<(u32, u64)>,
+    pub(super) keys: u64,
+    pub(super) key_bytes_max: usize,
 }
 
 impl Forest {
@@ -56,7 +55,7 @@ impl Forest {
         let packed = self.pack_all(prefix, &end, items, progress, &mut run, &mut reservation);
         self.store.end_reserving(reservation);
         let done =
-            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_run(prefix, &end, &run) });
+            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_loaded(prefix, &end, &run) });
         match done {
             Ok(appended) => Ok((run.keys, appended)),
             Err(error) => {
@@ -129,23 +128,6 @@ impl Forest {
         run.keys += packed.keys;
         run.stored.extend(outgoing.as_ref().map(|outgoing| (child.id, outgoing.checksum)));
         Ok((packed.next, outgoing))
-    }
-
-    /// From here on the keys are there.
-    fn tie_run(&self, prefix: &[u8], end: &[u8], run: &Run) -> Result<Option<Appended>> {
-        self.tie_loaded(prefix, end, &run.children, &run.stored, run.key_bytes_max)?;
-        // They are stored. The record only tells those who read the log that they have come.
-        loop {
-            let appended = {
-                let _gate = self.store.gate.enter();
-                self.store.append(Write::Load { prefix, keys: run.keys })
-            };
-            match appended {
-                Ok(appended) => return Ok(Some(appended)),
-                Err(Refused::Full(full)) => self.store.make_log_space(full)?,
-                Err(Refused::Closed | Refused::Poisoned) => return Ok(None),
-            }
-        }
     }
 
     fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {
