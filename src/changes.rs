@@ -171,9 +171,10 @@ impl Db {
     ///
     /// With it an application keeps a copy or an index up to date, near or far. A follower does the changes
     /// in their order, notes the version of the last one it has done, and goes on from there when it comes
-    /// back. It begins with an empty copy and version 0, or with a copy of all of a [`Snapshot`](crate::Snapshot),
-    /// or a [backup](Db::backup_to), and its [version](crate::Snapshot::version); a backup that was just
-    /// opened tells it as [`Stats::last_version`](crate::Stats::last_version). `examples/follower.rs` is one.
+    /// back. It begins with an empty copy and version 0, or with a copy of all of a
+    /// [`Snapshot`](crate::Snapshot), or a [backup](Db::backup_to), and its
+    /// [version](crate::Snapshot::version); a backup that was just opened tells it as
+    /// [`Stats::last_version`](crate::Stats::last_version). `examples/follower.rs` is one.
     ///
     /// **What is told.** Every write that has changed something, once, when it is on stable storage: what is
     /// [`Buffered`](crate::Durability::Buffered) as soon as it is flushed. Nothing that a crash may take back
