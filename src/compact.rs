@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How far [`Db::compact_with`] has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +58,7 @@ impl Db {
     /// kept.
     pub fn compact_with(&self, mut progress: impl FnMut(CompactProgress) -> bool) -> Result<CompactReport> {
         let store = &self.forest().store;
-        if store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        store.allow_write()?;
         let blobs_before = store.length_blobs()?;
         // What a copy of a database has of values that were being written when it was made.
         self.forest().prepare_long()?;

@@ -63,6 +63,10 @@ impl Db {
         &self.forest
     }
 
+    pub(crate) fn open_handle(&self) -> &Arc<Open> {
+        &self.open
+    }
+
     pub(crate) fn tree_of(&self, id: u32) -> Tree {
         Tree::new(self.open.clone(), id, self.durability)
     }
@@ -165,20 +169,27 @@ impl Db {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TreeName`] for an empty or too long name; [`Error::NoSuchTree`] where it would have to be
+    /// made in a database that was opened for reading.
     pub fn tree(&self, name: &str) -> Result<Tree> {
         checked_name(name)?;
         if let Some(tree) = self.existing_tree(name)? {
             return Ok(tree);
         }
-        let names = self.tree_of(NAMES);
         if self.forest.store.read_only {
-            return Err(Error::ReadOnly);
+            return Err(Error::NoSuchTree { name: name.to_owned() });
         }
+        self.forest.store.allow_write()?;
+        let names = self.tree_of(NAMES);
         // The last ids are never given out: some are of use here, and every tree's keys have a successor.
         let next = |id: u32| (id < SYSTEM_TREES).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = taken.map_err(|_| Error::TooManyTrees)?;
-        if names.put_if_absent(name, id.to_le_bytes())?.is_some() {
+        let put = self.open.change_names(|| names.put_if_absent(name, id.to_le_bytes()));
+        if put?.is_some() {
             return Ok(self.tree_of(id));
         }
         // Another thread was faster with the same name.
@@ -213,13 +224,16 @@ impl Db {
     /// # }
     /// ```
     pub fn drop_tree(&self, name: &str) -> Result<bool> {
-        let Some(value) = self.tree_of(NAMES).get(name)? else {
+        // No tree has a name that no tree may have.
+        let known = checked_name(name).ok().map(|()| self.tree_of(NAMES).get(name));
+        let Some(value) = known.transpose()?.flatten() else {
             return Ok(false);
         };
         let prefix = decode_id(&value)?.to_be_bytes();
         let key = [&NAMES.to_be_bytes(), name.as_bytes()].concat();
         let also = Also { key: &key, version: Some(value.version().number()) };
-        match self.forest.remove_prefix(&prefix, Some(also))? {
+        let removed = self.open.change_names(|| self.forest.remove_prefix(&prefix, Some(also)));
+        match removed? {
             Some(appended) => self.forest.store.acknowledge(appended, self.durability).map(|()| true),
             None => Ok(false),
         }
@@ -241,7 +255,8 @@ impl Db {
     /// ```
     pub fn rename_tree(&self, from: &str, to: &str) -> Result<bool> {
         checked_name(to)?;
-        Ok(self.tree_of(NAMES).rename(from, to)?.is_some())
+        let rename = || self.tree_of(NAMES).rename(from, to);
+        Ok(checked_name(from).is_ok() && self.open.change_names(rename)?.is_some())
     }
 
     /// Several writes as one: fill it, then commit it.
@@ -464,7 +479,7 @@ fn checked_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn decode_id(value: &[u8]) -> Result<u32> {
+pub(crate) fn decode_id(value: &[u8]) -> Result<u32> {
     let id = value.try_into().map(u32::from_le_bytes).ok().filter(|&id| id < SYSTEM_TREES);
     id.ok_or_else(|| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
 }

@@ -102,6 +102,12 @@ pub enum Error {
     /// A write into a database that was opened for reading.
     #[error("the database is open for reading only: open it for writing")]
     ReadOnly,
+    /// A tree of this name would have to be made, in a database that was opened for reading.
+    #[error("there is no tree {name:?} in a database that is open for reading only: see `Db::trees`")]
+    NoSuchTree {
+        /// The name that was asked for.
+        name: String,
+    },
     /// No more blobs can be had.
     #[error("the database cannot grow beyond {limit_blobs} blobs of 512 KiB on this machine")]
     OutOfSpace {
@@ -188,6 +194,32 @@ pub enum Error {
     /// then, so that writers can go on.
     #[error("the snapshot is too old: too much has changed since; make a new one, or raise `snapshot_bytes`")]
     SnapshotTooOld,
+    /// The log does not go back so far any more. A follower begins anew with a copy of all, for example a
+    /// [`Snapshot`](crate::Snapshot), and goes on from its version;
+    /// [`Options::keep_changes_bytes`](crate::Options::keep_changes_bytes) says how much is kept.
+    #[error(
+        "the changes after version {since} are gone, those after {oldest} are there: \
+         begin with a copy, or raise `keep_changes_bytes`"
+    )]
+    ChangesRecycled {
+        /// The version after which changes were asked for, or the last one that was read.
+        since: u64,
+        /// Changes after this version are there.
+        oldest: u64,
+    },
+    /// Changes were asked for after a version that no write has had: the database was restored from an older
+    /// backup, or the version is another's. A follower begins anew with a copy of all.
+    #[error("no write has version {since} yet, the last one is {last}: begin with a copy")]
+    ChangesAhead {
+        /// The version after which changes were asked for.
+        since: u64,
+        /// The version of the last write.
+        last: u64,
+    },
+    /// Only a database in a file, or in another backend, that is open for writing tells its changes: they are
+    /// read from its log.
+    #[error("there is no log to read changes from: open the database from a file, for writing")]
+    NoChanges,
     /// A backup found a file at its path.
     #[error("there is a file at the path of the backup: choose another, or allow to overwrite it")]
     BackupExists,
@@ -246,6 +278,7 @@ impl Error {
             Error::Truncated { .. } => "Truncated",
             Error::Corrupt { .. } => "Corrupt",
             Error::ReadOnly => "ReadOnly",
+            Error::NoSuchTree { .. } => "NoSuchTree",
             Error::OutOfSpace { .. } => "OutOfSpace",
             Error::Locked => "Locked",
             Error::Closed => "Closed",
@@ -259,6 +292,9 @@ impl Error {
             Error::Conflict { .. } => "Conflict",
             Error::OutcomeUnknown { .. } => "OutcomeUnknown",
             Error::SnapshotTooOld => "SnapshotTooOld",
+            Error::ChangesRecycled { .. } => "ChangesRecycled",
+            Error::ChangesAhead { .. } => "ChangesAhead",
+            Error::NoChanges => "NoChanges",
             Error::BackupExists => "BackupExists",
             Error::Io(_) => "Io",
         }

@@ -14,6 +14,9 @@ use crate::store::background::{self, HasStore};
 pub(crate) struct Open {
     pub(crate) forest: Arc<Forest>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held by whoever makes, renames or drops a tree: the number of a write that was not before the last of
+    /// these.
+    names_changed_at: Mutex<u64>,
 }
 
 impl Open {
@@ -22,7 +25,24 @@ impl Open {
         let forest = Arc::new(forest);
         let wants_threads = forest.store.durable.get().is_some() && !cfg!(target_arch = "wasm32");
         let threads = if wants_threads { background::start(&forest)? } else { Vec::new() };
-        Ok(Arc::new(Open { forest, threads: Mutex::new(threads) }))
+        let names_changed_at = Mutex::new(forest.store.last_seq());
+        Ok(Arc::new(Open { forest, threads: Mutex::new(threads), names_changed_at }))
+    }
+
+    /// Runs with the names of the trees held still. The mutex comes before all others.
+    pub(crate) fn with_names<T>(&self, run: impl FnOnce(&mut u64) -> T) -> T {
+        let changed_at = self.names_changed_at.lock();
+        run(&mut changed_at.unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Runs something that changes the name of a tree.
+    pub(crate) fn change_names<T>(&self, change: impl FnOnce() -> T) -> T {
+        self.with_names(|changed_at| {
+            let done = change();
+            // Whatever came of it.
+            *changed_at = self.forest.store.last_seq();
+            done
+        })
     }
 
     /// Ends what goes on in the background, and closes the store. Only the first call does anything.

@@ -9,7 +9,7 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::forest::{Forest, Shape};
 use crate::log::record::Identity;
-use crate::log::replay::Reader;
+use crate::log::replay::{Reader, Replayed};
 use crate::store::durable::Durability;
 use crate::store::lifecycle::{self, Settings, SideFiles};
 use crate::store::open::open_cold;
@@ -57,6 +57,7 @@ impl Default for Options {
             settings: Settings {
                 cache_bytes: 1 << 30,
                 log_bytes: 256 << 20,
+                keep_changes_bytes: 0,
                 snapshot_bytes: None,
                 database_id: None,
             },
@@ -136,6 +137,30 @@ impl Options {
     /// is needed; when it is full, writers wait for a checkpoint.
     pub fn log_bytes(mut self, log_bytes: u64) -> Self {
         self.settings.log_bytes = log_bytes.clamp(8 << 20, 1 << 30);
+        self
+    }
+
+    /// How much of the log is kept, beyond what a recovery needs, for those who read changes with
+    /// [`Db::changes_since`]: nothing, unless you say otherwise. At least so many bytes before the last
+    /// checkpoint can still be read then, and nothing waits for it: the log file becomes longer by as much,
+    /// in steps of 4 MiB. A write takes the bytes of its keys and its value there, and some 50 more.
+    ///
+    /// What is kept outlives a crash. Closing the database removes the log, and what is kept with it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// let db = spinney::Db::builder().keep_changes_bytes(64 << 20).open_backend(backend)?;
+    /// let version = db.tree("files")?.put("a/b", "c")?;
+    /// db.checkpoint()?;
+    /// let changes = db.changes_since(spinney::Version::from_number(0))?;
+    /// assert_eq!(changes.last().expect("two changes")?.version, version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep_changes_bytes(mut self, keep_changes_bytes: u64) -> Self {
+        self.settings.keep_changes_bytes = keep_changes_bytes.min(1 << 40);
         self
     }
 
@@ -253,19 +278,19 @@ impl Options {
         let (forest, recovered) = self.load(backend.clone(), &superblock)?;
         match recovered {
             None => forest.store.begin(backend, Some(superblock), self.settings)?,
-            Some((side_files, end)) => {
-                forest.store.go_on(backend, superblock, side_files.ring, end, self.settings)?;
+            Some((side_files, replayed)) => {
+                forest.store.go_on(backend, superblock, side_files.ring, &replayed, self.settings)?;
             }
         }
         Ok(forest)
     }
 
-    /// The forest as of the last write that was recorded, and where the log ends if it was not closed.
+    /// The forest as of the last write that was recorded, and what the log had if it was not closed.
     fn load(
         &self,
         backend: Arc<dyn Backend>,
         superblock: &Superblock,
-    ) -> Result<(Forest, Option<(SideFiles, u64)>)> {
+    ) -> Result<(Forest, Option<(SideFiles, Replayed)>)> {
         let is_closed = superblock.log_id == 0;
         let side_files = if is_closed { None } else { Some(SideFiles::find(&*backend, superblock)?) };
         let store = open_cold(backend.clone(), self.settings.cache_bytes)?;
@@ -276,6 +301,6 @@ impl Options {
         let identity = Identity { log_id: superblock.log_id, incarnation: superblock.incarnation };
         let reader = Reader::new(&*backend, side_files.ring.as_deref(), identity)?;
         let replayed = forest.replay(reader, superblock.log_position)?;
-        Ok((forest, Some((side_files, replayed.end))))
+        Ok((forest, Some((side_files, replayed))))
     }
 }

@@ -25,8 +25,9 @@ use crate::value::{Value, Version};
 /// counts it.
 ///
 /// How much may be kept is limited: see [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). When
-/// more has changed, the oldest snapshot ends: what it has not read yet is [`Error::SnapshotTooOld`]. It
-/// never gives anything else than what was there.
+/// more has changed, the oldest snapshot ends: what it has not read yet is [`Error::SnapshotTooOld`]. All of
+/// them may end when a directory of more than a few blobs is removed that is not in memory. A snapshot never
+/// gives anything else than what was there.
 ///
 /// What a snapshot reads it copies, page by page, into a cache of its own, which all of its clones share.
 ///

@@ -120,6 +120,9 @@ pub struct LogStats {
     pub segments: u32,
     /// The most there may be. A checkpoint starts when half of them are in use.
     pub segments_max: u32,
+    /// Segments beyond these, which are kept for readers of changes alone: see
+    /// [`Options::keep_changes_bytes`](crate::Options::keep_changes_bytes).
+    pub kept_segments: u32,
     /// Groups of writes that were made durable together.
     pub groups: u64,
     /// Callers that waited for one of these groups: so many to a group is its size.
@@ -222,6 +225,7 @@ impl Stats {
             durable_bytes: durable.log.durable(),
             segments: segments as u32,
             segments_max: segments_max as u32,
+            kept_segments: durable.log.kept() as u32,
             groups,
             waiters,
         };

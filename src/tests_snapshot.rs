@@ -106,3 +106,29 @@ fn a_page_is_kept_once_for_each_snapshot_at_most() {
     assert_eq!(db.stats().snapshots.kept_pages, one);
     assert_eq!(&*second.tree("t").expect("open").get("key").expect("open").expect("there"), [19]);
 }
+
+/// Puts of a batch are tried on a copy of their blob, which nothing is to be kept of.
+#[cfg(not(miri))]
+#[test]
+fn what_a_batch_tries_on_a_copy_is_not_taken_for_what_was_there() {
+    let db = Db::memory();
+    let tree = db.tree("t").expect("a name");
+    let (mut model, mut random) = (Model::new(), Random(7));
+    let mut taken: Vec<Taken> = Vec::new();
+    for round in 0..200 {
+        let mut batch = db.batch();
+        for _ in 0..1 + random.below(30) {
+            let key = format!("{:04}", random.below(1_000)).into_bytes();
+            let value = vec![round; random.below(4_000)];
+            batch.put(&tree, &key, &value);
+            model.insert(key, value);
+        }
+        batch.commit().expect("room");
+        if round % 8 == 0 {
+            taken.push((db.snapshot(), model.clone()));
+        }
+        if taken.len() > 3 {
+            assert_taken(&taken.remove(0), &mut random);
+        }
+    }
+}

@@ -304,6 +304,23 @@ fn a_file_is_shortened() {
 }
 
 #[test]
+fn a_backup_is_a_database_and_replaces_nothing_unasked() {
+    let place = Place::with_keys("backup", &["a/1", "a/2", "b"]);
+    let copy = place.folder.join("copy.spinney");
+    let to = copy.to_str().unwrap();
+    let before = fs::read(&place.db).unwrap();
+    let report = &place.json("backup", &[to])[0];
+    assert_eq!(report["size_bytes"], fs::metadata(&copy).unwrap().len());
+    assert_eq!(contents(&copy), contents(&place.db));
+    assert!(fs::read(&place.db).unwrap() == before, "what is copied stays as it is");
+    place.run("backup", &[to]).fails(2, &["copy.spinney", "--overwrite"]);
+    place.ok("put", &["c", "new"]);
+    place.ok("backup", &[to, "--overwrite"]);
+    assert_eq!(contents(&copy), contents(&place.db));
+    place.run("backup", &["/nowhere/copy.spinney"]).fails(3, &["/nowhere/copy.spinney"]);
+}
+
+#[test]
 fn databases_are_described_and_checked() {
     let keys: Vec<String> = (0..20_000).map(|number| format!("part/{:03}/{number}", number % 300)).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -3,6 +3,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![forbid(unsafe_code)]
 
+#[path = "errors/directories.rs"]
+mod directories;
+#[path = "errors/handles.rs"]
+mod handles;
+
 use spinney::{
     Db, Entry, Error, KEY_BYTES_MAX, Result, SHORT_VALUE_BYTES_MAX, TREE_NAME_BYTES_MAX, Tree,
     VALUE_BYTES_MAX, Version,
@@ -342,6 +347,7 @@ fn every_error_has_its_stable_code_and_says_what_to_do() {
         (Error::ValueTooLarge { length_bytes: 1, limit_bytes: 2 }, "ValueTooLarge"),
         (Error::TreeName { length_bytes: 1, limit_bytes: 2 }, "TreeName"),
         (Error::TooManyTrees, "TooManyTrees"),
+        (Error::NoSuchTree { name: "files".into() }, "NoSuchTree"),
         (Error::TargetExists, "TargetExists"),
         (Error::NotSpinney { reason: "r" }, "NotSpinney"),
         (Error::NewerFormat { found: 2, supported: 1 }, "NewerFormat"),

@@ -219,7 +219,7 @@ impl<'a> Entries<'a> {
         let first_source = self.sources.len() as u8;
         self.sources.extend_from_slice(&other.sources);
         let (cut, put) = prefix.unwrap_or((0, &[]));
-        self.has_old_names &= prefix.is_none();
+        self.has_old_names &= prefix.is_none() && other.has_old_names;
         let mut key = other.key(part.start);
         key.splice(..cut, put.iter().copied());
         for index in part.clone() {

@@ -61,8 +61,7 @@ impl Forest {
     }
 
     fn pack_step(&self, key: &[u8], may_change: bool) -> Result<Step> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         let step = {
             let _pinned = self.pin_around(key)?;
             let _gate = self.store.gate.enter();
@@ -183,8 +182,7 @@ impl Forest {
         let mut places = BTreeMap::new();
         let mut next = Some(Vec::new());
         while let Some(key) = next {
-            let structure = &self.store.structure;
-            let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let _structure = self.store.lock_structure();
             let _pinned = self.pin_around(&key)?;
             let lineage = self.lineage(&key)?;
             for (level, router) in lineage.routers.iter().enumerate().skip(1) {
@@ -199,8 +197,7 @@ impl Forest {
 
     /// Gives a blob a lower id. None if it is not there any more, or a writer has interfered.
     fn move_blob(&self, id: u32, key: &[u8], level: Option<usize>) -> Result<Option<u32>> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
         let lineage = self.lineage(key)?;

@@ -40,8 +40,7 @@ impl Forest {
 
     /// Joins the range blob of `key` with a neighbour, if the two are thin enough. Says whether it did.
     pub(crate) fn join(&self, key: &[u8]) -> Result<bool> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         // Each step enters the gate anew: what it needs must be in memory before.
         // Thin routers come first: the only child of a router has no neighbour to join with.
         self.join_routers(key)?;

@@ -148,8 +148,7 @@ impl Forest {
     }
 
     fn try_in_quiet<R: Reading>(&self, key: &Key<'_>, reading: &mut R) -> Result<Tried<R::Answer>> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         match self.route(key) {
             Ok(route) if !route.is_whole => Ok(Tried::Fault(Fault::whole(route.frame.id))),
             Ok(mut route) => {

@@ -52,8 +52,7 @@ impl Forest {
     /// it has been here. How much room sharing makes can only be guessed (a long prefix may have to be
     /// spelled once more on either side), so it is tried once: splitting always comes to an end.
     pub(crate) fn make_room(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
         for attempt in 0.. {

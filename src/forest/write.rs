@@ -89,7 +89,7 @@ impl Forest {
 
     /// The beginning of every write.
     pub(super) fn may_write(&self) -> Result<Faults<'_>> {
-        if self.store.read_only { Err(Error::ReadOnly) } else { Ok(Faults::new(&self.store)) }
+        self.store.allow_write().map(|()| Faults::new(&self.store))
     }
 
     /// After a try came to nothing, and has left gate and latches: does what is needed before the next.

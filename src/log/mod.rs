@@ -3,7 +3,9 @@
 //! A record is copied into the ring, which on unix outlives the process, and from there into the log area,
 //! which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write, `batch`
 //! those of several, `stage` how a long batch gets there, `ring` where records are born, `segments` the
-//! places of the log area, `commit` who writes them when, `replay` how to read it all again.
+//! places of the log area, `commit` who writes them when, `replay` how to read it all again after a crash,
+//! `follow` how to read what is durable while others write, `history` what of it outlives a crash, `watch`
+//! how to wait for more.
 //!
 //! Must not know: blobs, frames, what a write means.
 
@@ -12,14 +14,17 @@
 
 pub(crate) mod batch;
 mod commit;
+pub(crate) mod follow;
+pub(crate) mod history;
 pub(crate) mod payload;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod ring;
-mod segments;
+pub(crate) mod segments;
 mod stage;
 #[cfg(all(test, not(loom), not(target_arch = "wasm32")))]
 mod tests;
+mod watch;
 
 use std::cell::RefCell;
 use std::io;
@@ -29,10 +34,12 @@ use std::sync::{Arc, OnceLock};
 use crate::backend::{Area, BLOB_BYTES, Backend, RingMemory, WriteOp};
 use crate::error::{Error, Result};
 use commit::{Commit, Failed};
+use history::History;
 use payload::Write;
 use record::{Identity, Kind};
 use ring::{Full, Ring, SEGMENT_BYTES};
-use segments::{Segments, Unprepared};
+use segments::{Room, Segments, Unprepared};
+use watch::Watch;
 
 /// What was appended.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +71,18 @@ pub(crate) enum Space {
     WantsCheckpoint,
 }
 
+/// Where a log begins.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) identity: Identity,
+    /// The start of a segment: the first record goes there.
+    pub(crate) position: u64,
+    /// The seq of the write before.
+    pub(crate) last_seq: u64,
+    /// What the area has of the log before that.
+    pub(crate) history: History,
+}
+
 /// The log of a database that is open for writing.
 pub(crate) struct Log {
     backend: Arc<dyn Backend>,
@@ -78,6 +97,9 @@ pub(crate) struct Log {
     last_batch: AtomicU64,
     /// Whether parts were appended since the last checkpoint: they take space, whether they count or not.
     has_parts: AtomicBool,
+    /// What was before this log.
+    start: Start,
+    watch: Watch,
 }
 
 thread_local! {
@@ -86,23 +108,25 @@ thread_local! {
 }
 
 impl Log {
-    /// A log whose first record goes to `position`, the start of a segment; everything before it is
-    /// history. Nothing is written to the ring before `begin`.
+    /// A log that begins there; everything before it is history. Nothing is written to the ring before
+    /// `begin`.
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
         memory: Arc<dyn RingMemory>,
-        identity: Identity,
-        position: u64,
-        segments_max: usize,
+        mut start: Start,
+        room: Room,
     ) -> Result<Log> {
+        let held = std::mem::take(&mut start.history.held);
         let log = Log {
-            ring: Ring::new(memory, identity, position),
-            segments: Segments::new(backend.clone(), segments_max)?,
-            commit: Commit::new(position),
+            ring: Ring::new(memory, start.identity, start.position),
+            segments: Segments::new(backend.clone(), room, held)?,
+            commit: Commit::new(start.position),
             poison: OnceLock::new(),
-            superfluous: AtomicU64::new(0),
+            superfluous: AtomicU64::new(start.position),
             last_batch: AtomicU64::new(0),
             has_parts: AtomicBool::new(false),
+            watch: Watch::default(),
+            start,
             backend,
         };
         log.prepare_segment(false)?;
@@ -181,9 +205,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Makes no places any more: the log is about to be deleted.
+    /// Makes no places any more, and has no readers: the log is about to be deleted.
     pub(crate) fn end_segments(&self) {
         self.segments.end();
+        self.watch.end();
     }
 
     /// Readies the next segment if the current one is half full, so that no writer has to.
@@ -225,6 +250,16 @@ impl Log {
         self.segments.used()
     }
 
+    /// Segments that are kept for readers alone.
+    pub(crate) fn kept(&self) -> usize {
+        self.segments.kept()
+    }
+
+    /// Whether more is kept than recovery needs.
+    pub(crate) fn keeps_more(&self) -> bool {
+        self.segments.keeps_more()
+    }
+
     /// Records before `position` are not needed any more. No batch is being staged meanwhile.
     pub(crate) fn recycle_before(&self, position: u64) {
         self.has_parts.store(false, Ordering::Relaxed);
@@ -243,6 +278,7 @@ impl Log {
     pub(crate) fn set_poison(&self, reason: String) {
         let _ = self.poison.set(reason);
         self.commit.fail();
+        self.watch.tell();
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -277,6 +313,7 @@ impl commit::Writer for Log {
             let end = to.min(segment_end).min(at + BLOB_BYTES as u64);
             if let Err(error) = self.write_part(at, end) {
                 let _ = self.poison.set(format!("writing the log failed: {error}"));
+                self.watch.tell();
                 return Err(Failed);
             }
             at = end;
@@ -286,5 +323,6 @@ impl commit::Writer for Log {
 
     fn publish(&self, position: u64) {
         self.ring.set_durable(position);
+        self.watch.tell();
     }
 }

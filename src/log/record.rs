@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     MovePrefix = 6,
     /// All keys with a prefix were removed.
     RemovePrefix = 7,
-    /// Keys with a prefix were loaded. They are in the blobs: a checkpoint came first.
+    /// Keys with a prefix were loaded. They are in the blobs that the next checkpoint makes count.
     Load = 8,
     /// All keys with a prefix were moved to where nobody looks, and a single one was removed.
     MoveAway = 9,

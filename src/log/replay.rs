@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::batch::Parts;
+use super::history;
 use super::payload::Write;
 use super::record::{self, Head, Identity, Kind};
 use super::ring::{self, SEGMENT_BYTES};
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 const PAGE: u64 = PAGE_BYTES as u64;
 
 /// What replay has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replayed {
     /// The position behind the last record.
     pub(crate) end: u64,
@@ -26,6 +27,8 @@ pub(crate) struct Replayed {
     pub(crate) seq: u64,
     /// How many writes there were.
     pub(crate) writes: u64,
+    /// The records that only the ring has, and where they belong in the log.
+    pub(crate) only_in_ring: Vec<(u64, Vec<u8>)>,
 }
 
 /// A log that nobody writes.
@@ -69,6 +72,8 @@ impl<'a> Reader<'a> {
             self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
             match segment_of(page, self.identity) {
                 Some(segment) => drop(self.places.insert(segment, offset_bytes)),
+                // It is known what is left of an earlier life.
+                None if history::life_of(page, self.identity).is_some() => {}
                 None => self.unknown.push(offset_bytes),
             }
         }
@@ -97,14 +102,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The record at `position`, whose segment is loaded.
-    fn record(&self, position: u64) -> Option<(Head, &[u8])> {
+    /// The record at `position`, whose segment is loaded: head, payload, and whether only the ring has it.
+    fn record(&self, position: u64) -> Option<(Head, &[u8], bool)> {
         let offset = (position % SEGMENT_BYTES) as usize;
         let area = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        [area, &self.ring].into_iter().find_map(|bytes| {
-            let bytes = bytes.get(offset..)?;
-            record::decode(bytes, self.identity, position)
+        [(area, false), (&self.ring, true)].into_iter().find_map(|(bytes, is_ring)| {
+            let (head, payload) = record::decode(bytes.get(offset..)?, self.identity, position)?;
+            Some((head, payload, is_ring))
         })
+    }
+
+    /// The bytes of a record that the ring has.
+    fn bytes_in_ring(&self, position: u64, head: Head) -> Vec<u8> {
+        let bytes = self.ring.get((position % SEGMENT_BYTES) as usize..);
+        bytes.and_then(|bytes| bytes.get(..head.record_bytes())).unwrap_or_default().to_vec()
     }
 
     /// Where the record after `position` begins, if one that follows on `seq` is there.
@@ -114,7 +125,7 @@ impl<'a> Reader<'a> {
         for at in [position, position.next_multiple_of(PAGE)] {
             self.load_segment(at / SEGMENT_BYTES)?;
             let follows = |head: &Head| head.seq == seq + u64::from(head.kind.is_write());
-            if let Some((head, _)) = self.record(at).filter(|(head, _)| follows(head)) {
+            if let Some((head, ..)) = self.record(at).filter(|(head, ..)| follows(head)) {
                 return Ok(Some((at, head)));
             }
         }
@@ -128,7 +139,7 @@ impl<'a> Reader<'a> {
         seq: u64,
         mut apply: impl FnMut(u64, Write<'_>) -> Result<()>,
     ) -> Result<Replayed> {
-        let mut done = Replayed { end: position, seq, writes: 0 };
+        let mut done = Replayed { end: position, seq, writes: 0, only_in_ring: Vec::new() };
         let mut parts = Parts::default();
         while let Some((at, head)) = self.next(done.end, done.seq)? {
             let end = match head.kind {
@@ -136,7 +147,7 @@ impl<'a> Reader<'a> {
                 Kind::Jump => (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES,
                 _ => at + head.record_bytes() as u64,
             };
-            let Some((_, payload)) = self.record(at) else { break };
+            let Some((_, payload, is_only_in_ring)) = self.record(at) else { break };
             if head.kind == Kind::BatchPart {
                 parts.take_in(payload);
             } else if head.kind.is_write() {
@@ -155,6 +166,9 @@ impl<'a> Reader<'a> {
                 done.writes += write.seqs();
             }
             done.end = end;
+            if is_only_in_ring {
+                done.only_in_ring.push((at, self.bytes_in_ring(at, head)));
+            }
         }
         self.nothing_durable_beyond(done.end)?;
         Ok(done)
@@ -217,7 +231,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The number of the segment whose first page this is.
-fn segment_of(page: &[u8], identity: Identity) -> Option<u64> {
+pub(super) fn segment_of(page: &[u8], identity: Identity) -> Option<u64> {
     let number_at = record::HEAD_WORDS * 8;
     let number = u64::from_le_bytes(*page[number_at..].first_chunk()?);
     let position = number.checked_mul(SEGMENT_BYTES)?;

@@ -1,7 +1,9 @@
 //! The log area: a row of places of 4 MiB, each free or holding one segment.
 //!
 //! A place is written full of zeros when it is made, so that later writes into it change no metadata of a
-//! file. When a checkpoint has made a segment's records superfluous, its place is used again.
+//! file. When a checkpoint has made a segment's records superfluous, its place is used again: at once, or
+//! when so much of the log has followed as is kept for those who read changes. What is kept for them alone
+//! counts for no limit, so it never makes a writer wait.
 //!
 //! Must not know: records; the ring.
 
@@ -25,30 +27,61 @@ pub(crate) enum Unprepared {
 /// if other records lie between its parts, and one more may be left of the batch before.
 const STAGED_PLACES: usize = 8;
 
+/// How large the area may become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Segments that are needed, or ready for the next records.
+    pub(crate) segments_max: usize,
+    /// How much is kept of what is not needed any more.
+    pub(crate) kept_bytes: u64,
+}
+
+/// The segment in each place of the area.
+#[derive(Default)]
+struct Places {
+    held: Vec<Option<u64>>,
+    /// Segments that end at or before this position are kept for readers alone.
+    needed_from: u64,
+}
+
+impl Places {
+    /// The segments that are needed.
+    fn needed(&self) -> impl Iterator<Item = u64> {
+        let is_needed = |segment: &u64| (segment + 1) * SEGMENT_BYTES > self.needed_from;
+        self.held.iter().flatten().copied().filter(is_needed)
+    }
+
+    fn offset_of(&self, segment: u64) -> Option<u64> {
+        let place = self.held.iter().position(|&held| held == Some(segment))?;
+        Some(place as u64 * SEGMENT_BYTES)
+    }
+}
+
 /// See the head of this file.
 pub(crate) struct Segments {
     backend: Arc<dyn Backend>,
-    /// The segment in each place of the area.
-    places: Mutex<Vec<Option<u64>>>,
+    places: Mutex<Places>,
     places_max: usize,
+    kept_bytes: u64,
     /// Held while a place is made; true when none may be made any more. Who looks for a place need not wait
     /// for that.
     making: Mutex<bool>,
 }
 
 impl Segments {
-    /// All places of the area are free.
-    pub(crate) fn new(backend: Arc<dyn Backend>, places_max: usize) -> io::Result<Self> {
-        let places = (backend.len(Area::Log)? / SEGMENT_BYTES) as usize;
+    /// `held` says which places hold something that may be kept; all others of the area are free.
+    pub(crate) fn new(backend: Arc<dyn Backend>, room: Room, mut held: Vec<Option<u64>>) -> io::Result<Self> {
+        held.resize((backend.len(Area::Log)? / SEGMENT_BYTES) as usize, None);
         Ok(Segments {
             backend,
-            places: Mutex::new(vec![None; places]),
-            places_max: places_max.max(2),
+            places: Mutex::new(Places { held, needed_from: 0 }),
+            places_max: room.segments_max.max(2),
+            kept_bytes: room.kept_bytes,
             making: Mutex::new(false),
         })
     }
 
-    fn places(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
+    fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -63,20 +96,21 @@ impl Segments {
         let has_ended = self.making();
         let places = {
             let mut places = self.places();
-            if places.contains(&Some(segment)) {
-                let used = places.iter().flatten().filter(|&&other| other <= segment).count();
+            if places.held.contains(&Some(segment)) {
+                let used = places.needed().filter(|&other| other <= segment).count();
                 return Ok(used <= places_max);
             }
-            if places.iter().flatten().count() >= places_max {
+            if places.needed().count() >= places_max {
                 return Ok(false);
             }
-            if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
+            if let Some(free) = places.held.iter_mut().find(|place| place.is_none()) {
                 *free = Some(segment);
                 return Ok(true);
             }
-            places.len()
+            places.held.len()
         };
-        if *has_ended || places >= places_max {
+        let kept_places = self.kept_bytes.div_ceil(SEGMENT_BYTES) as usize;
+        if *has_ended || places >= places_max + kept_places {
             return Ok(false);
         }
         let offset_bytes = places as u64 * SEGMENT_BYTES;
@@ -88,7 +122,7 @@ impl Segments {
             return Err(Unprepared::NotMade(error));
         }
         self.backend.sync(Area::Log).map_err(Unprepared::NotSynced)?;
-        self.places().push(Some(segment));
+        self.places().held.push(Some(segment));
         Ok(true)
     }
 
@@ -103,23 +137,46 @@ impl Segments {
     ///
     /// If its segment has no place: only positions that were declared ready are asked for.
     pub(crate) fn offset_of(&self, position: u64) -> u64 {
-        let segment = position / SEGMENT_BYTES;
-        let place = self.places().iter().position(|&place| place == Some(segment));
-        let place = place.expect("a segment has a place before a record goes there");
-        place as u64 * SEGMENT_BYTES + position % SEGMENT_BYTES
+        let place = self.places().offset_of(position / SEGMENT_BYTES);
+        place.expect("a segment has a place before a record goes there") + position % SEGMENT_BYTES
     }
 
-    /// Frees the places of all segments that end at or before `position`.
+    /// Where the segment lies in the area, if it still does.
+    pub(crate) fn place_of(&self, segment: u64) -> Option<u64> {
+        self.places().offset_of(segment)
+    }
+
+    /// All segments that have a place, in order.
+    pub(crate) fn held(&self) -> Vec<u64> {
+        let mut held: Vec<u64> = self.places().held.iter().flatten().copied().collect();
+        held.sort_unstable();
+        held
+    }
+
+    /// Frees the places of all segments that end at or before `position`, but for those that are kept.
     pub(crate) fn recycle_before(&self, position: u64) {
-        for place in self.places().iter_mut() {
-            if place.is_some_and(|segment| (segment + 1) * SEGMENT_BYTES <= position) {
+        let mut places = self.places();
+        places.needed_from = places.needed_from.max(position);
+        for place in &mut places.held {
+            if place.is_some_and(|segment| (segment + 1) * SEGMENT_BYTES + self.kept_bytes <= position) {
                 *place = None;
             }
         }
     }
 
-    /// Places that hold a segment, and the most there may be.
+    /// Segments that are needed, or ready for the next records, and the most there may be.
     pub(crate) fn used(&self) -> (usize, usize) {
-        (self.places().iter().flatten().count(), self.places_max)
+        (self.places().needed().count(), self.places_max)
+    }
+
+    /// Whether anything is kept beyond what is needed.
+    pub(crate) fn keeps_more(&self) -> bool {
+        self.kept_bytes > 0
+    }
+
+    /// Segments that are kept for readers alone.
+    pub(crate) fn kept(&self) -> usize {
+        let places = self.places();
+        places.held.iter().flatten().count() - places.needed().count()
     }
 }

@@ -4,6 +4,8 @@
 
 // Megabytes of them take Miri too long.
 #[cfg(not(miri))]
+mod follow;
+#[cfg(not(miri))]
 mod staged;
 
 use std::sync::Arc;
@@ -13,11 +15,14 @@ use super::payload::Write;
 use super::record::Identity;
 use super::replay::{Reader, Replayed};
 use super::ring::SEGMENT_BYTES;
-use super::segments::Segments;
 use super::*;
 use crate::backend::{MemoryBackend, PAGE_BYTES, PrivateRing, RingMemory};
 
 const IDENTITY: Identity = Identity { log_id: 99, incarnation: 1 };
+
+fn start() -> Start {
+    Start { identity: IDENTITY, position: 0, last_seq: 0, history: History::default() }
+}
 
 struct Bench {
     backend: Arc<MemoryBackend>,
@@ -28,8 +33,13 @@ struct Bench {
 
 impl Bench {
     fn new(segments_max: usize) -> Bench {
+        Bench::keeping(segments_max, 0)
+    }
+
+    fn keeping(segments_max: usize, kept_bytes: u64) -> Bench {
         let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
-        let log = Log::new(backend.clone(), ring.clone(), IDENTITY, 0, segments_max).expect("memory");
+        let room = Room { segments_max, kept_bytes };
+        let log = Log::new(backend.clone(), ring.clone(), start(), room).expect("memory");
         log.begin();
         Bench { backend, ring, log, seq: AtomicU64::new(0) }
     }
@@ -202,8 +212,8 @@ fn a_segment_without_its_first_page_is_missed() {
 
 #[test]
 fn places_are_made_up_to_the_limit_and_used_again() {
-    let backend = Arc::new(MemoryBackend::new());
-    let segments = Segments::new(backend.clone(), 2).expect("nothing to read");
+    let (backend, room) = (Arc::new(MemoryBackend::new()), Room { segments_max: 2, kept_bytes: 0 });
+    let segments = Segments::new(backend.clone(), room, Vec::new()).expect("nothing to read");
     assert!(segments.prepare(7, false).expect("memory"));
     assert!(segments.prepare(8, false).expect("memory"));
     assert!(segments.prepare(8, false).expect("memory"), "it has a place already");

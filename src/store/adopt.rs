@@ -37,7 +37,7 @@ impl Store {
 
     /// An id for a new blob, which is not in use to anybody else.
     pub(crate) fn reserve_blob(&self, reservation: &mut Reservation) -> Result<u32> {
-        let _structure = self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.lock_structure();
         let id = reservation.free.pop_first().unwrap_or_else(|| self.ids.reserve_unused());
         let made = self.make_fresh(id).inspect_err(|_| self.ids.free(id))?;
         if self.durable.get().is_some() {
@@ -54,7 +54,7 @@ impl Store {
 
     /// Gives back what a load has reserved and come to nothing with; not what was tied in already.
     pub(crate) fn give_back(&self, ids: &[u32]) {
-        let _structure = self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.lock_structure();
         let ids = &self.ids.still_reserved(ids)[..];
         if let Some(residency) = &self.residency {
             ids.iter().for_each(|&id| residency.directory.set(id, 0));
@@ -80,14 +80,12 @@ impl Store {
 
     /// Writes a blob to its place.
     pub(crate) fn write_out(&self, outgoing: &Outgoing) -> Result<()> {
-        let (Some(Durable { backend, .. }), Some(residency)) = (self.durable.get(), &self.residency) else {
+        let (Some(Durable { backend, growth, .. }), Some(residency)) = (self.durable.get(), &self.residency)
+        else {
             return Ok(());
         };
         let offset_bytes = u64::from(outgoing.id) * BLOB_BYTES as u64;
-        let end_bytes = offset_bytes + BLOB_BYTES as u64;
-        if backend.len(Area::Data)? < end_bytes {
-            backend.set_len(Area::Data, end_bytes)?;
-        }
+        growth.make_room(&**backend, offset_bytes + BLOB_BYTES as u64)?;
         backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: &outgoing.bytes }])?;
         residency.directory.set(outgoing.id, outgoing.checksum);
         Ok(())

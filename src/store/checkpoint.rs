@@ -128,9 +128,8 @@ impl Store {
         prepare: impl FnOnce() -> Result<P>,
         change: impl FnOnce(&P) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let lock_structure = || self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (Some(durable), Some(residency)) = (self.durable.get(), &self.residency) else {
-            let _structure = lock_structure();
+            let _structure = self.lock_structure();
             let prepared = prepare()?;
             let _alone = self.gate.enter_alone();
             return change(&prepared);
@@ -141,7 +140,7 @@ impl Store {
         if durable.is_closed() {
             return Err(Error::Closed.into());
         }
-        let _structure = lock_structure();
+        let _structure = self.lock_structure();
         let prepared = prepare()?;
         let _alone = self.gate.enter_alone();
         change(&prepared)?;
@@ -229,6 +228,10 @@ impl Store {
         ready: &mut Vec<Ready>,
     ) -> Result<()> {
         let backend = &*durable.backend;
+        if durable.log.keeps_more() {
+            // What is committed is not replayed. Who reads changes is to find it after a loss of power, too.
+            durable.log.wait_durable(cut.log_position)?;
+        }
         let poison = |error: Error| {
             durable.log.set_poison(format!("a checkpoint failed: {error}"));
             error
@@ -246,9 +249,7 @@ impl Store {
         superblock.blobs = cut.end;
         next.cover(cut.end.max(old_end));
 
-        if backend.len(Area::Data)? < u64::from(cut.end) * BLOB_BYTES as u64 {
-            backend.set_len(Area::Data, u64::from(cut.end) * BLOB_BYTES as u64)?;
-        }
+        durable.growth.make_room(backend, u64::from(cut.end) * BLOB_BYTES as u64)?;
         if durable.journal_is_doubtful.load(Ordering::Relaxed) {
             // It may be that of the checkpoint that failed. Then it names the blobs that this one is about to
             // write otherwise.
@@ -332,14 +333,15 @@ impl Store {
         for blob in ready {
             let Some(frame) = self.frames.get(blob.id) else { continue };
             let held = frame.hold();
+            // Without bytes it was free at the cut. Since then a load may have taken it, and entered it.
             if let Some(page) = blob.bytes.get(..PAGE_BYTES) {
                 let word = |at: usize| u64::from_le_bytes(*page[at * 8..].first_chunk().unwrap_or(&[0; 8]));
                 frame.words.store_unnoted(GENERATION_AT as Ref, word(GENERATION_AT));
                 for at in usize::from(CHECKSUMS_AT)..usize::from(CHECKSUMS_AT) + BLOB_PAGES {
                     frame.words.store_unnoted(at as Ref, word(at));
                 }
+                directory.set(blob.id, after.entry(blob.id));
             }
-            directory.set(blob.id, after.entry(blob.id));
             frame.clear_writing(blob.pages);
             drop(held);
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::background::Signals;
 use super::committed::Committed;
 use super::counters::Counter;
+use super::growth::Growth;
 use crate::backend::{Backend, PAGE_BYTES};
 use crate::log::ring::SEGMENT_BYTES;
 use crate::log::{Appended, Log};
@@ -52,6 +53,7 @@ pub(crate) struct Durable {
     pub(crate) limits: Limits,
     pub(crate) signals: Arc<Signals>,
     pub(crate) counters: CheckpointCounters,
+    pub(crate) growth: Growth,
     /// Locked while a checkpoint runs.
     committed: Mutex<Committed>,
     is_closed: AtomicBool,
@@ -69,6 +71,7 @@ impl Durable {
             limits,
             signals: Arc::default(),
             counters: CheckpointCounters::default(),
+            growth: Growth::default(),
             committed: Mutex::new(committed),
             is_closed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),

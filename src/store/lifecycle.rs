@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Store;
 use super::committed::Committed;
@@ -25,9 +26,12 @@ use super::superblock::Superblock;
 use crate::backend::{Area, Backend, PAGE_BYTES, RingMemory};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
-use crate::log::Log;
+use crate::log::history::{History, Missing};
 use crate::log::record::Identity;
+use crate::log::replay::Replayed;
 use crate::log::ring::{self, SEGMENT_BYTES};
+use crate::log::segments::Room;
+use crate::log::{Log, Start};
 
 /// What snapshots may keep at least, unless told otherwise: a small cache says little about what changes.
 const SNAPSHOT_BYTES_MIN: u64 = 16 << 20;
@@ -37,6 +41,8 @@ const SNAPSHOT_BYTES_MIN: u64 = 16 << 20;
 pub(crate) struct Settings {
     pub(crate) cache_bytes: u64,
     pub(crate) log_bytes: u64,
+    /// How much of the log is kept beyond what recovery needs.
+    pub(crate) keep_changes_bytes: u64,
     /// A part of the cache if none.
     pub(crate) snapshot_bytes: Option<u64>,
     /// Of a new database; random if none.
@@ -44,8 +50,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn segments_max(self) -> usize {
-        (self.log_bytes / SEGMENT_BYTES) as usize
+    fn room(self) -> Room {
+        let segments_max = (self.log_bytes / SEGMENT_BYTES) as usize;
+        Room { segments_max, kept_bytes: self.keep_changes_bytes }
     }
 
     /// What snapshots may keep.
@@ -146,7 +153,8 @@ impl Store {
         committed.superblock.has_ring = ring.outlives_process();
         // The file is about to grow before a checkpoint says so.
         committed.superblock.unused_is_zero = false;
-        let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
+        let start = Start { identity, position, last_seq: self.last_seq(), history: History::default() };
+        let log = Log::new(backend.clone(), ring, start, settings.room())?;
         log.begin();
         // Blank, also where an earlier life's journal could not be deleted: recovery tells by that whether a
         // checkpoint has begun.
@@ -167,13 +175,13 @@ impl Store {
         Ok(())
     }
 
-    /// Goes on with a database that was not closed, and whose log has been replayed up to `end`.
+    /// Goes on with a database that was not closed, and whose log has been replayed.
     pub(crate) fn go_on(
         &self,
         backend: Arc<dyn Backend>,
         superblock: Superblock,
         ring: Option<Arc<dyn RingMemory>>,
-        end: u64,
+        replayed: &Replayed,
         settings: Settings,
     ) -> Result<()> {
         let ring = match ring {
@@ -186,12 +194,20 @@ impl Store {
         };
         let mut committed = Committed::read(&*backend, superblock)?;
         committed.superblock.has_ring = ring.outlives_process();
-        let incarnation = superblock.incarnation.wrapping_add(1);
-        let identity = Identity { log_id: superblock.log_id, incarnation };
-        let position = (end / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
-        let log = Log::new(backend.clone(), ring, identity, position, settings.segments_max())?;
-        self.set_durable(Durable::new(backend, log, settings.limits(), committed));
+        let before = Identity { log_id: superblock.log_id, incarnation: superblock.incarnation };
+        let identity = Identity { incarnation: superblock.incarnation.wrapping_add(1), ..before };
+        let position = (replayed.end / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
+        let (mut history, mut missing) = (History::default(), Missing::default());
+        if settings.keep_changes_bytes > 0 {
+            history = History::find(&*backend, before, replayed)?;
+            missing = history.missing(replayed);
+        }
+        let start = Start { identity, position, last_seq: replayed.seq, history };
+        let log = Log::new(backend.clone(), ring, start, settings.room())?;
+        self.set_durable(Durable::new(backend.clone(), log, settings.limits(), committed));
         self.checkpoint()?;
+        // Not before the checkpoint has committed: until then log and ring stay as they are.
+        missing.write(&*backend)?;
         if let Some(durable) = self.durable.get() {
             durable.log.begin();
         }
@@ -221,9 +237,13 @@ impl Store {
     /// Brings everything into the data area and removes what lies beside it. After a failure it may be tried
     /// again.
     pub(crate) fn close(&self) -> Result<()> {
-        let Some(durable) = self.durable.get().filter(|durable| !durable.has_ended()) else {
+        let Some(durable) = self.durable.get() else {
+            self.closed.store(true, Ordering::Relaxed);
             return Ok(());
         };
+        if durable.has_ended() {
+            return Ok(());
+        }
         durable.begin_close();
         let stored = self.checkpoint();
         // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered

@@ -16,6 +16,7 @@ pub(crate) mod directory;
 pub(crate) mod durable;
 pub(crate) mod frames;
 pub(crate) mod gate;
+mod growth;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod journal;
@@ -34,7 +35,7 @@ pub(crate) mod superblock;
 pub(crate) mod view;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::backend::Metered;
@@ -48,7 +49,7 @@ use frames::{Frame, Frames, Held};
 use gate::Gate;
 use ids::Ids;
 use long::LongState;
-use residency::Residency;
+use residency::{Fault, Residency};
 use scratch::Scratches;
 
 /// The blob that is always the root of the forest.
@@ -65,7 +66,7 @@ pub(crate) struct Store {
     pub(crate) counters: Counters,
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
-    pub(crate) structure: Mutex<()>,
+    structure: Mutex<()>,
     /// Ids that fell free while a snapshot was open, and whose memory is still to be given back.
     discard_later: Mutex<BTreeSet<u32>>,
     /// Held by a bulk load from beginning to end.
@@ -88,6 +89,8 @@ pub(crate) struct Store {
     pub(crate) meter: Option<Arc<Metered>>,
     /// Whether writes are refused.
     pub(crate) read_only: bool,
+    /// Set when a database without a backend was closed; one with a backend knows better.
+    closed: AtomicBool,
 }
 
 impl Store {
@@ -112,7 +115,14 @@ impl Store {
             residency: None,
             meter: None,
             read_only: false,
+            closed: AtomicBool::new(false),
         }
+    }
+
+    /// Nobody else changes which keys a blob holds while this is held. It protects no data of its own, so a
+    /// panic of who held it leaves nothing half done.
+    pub(crate) fn lock_structure(&self) -> MutexGuard<'_, ()> {
+        self.structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Takes a free blob id and makes sure that its frame exists.
@@ -135,6 +145,17 @@ impl Store {
             residency.count_fresh(frame, discarded_pages);
         }
         Ok(frame)
+    }
+
+    /// Brings a few blobs into memory that have just fallen free, so that they can be kept for a snapshot.
+    /// The caller holds the structure mutex, and neither gate nor latch.
+    pub(crate) fn fetch_freed(&self, ids: &[u32]) {
+        let is_wanted = self.frames.captures.past.cut() != 0 && ids.len() <= KEPT_AT_ONCE_MAX;
+        if let Some(residency) = self.residency.as_ref().filter(|_| is_wanted) {
+            let stored = ids.iter().copied().filter(|&id| self.is_stored(id));
+            // What cannot be read is not kept: then snapshots end, once its id is used again.
+            let _ = residency.load(&self.frames, &stored.map(Fault::whole).collect::<Vec<_>>());
+        }
     }
 
     /// Gives back the memory of blobs that have fallen free. The caller holds the structure mutex: without it
@@ -197,6 +218,16 @@ impl Store {
         let discarded_pages = held.discard(&self.frames);
         if let Some(residency) = &self.residency {
             residency.count_discarded(discarded_pages);
+        }
+    }
+
+    /// Refuses writes of those who may only read, or come late.
+    #[inline]
+    pub(crate) fn allow_write(&self) -> Result<()> {
+        match self.closed.load(Ordering::Relaxed) {
+            _ if self.read_only => Err(Error::ReadOnly),
+            true => Err(Error::Closed),
+            false => Ok(()),
         }
     }
 

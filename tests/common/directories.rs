@@ -5,62 +5,60 @@
 use spinney::{Error, KEY_BYTES_MAX};
 
 use super::World;
-use crate::common::oracle::Model;
+use crate::common::oracle::under;
 use crate::common::short;
 
-/// The keys that begin with `prefix`.
-fn under(model: &Model, prefix: &[u8]) -> Vec<Vec<u8>> {
-    let from = model.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-    from.map(|(key, _)| key.clone()).take_while(|key| key.starts_with(prefix)).collect()
-}
-
 impl World {
-    /// The beginning of a key: mostly a directory, else it ends anywhere.
-    fn some_prefix(&mut self, at: usize) -> Vec<u8> {
-        let mut key = self.some_key(at);
-        let slashes: Vec<usize> = (0..key.len()).filter(|&index| key[index] == b'/').collect();
-        let end = match slashes.is_empty() || self.random.percent(30) {
-            true => self.random.below(key.len() + 1),
-            false => *self.random.pick(&slashes) + 1,
-        };
-        key.truncate(end);
-        key
+    pub fn some_prefix(&mut self, at: usize) -> Vec<u8> {
+        self.keys.some_prefix(&self.shelves[at].model, &mut self.random)
     }
 
-    pub(super) fn move_directory(&mut self, at: usize) {
+    /// Any directory, to any place.
+    pub fn move_directory(&mut self, at: usize) {
         let (from, mut to) = (self.some_prefix(at), self.some_prefix(at));
         if self.random.percent(70) {
             to.extend_from_slice(format!("{:x}", self.random.below(4_000)).as_bytes());
         }
+        to.truncate(KEY_BYTES_MAX);
+        self.move_prefix(at, &from, &to);
+    }
+
+    /// Moves what begins with `from`, if it can be moved: true if so.
+    pub fn move_prefix(&mut self, at: usize, from: &[u8], to: &[u8]) -> bool {
         let model = &self.shelves[at].model;
-        let moving = under(model, &from);
-        let in_the_way = under(model, &to).iter().any(|key| !key.starts_with(&from));
+        let moving = under(model, from);
+        let in_the_way = under(model, to).iter().any(|key| !key.starts_with(from));
         let longest = moving.iter().map(|key| key.len() - from.len() + to.len()).max();
-        let moved = self.shelves[at].tree.rename_prefix(&from, &to);
-        let told = format!("{}: move {} to {}", self.place(), short(&from), short(&to));
-        if to.starts_with(&from) {
-            return assert!(matches!(moved, Err(Error::RenameIntoItself)), "{told}: {moved:?}");
+        let moved = self.shelves[at].tree.rename_prefix(from, to);
+        let told = format!("{}: move {} to {}", self.place(), short(from), short(to));
+        if to.starts_with(from) {
+            assert!(matches!(moved, Err(Error::RenameIntoItself)), "{told}: {moved:?}");
+            return self.refused("move into itself");
         }
         if longest.is_some_and(|longest| longest > KEY_BYTES_MAX) {
-            return assert!(matches!(moved, Err(Error::KeyTooLong { .. })), "{told}: {moved:?}");
+            assert!(matches!(moved, Err(Error::KeyTooLong { .. })), "{told}: {moved:?}");
+            return self.refused("move to keys too long");
         }
         if moving.is_empty() {
-            return assert!(matches!(moved, Ok(None)), "{told}: {moved:?}");
+            assert!(matches!(moved, Ok(None)), "{told}: {moved:?}");
+            return self.refused("move of nothing");
         }
         if in_the_way {
-            return assert!(matches!(moved, Err(Error::TargetExists)), "{told}: {moved:?}");
+            assert!(matches!(moved, Err(Error::TargetExists)), "{told}: {moved:?}");
+            return self.refused("move to where keys are");
         }
         let version = moved.expect("moves").unwrap_or_else(|| panic!("{told}: nothing there"));
-        self.wrote("move", &from, version.number());
+        self.wrote("move", from, version.number());
         let model = &mut self.shelves[at].model;
         for key in moving {
             // Versions move along.
             let entry = model.remove(&key).expect("was listed");
-            model.insert([&to, &key[from.len()..]].concat(), entry);
+            model.insert([to, &key[from.len()..]].concat(), entry);
         }
+        true
     }
 
-    pub(super) fn remove_directory(&mut self, at: usize) {
+    pub fn remove_directory(&mut self, at: usize) {
         let prefix = self.some_prefix(at);
         let gone = under(&self.shelves[at].model, &prefix);
         // Now and then nearly everything, else the trees would never grow.
@@ -75,12 +73,5 @@ impl World {
         for key in gone {
             self.shelves[at].model.remove(&key);
         }
-    }
-
-    pub(super) fn count(&mut self, at: usize) {
-        let prefix = self.some_prefix(at);
-        let expected = under(&self.shelves[at].model, &prefix).len() as u64;
-        let counted = self.shelves[at].tree.count(&prefix).expect("counts");
-        assert_eq!(counted, expected, "{}: count {}", self.place(), short(&prefix));
     }
 }

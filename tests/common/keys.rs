@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Bound;
+
 use spinney::SHORT_VALUE_BYTES_MAX;
 
 use super::Random;
+use super::oracle::Model;
 
 const KEY_BYTES_MAX: usize = spinney::KEY_BYTES_MAX;
 const DEEP_BYTES: usize = 5_000;
@@ -125,6 +128,37 @@ impl Keys {
         key
     }
 
+    /// A key that is there, if there is any.
+    pub fn known(&self, model: &Model, random: &mut Random) -> Option<Vec<u8>> {
+        let from = self.key(random);
+        let above = model.range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded)).next();
+        above.or_else(|| model.iter().next()).map(|(key, _)| key.clone())
+    }
+
+    /// A key that is there, one that may be, or one close to one that is.
+    pub fn some_key(&self, model: &Model, random: &mut Random) -> Vec<u8> {
+        let choice = random.below(100);
+        if choice < 35 {
+            return self.key(random);
+        }
+        let Some(known) = self.known(model, random) else {
+            return self.key(random);
+        };
+        if choice < 80 { known } else { self.near(&known, random) }
+    }
+
+    /// The beginning of a key: mostly a directory, else it ends anywhere.
+    pub fn some_prefix(&self, model: &Model, random: &mut Random) -> Vec<u8> {
+        let mut key = self.some_key(model, random);
+        let slashes: Vec<usize> = (0..key.len()).filter(|&index| key[index] == b'/').collect();
+        let end = match slashes.is_empty() || random.percent(30) {
+            true => random.below(key.len() + 1),
+            false => *random.pick(&slashes) + 1,
+        };
+        key.truncate(end);
+        key
+    }
+
     /// A key that differs from this one by a little.
     pub fn near(&self, key: &[u8], random: &mut Random) -> Vec<u8> {
         let mut near = key.to_vec();
@@ -166,4 +200,17 @@ pub fn value(random: &mut Random) -> Vec<u8> {
     };
     let first = random.next() as u8;
     (0..len).map(|at| first.wrapping_add((at / 7) as u8)).collect()
+}
+
+/// Of a hundred values so many large ones.
+pub fn mixed_value(random: &mut Random, large_percent: usize) -> Vec<u8> {
+    let is_large = large_percent > 0 && random.percent(large_percent);
+    if is_large { large_value(random) } else { value(random) }
+}
+
+/// A few dozen of these fill a blob.
+fn large_value(random: &mut Random) -> Vec<u8> {
+    let len = 4_000 + random.below(40_000);
+    let first = random.next() as u8;
+    (0..len).map(|at| first.wrapping_add((at / 5) as u8)).collect()
 }

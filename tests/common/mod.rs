@@ -7,9 +7,12 @@
 // Every test file compiles this anew and uses a part of it.
 #![allow(dead_code)]
 
+pub mod batches;
 pub mod image;
 pub mod keys;
 pub mod oracle;
+pub mod reads;
+pub mod transactions;
 pub mod world;
 
 /// Numbers that look random and depend on the seed alone (splitmix64).
@@ -48,6 +51,19 @@ impl Random {
 
     pub fn bytes(&mut self, len: usize, alphabet: &[u8]) -> Vec<u8> {
         (0..len).map(|_| *self.pick(alphabet)).collect()
+    }
+}
+
+/// Where in a random run a message comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub seed: u64,
+    pub step: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {}, operation {}", self.seed, self.step)
     }
 }
 

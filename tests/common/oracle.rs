@@ -16,6 +16,12 @@ pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(after)
 }
 
+/// The keys that begin with `prefix`.
+pub fn under(model: &Model, prefix: &[u8]) -> Vec<Vec<u8>> {
+    let from = model.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+    from.map(|(key, _)| key.clone()).take_while(|key| key.starts_with(prefix)).collect()
+}
+
 /// The smallest key above `key`.
 pub fn above(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()

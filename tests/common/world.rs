@@ -4,18 +4,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::ops::Bound;
+use std::collections::BTreeMap;
 
 use spinney::{Db, Error, Tree};
 
 use super::keys::{self, Keys};
-use super::oracle::{self, Model, Window, above};
-use super::{Random, short};
+use super::oracle::Model;
+use super::reads::{self, Look};
+use super::{Place, Random, short};
 
 #[path = "directories.rs"]
 mod directories;
-#[path = "reads.rs"]
-mod reads;
 
 /// The trees of a world, and how often each is used, in hundredths.
 pub type Trees = &'static [(&'static str, usize)];
@@ -24,9 +23,18 @@ const TREES: Trees = &[("files", 80), ("a tree with a longer name", 12), ("z", 5
 
 /// One tree and its oracle.
 pub struct Shelf {
-    pub name: &'static str,
+    pub name: String,
     pub tree: Tree,
     pub model: Model,
+    /// How often it is used.
+    pub weight: usize,
+}
+
+impl Shelf {
+    /// One without keys.
+    pub fn empty(name: &str, tree: Tree, weight: usize) -> Self {
+        Shelf { name: name.into(), tree, model: Model::new(), weight }
+    }
 }
 
 /// What happened to the blobs of a world, copies included.
@@ -46,16 +54,19 @@ pub struct Totals {
 pub struct World {
     pub db: Db,
     pub shelves: Vec<Shelf>,
-    keys: Keys,
-    random: Random,
+    pub keys: Keys,
+    pub random: Random,
+    /// The version of the last write.
+    pub version: u64,
+    /// How many values in a hundred are large.
+    pub large_percent: usize,
+    /// What took effect, or was refused, and how often.
+    pub counts: BTreeMap<&'static str, u64>,
     seed: u64,
     step: u64,
-    /// The version of the last write.
-    version: u64,
     /// Operations of a season of growth and one of decay.
     season: u64,
     totals: Totals,
-    trees: Trees,
     /// Whether others write into the same database, each into trees of its own.
     is_shared: bool,
     /// Says every write, for finding the one that did a damage.
@@ -64,23 +75,29 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        World { is_shared: false, ..World::beside(&Db::memory(), seed, TREES) }
+        World::of(Db::memory(), seed)
+    }
+
+    /// A world that has an empty database for itself.
+    pub fn of(db: Db, seed: u64) -> Self {
+        World { is_shared: false, ..World::beside(&db, seed, TREES) }
     }
 
     /// A world in trees of its own, beside others in the same database.
     pub fn beside(db: &Db, seed: u64, trees: Trees) -> Self {
         let mut random = Random::new(seed);
-        let shelf = |&(name, _): &_| Shelf { name, tree: db.tree(name).expect("made"), model: Model::new() };
+        let shelf = |&(name, weight): &_| Shelf::empty(name, db.tree(name).expect("made"), weight);
         World {
             db: db.clone(),
             shelves: trees.iter().map(shelf).collect(),
             keys: Keys::new(seed),
+            version: db.stats().last_version,
+            large_percent: 0,
+            counts: BTreeMap::new(),
             seed,
             step: 0,
-            version: db.stats().last_version,
             season: *random.pick(&[4_000, 30_000, 90_000]),
             totals: Totals::default(),
-            trees,
             is_shared: true,
             is_traced: super::setting("SPINNEY_MODEL_TRACE", 0) != 0,
             random,
@@ -88,20 +105,42 @@ impl World {
     }
 
     /// Where a message comes from.
-    fn place(&self) -> String {
-        format!("seed {}, operation {}", self.seed, self.step)
+    pub fn place(&self) -> Place {
+        Place { seed: self.seed, step: self.step }
     }
 
     /// One random operation.
     pub fn step(&mut self) {
+        let at = self.some_tree();
+        if self.random.percent(50) { self.write(at) } else { self.look(at).read() }
+    }
+
+    /// One of the trees, for the next operation.
+    pub fn some_tree(&mut self) -> usize {
         self.step += 1;
-        let mut left = self.random.below(100);
+        let mut left = self.random.below(self.shelves.iter().map(|shelf| shelf.weight).sum());
         let mut at = 0;
-        while left >= self.trees[at].1 {
-            left -= self.trees[at].1;
+        while left >= self.shelves[at].weight {
+            left -= self.shelves[at].weight;
             at += 1;
         }
-        if self.random.percent(50) { self.write(at) } else { self.read(at) }
+        at
+    }
+
+    pub fn look(&mut self, at: usize) -> Look<'_, Tree> {
+        let (place, shelf) = (self.place(), &self.shelves[at]);
+        Look { tree: &shelf.tree, model: &shelf.model, keys: &self.keys, random: &mut self.random, place }
+    }
+
+    /// Takes note of something that had its effect.
+    pub fn did(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Takes note of something that was refused, as it had to be: false.
+    pub fn refused(&mut self, what: &'static str) -> bool {
+        self.did(what);
+        false
     }
 
     /// Every tree is used up now and then. That goes faster than growing.
@@ -140,27 +179,17 @@ impl World {
 
     /// A key that is there, if there is any.
     fn known(&mut self, at: usize) -> Option<Vec<u8>> {
-        let from = self.keys.key(&mut self.random);
-        let model = &self.shelves[at].model;
-        let above = model.range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded)).next();
-        above.or_else(|| model.iter().next()).map(|(key, _)| key.clone())
+        self.keys.known(&self.shelves[at].model, &mut self.random)
     }
 
     /// A key that is there, one that may be, or one close to one that is.
-    fn some_key(&mut self, at: usize) -> Vec<u8> {
-        let choice = self.random.below(100);
-        if choice < 35 {
-            return self.keys.key(&mut self.random);
-        }
-        let Some(known) = self.known(at) else {
-            return self.keys.key(&mut self.random);
-        };
-        if choice < 80 { known } else { self.keys.near(&known, &mut self.random) }
+    pub fn some_key(&mut self, at: usize) -> Vec<u8> {
+        self.keys.some_key(&self.shelves[at].model, &mut self.random)
     }
 
     /// The value to be put: often as long as the one that is there, so that it is written in place.
     fn some_value(&mut self, at: usize, key: &[u8]) -> Vec<u8> {
-        let mut value = keys::value(&mut self.random);
+        let mut value = self.any_value();
         if let Some((old, _)) = self.shelves[at].model.get(key)
             && self.random.percent(50)
         {
@@ -169,8 +198,12 @@ impl World {
         value
     }
 
+    pub fn any_value(&mut self) -> Vec<u8> {
+        keys::mixed_value(&mut self.random, self.large_percent)
+    }
+
     /// Takes note of a write: versions only grow.
-    fn wrote(&mut self, what: &str, key: &[u8], version: u64) -> u64 {
+    pub fn wrote(&mut self, what: &'static str, key: &[u8], version: u64) -> u64 {
         assert!(
             version > self.version,
             "{}: {what} {} got version {version} after {}",
@@ -179,13 +212,14 @@ impl World {
             self.version
         );
         self.version = version;
+        self.did(what);
         if self.is_traced {
             eprintln!("{}: {what} {} in version {version}", self.place(), short(key));
         }
         version
     }
 
-    fn put(&mut self, at: usize) {
+    pub fn put(&mut self, at: usize) {
         let key = if self.random.percent(70) { self.keys.key(&mut self.random) } else { self.some_key(at) };
         let value = self.some_value(at, &key);
         let version = self.shelves[at].tree.put(&key, &value).expect("puts").number();
@@ -313,11 +347,17 @@ impl World {
     /// The last tree goes, and comes back empty.
     fn drop_tree(&mut self) {
         let at = self.shelves.len() - 1;
-        let name = self.shelves[at].name;
-        assert!(self.db.drop_tree(name).expect("drops"), "{}", self.place());
-        assert!(self.shelves[at].tree.is_empty().expect("reads"), "{}: what was dropped", self.place());
-        let tree = self.db.tree(name).expect("made anew");
-        self.shelves[at] = Shelf { name, tree, model: Model::new() };
+        self.drop_tree_at(at);
+        self.did("drop_tree");
+    }
+
+    /// A tree goes, and comes back empty.
+    pub fn drop_tree_at(&mut self, at: usize) {
+        let Shelf { name, tree, weight, .. } = self.shelves.remove(at);
+        assert!(self.db.drop_tree(&name).expect("drops"), "{}", self.place());
+        assert!(tree.is_empty().expect("reads"), "{}: what was dropped", self.place());
+        let again = self.db.tree(&name).expect("made anew");
+        self.shelves.insert(at, Shelf::empty(&name, again, weight));
         self.version = self.db.stats().last_version;
     }
 
@@ -339,7 +379,11 @@ impl World {
     pub fn verify(&mut self) {
         let place = self.place();
         for shelf in &self.shelves {
-            shelf.verify(&place);
+            reads::verify(
+                &shelf.tree,
+                &shelf.model,
+                &format!("{place}, tree {}", short(shelf.name.as_bytes())),
+            );
         }
         if self.is_shared {
             return;
@@ -348,12 +392,12 @@ impl World {
         assert!(report.is_clean(), "{place}: {:?}", report.problems);
         let keys = self.keys();
         assert_eq!(report.keys, keys + self.shelves.len() as u64, "{place}: keys and names of trees");
-        let stats = self.db.stats();
+        let stats = self.db.survey().expect("reads");
         assert_eq!(stats.keys, keys, "{place}: {stats:?}");
         assert_eq!(stats.last_version, self.version, "{place}: {stats:?}");
         self.totals.keys_max = self.totals.keys_max.max(keys);
         self.totals.blobs_max = self.totals.blobs_max.max(stats.blobs());
-        let mut names: Vec<&str> = self.shelves.iter().map(|shelf| shelf.name).collect();
+        let mut names: Vec<&str> = self.shelves.iter().map(|shelf| shelf.name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(self.db.trees().expect("reads"), names, "{place}");
     }
@@ -368,13 +412,18 @@ impl World {
         let image = self.db.image().expect("writes");
         let copy = Db::from_image(&image).unwrap_or_else(|error| panic!("{}: {error}", self.place()));
         assert!(copy.image().expect("writes") == image, "{}: the copy has another image", self.place());
-        for shelf in &mut self.shelves {
-            shelf.tree = copy.tree(shelf.name).expect("is there");
-        }
-        // The copy counts from zero.
-        self.totals = self.totals();
-        self.db = copy;
+        self.go_on_in(copy);
         image
+    }
+
+    /// Goes on in another database, which has the same trees.
+    pub fn go_on_in(&mut self, db: Db) {
+        for shelf in &mut self.shelves {
+            shelf.tree = db.tree(&shelf.name).expect("is there");
+        }
+        // The other one counts from zero.
+        self.totals = self.totals();
+        self.db = db;
     }
 
     /// Removes every key there is: nothing may be left behind.
@@ -385,33 +434,5 @@ impl World {
                 self.remove_key(at, &key);
             }
         }
-    }
-}
-
-impl Shelf {
-    /// Scans the whole tree from both ends.
-    pub fn verify(&self, place: &str) {
-        let place = format!("{place}, tree {}", self.name);
-        let mut scan = self.tree.scan("");
-        let mut expected = self.model.iter();
-        while let Some(entry) = scan.next_ref().unwrap_or_else(|error| panic!("{place}: {error}")) {
-            let Some((key, (value, version))) = expected.next() else {
-                panic!("{place}: {} should not be there", short(entry.key()));
-            };
-            assert!(entry.key() == key, "{place}: {} instead of {}", short(entry.key()), short(key));
-            assert!(entry.value() == value, "{place}: value of {}", short(key));
-            assert_eq!(entry.version().number(), *version, "{place}: version of {}", short(key));
-        }
-        assert!(expected.next().is_none(), "{place}: the scan ended too early");
-        let mut scan = self.tree.range::<&[u8]>(..);
-        let mut expected = self.model.iter().rev();
-        while let Some(entry) = scan.next_back_ref().unwrap_or_else(|error| panic!("{place}: {error}")) {
-            let Some((key, (value, _))) = expected.next() else {
-                panic!("{place}, backward: {} should not be there", short(entry.key()));
-            };
-            assert!(entry.key() == key, "{place}: {} instead of {}", short(entry.key()), short(key));
-            assert!(entry.value() == value, "{place}, backward: value of {}", short(key));
-        }
-        assert!(expected.next().is_none(), "{place}: the backward scan ended too early");
     }
 }

@@ -155,7 +155,9 @@ pub struct Disk {
     /// Nothing can be read or written any more, as if the process were gone.
     dead: AtomicBool,
     /// Writes are remembered one by one.
-    records: bool,
+    records: AtomicBool,
+    /// It dies after so many more changes.
+    changes_left: AtomicU64,
 }
 
 impl Disk {
@@ -171,7 +173,14 @@ impl Disk {
     fn made(image: Image, records: bool) -> Arc<Disk> {
         let ring = image.ring.as_deref().map(|bytes| Arc::new(Words::of(bytes)));
         let state = Mutex::new(State { image, ring, events: Vec::new() });
-        Arc::new(Disk { state, buffers: BlobBufPool::new(16), dead: AtomicBool::new(false), records })
+        let (dead, records) = (AtomicBool::new(false), AtomicBool::new(records));
+        Arc::new(Disk {
+            state,
+            buffers: BlobBufPool::new(16),
+            dead,
+            records,
+            changes_left: AtomicU64::new(u64::MAX),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -187,9 +196,39 @@ impl Disk {
         }
     }
 
+    fn records(&self) -> bool {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// From now on it has a memory. What it holds at this moment.
+    pub fn begin_recording(&self) -> Image {
+        let mut state = self.state();
+        state.notice_ring();
+        state.events.clear();
+        self.records.store(true, Ordering::Relaxed);
+        state.image.clone()
+    }
+
+    /// And from now on none any more. What has happened since it began.
+    pub fn end_recording(&self) -> Vec<Event> {
+        let mut state = self.state();
+        state.notice_ring();
+        self.records.store(false, Ordering::Relaxed);
+        std::mem::take(&mut state.events)
+    }
+
+    /// It will die in the middle of things: so many changes from now.
+    pub fn die_after(&self, changes: u64) {
+        self.changes_left.store(changes, Ordering::Relaxed);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
     pub fn note(&self, event: Event) {
         let mut state = self.state();
-        if self.records && !self.dead.load(Ordering::Relaxed) {
+        if self.records() && !self.dead.load(Ordering::Relaxed) {
             state.notice_ring();
             state.events.push(event);
         }
@@ -199,7 +238,7 @@ impl Disk {
     pub fn die(&self) {
         let mut state = self.state();
         self.dead.store(true, Ordering::Relaxed);
-        if self.records {
+        if self.records() {
             state.notice_ring();
         }
     }
@@ -217,11 +256,20 @@ impl Disk {
 
     fn change(&self, event: Event) -> io::Result<()> {
         let mut state = self.alive()?;
-        if self.records {
+        // Under the mutex, so no two of them are the last.
+        let left = self.changes_left.load(Ordering::Relaxed);
+        if left == 0 {
+            self.dead.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("the process has just died"));
+        }
+        if left < u64::MAX {
+            self.changes_left.store(left - 1, Ordering::Relaxed);
+        }
+        if self.records() {
             state.notice_ring();
         }
         state.image.apply(&event);
-        if self.records {
+        if self.records() {
             state.events.push(event);
         }
         Ok(())

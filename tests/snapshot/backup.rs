@@ -32,7 +32,7 @@ fn filled(folder: &Folder, cache_bytes: u64) -> (Db, Model) {
 fn a_backup_beside_writers_is_what_there_was_when_it_began() {
     let folder = Folder::new("backup-writers");
     let (db, model) = filled(&folder, 1 << 20);
-    let phase = AtomicU32::new(NOT_YET);
+    let (phase, written_later) = (AtomicU32::new(NOT_YET), AtomicU32::new(0));
     let (mut told, path) = (Vec::new(), folder.path("copy.spinney"));
     let later = thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -40,6 +40,7 @@ fn a_backup_beside_writers_is_what_there_was_when_it_began() {
             while phase.load(Ordering::Acquire) != STOP {
                 if phase.load(Ordering::Acquire) == GO {
                     write(&db, &mut later, &mut random);
+                    written_later.fetch_add(1, Ordering::Release);
                 }
             }
             later
@@ -47,8 +48,11 @@ fn a_backup_beside_writers_is_what_there_was_when_it_began() {
         let backup = db.backup().on_progress(|done_bytes, total_bytes| {
             // The cut is made now, and nothing was written since `model`.
             phase.store(GO, Ordering::Release);
-            thread::sleep(std::time::Duration::from_millis(2));
+            // On a busy machine the writer may not get to run in any fixed time.
             told.push((done_bytes, total_bytes));
+            while written_later.load(Ordering::Acquire) < 20 * told.len() as u32 {
+                thread::yield_now();
+            }
         });
         let written = backup.write_to(&path);
         phase.store(STOP, Ordering::Release);

@@ -81,3 +81,24 @@ fn a_snapshot_keeps_the_database_open() {
     drop(db);
     assert_eq!(tree.count("").unwrap(), 20_000);
 }
+
+/// Its blobs fall free unread, and others take their places in storage.
+#[test]
+fn a_directory_that_is_not_in_memory_may_go_beside_a_snapshot() {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).unwrap();
+    let files = |prefix: &str| (0..20_000).map(|n| (format!("{prefix}{n:05}"), [7; 60])).collect::<Vec<_>>();
+    for prefix in ["a/", "m/", "z/"] {
+        db.tree("files").unwrap().load(prefix, files(prefix)).unwrap();
+    }
+    db.close().unwrap();
+    let db = Db::builder().open_backend(backend).unwrap();
+    let (tree, snapshot) = (db.tree("files").unwrap(), db.snapshot());
+    assert!(db.stats().unread_blobs > 6, "hardly anything is in memory");
+    tree.remove_prefix("m/").unwrap().unwrap();
+    db.checkpoint().unwrap();
+    tree.load("n/", files("n/")).unwrap();
+    let then = snapshot.tree("files").unwrap();
+    assert_eq!(then.scan("m/").map(|pair| assert_eq!(*pair.unwrap().1, [7; 60])).count(), 20_000);
+    assert_eq!((then.count("").unwrap(), tree.count("m/").unwrap()), (60_000, 0));
+}

@@ -2,46 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use spinney::{Db, Entry, Error};
 
-use spinney::{Db, Entry, Error, Tree};
-
-use crate::common::Random;
-use crate::common::keys::{Keys, value};
-
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn listed(model: &Model, prefix: &[u8]) -> Vec<Vec<u8>> {
-    let mut names: Vec<Vec<u8>> = Vec::new();
-    for key in model.keys().filter(|key| key.starts_with(prefix)) {
-        let end = key[prefix.len()..].iter().position(|&byte| byte == b'/');
-        let name = end.map_or(key.clone(), |end| key[..prefix.len() + end + 1].to_vec());
-        if names.last() != Some(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-fn assert_seen(tx: &spinney::Transaction, tree: &Tree, model: &Model, keys: &Keys, random: &mut Random) {
-    let key = keys.key(random);
-    assert_eq!(tx.get(tree, &key).unwrap().as_deref(), model.get(&key).map(|value| &value[..]));
-    let prefix = &key[..random.below(key.len().min(12) + 1)];
-    let pairs: Vec<_> = tx.scan(tree, prefix).unwrap().map(|pair| pair.unwrap()).collect();
-    let expected: Vec<_> = model.iter().filter(|(key, _)| key.starts_with(prefix)).collect();
-    assert_eq!(pairs.len(), expected.len(), "{prefix:?}");
-    assert!(
-        pairs.iter().zip(&expected).all(|(found, model)| found.0 == *model.0 && found.1[..] == **model.1)
-    );
-    let other = keys.key(random);
-    let (low, high) = (key.clone().min(other.clone()), key.clone().max(other));
-    let range = tx.range(tree, low.clone()..=high.clone()).unwrap().map(|pair| pair.unwrap().0);
-    assert!(range.eq(model.range(low..=high).map(|(key, _)| key.clone())));
-    let folder = &key[..key.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1)];
-    let names: Vec<_> = tx.list(tree, folder).unwrap().map(|entry| entry.unwrap().name().to_vec()).collect();
-    assert_eq!(names, listed(model, folder), "{folder:?}");
-    assert_eq!(tx.is_empty(tree).unwrap(), model.is_empty());
-}
+use crate::common::keys::Keys;
+use crate::common::oracle::Model;
+use crate::common::{Random, reads, transactions};
 
 #[test]
 fn a_transaction_sees_what_it_has_written() {
@@ -57,30 +22,9 @@ fn a_transaction_sees_what_it_has_written() {
             let outcome = db.transact(|tx| {
                 runs += 1;
                 for _ in 0..random.below(40) {
-                    let key = keys.key(&mut random);
-                    match random.below(5) {
-                        0 => {
-                            tx.remove(&tree, &key)?;
-                            now.remove(&key);
-                        }
-                        1 => {
-                            let to = keys.near(&key, &mut random);
-                            match tx.rename(&tree, &key, &to) {
-                                Err(Error::TargetExists) => assert!(now.contains_key(&to)),
-                                moved => assert_eq!(moved?, now.contains_key(&key)),
-                            }
-                            if to != key && !now.contains_key(&to) {
-                                now.remove(&key).map(|value| now.insert(to, value));
-                            }
-                        }
-                        _ => {
-                            let value = value(&mut random);
-                            tx.put(&tree, &key, &value)?;
-                            now.insert(key, value);
-                        }
-                    }
+                    transactions::change(tx, &tree, &mut now, &keys, &mut random, 0)?;
                 }
-                assert_seen(tx, &tree, &now, &keys, &mut random);
+                transactions::look(tx, &tree, &now, &keys, &mut random)?;
                 if aborts { Err(tx.abort()) } else { Ok(7) }
             });
             assert_eq!(runs, 1, "nobody disturbs");
@@ -89,9 +33,13 @@ fn a_transaction_sees_what_it_has_written() {
                 Err(Error::Aborted) if aborts => {}
                 other => panic!("seed {seed}, round {round}: {other:?}"),
             }
-            let found: Model =
-                tree.scan("").map(|pair| pair.map(|(key, value)| (key, value.to_vec())).unwrap()).collect();
-            assert!(found == model, "seed {seed}, round {round}");
+            // Versions come with the commit.
+            for (key, (_, version)) in &mut model {
+                let found = tree.get(key).unwrap().expect("was put");
+                assert!(*version == 0 || *version == found.version().number());
+                *version = found.version().number();
+            }
+            reads::verify(&tree, &model, &format!("seed {seed}, round {round}"));
         }
         assert!(db.check().unwrap().is_clean());
     }

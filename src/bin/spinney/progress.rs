@@ -43,8 +43,8 @@ impl Progress {
         }
     }
 
-    /// So many blobs of about so many are done.
-    pub fn blobs(&self, done: u64, total: u64) {
+    /// So much is done, of about so much.
+    pub fn part(&self, done: u64, total: u64) {
         if !self.bar.is_hidden() {
             self.bar.set_length(total);
             self.bar.set_position(done);

@@ -160,8 +160,7 @@ impl Forest {
 
     /// Cuts the blob of these puts in two, of which the first `fitted` fit it.
     fn cut_ahead(&self, puts: &[Put<'_>], fitted: usize) -> Result<()> {
-        let structure = &self.store.structure;
-        let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _structure = self.store.lock_structure();
         let _pinned = self.pin_around(puts[0].0)?;
         let _gate = self.store.gate.enter();
         for attempt in 0.. {

@@ -65,6 +65,8 @@ impl Forest {
         for at in 0..BLOB_WORDS {
             words.store_unnoted(at as Ref, frame.words.load(at as Ref));
         }
+        // With them, what the copy holds would be kept for snapshots, as if it were the blob's.
+        words.forget_notes();
         if !frame.latch().is_unchanged(route.version) {
             return Err(Stop::Restart);
         }

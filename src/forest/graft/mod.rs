@@ -21,6 +21,7 @@ use self::plan::{Kid, Plan, Stop, Try};
 use self::subtree::Subtree;
 use super::Forest;
 use super::edits::Edits;
+use super::load::Run;
 use super::router::Child;
 use super::scan::{Side, successor};
 use crate::art::cursor::Direction;
@@ -147,15 +148,12 @@ impl Forest {
         keys: &[&[u8]],
         attempt: impl Fn(&'a Forest, &[u32]) -> Try<Option<(Appended, Vec<u32>)>>,
     ) -> Result<Option<Appended>> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let mut missed = Vec::new();
         loop {
             self.store.admit()?;
             let outcome = {
-                let structure = &self.store.structure;
-                let _structure = structure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let _structure = self.store.lock_structure();
                 let pins = self.pin_for_graft(keys, &missed)?;
                 let outcome = {
                     let _alone = self.store.gate.enter_alone();
@@ -164,6 +162,7 @@ impl Forest {
                 drop(pins);
                 if let Ok(Some((_, freed))) = &outcome {
                     self.store.counters.grafts.add_one();
+                    self.store.fetch_freed(freed);
                     self.store.discard(freed);
                 }
                 outcome
@@ -197,22 +196,22 @@ impl Forest {
     }
 
     /// Ties in blobs that were made for all keys with `prefix`, of which there are no others, and stores that
-    /// before anything else is written. `stored` are those that lie in storage, with their checksums.
-    pub(crate) fn tie_loaded(
-        &self,
-        prefix: &[u8],
-        end: &[u8],
-        children: &[Child],
-        stored: &[(u32, u64)],
-        key_bytes_max: usize,
-    ) -> Result<()> {
+    /// before anything else is written.
+    pub(super) fn tie_loaded(&self, prefix: &[u8], end: &[u8], run: &Run) -> Result<Option<Appended>> {
         let subtree = Subtree { prefix, end };
         let mut missed = Vec::new();
+        let mut appended = None;
         loop {
             let prepare = || self.pin_for_graft(&[prefix, end], &missed);
-            let change =
-                |pins: &Vec<Pinned<'_>>| self.tie_children(&ids_of(pins), subtree, children, key_bytes_max);
-            match self.store.checkpoint_with(stored, prepare, change) {
+            let change = |pins: &Vec<Pinned<'_>>| {
+                // The record tells those who read the log that the keys have come. It lies before the
+                // checkpoint that makes them count: so it is never missing beside them, though it may tell of
+                // keys that did not come. Nobody looks between the two, so each try has one of its own.
+                let write = Write::Load { prefix, keys: run.keys };
+                appended = Some(self.append_graft(write)?);
+                self.tie_children(&ids_of(pins), subtree, run)
+            };
+            match self.store.checkpoint_with(&run.stored, prepare, change) {
                 Ok(()) => break,
                 Err(Stop::Missing(id)) => missed.push(id),
                 Err(Stop::LogFull(full)) => self.store.make_log_space(full)?,
@@ -221,20 +220,14 @@ impl Forest {
         }
         self.store.counters.loads.add_one();
         self.tidy(&[prefix, end]);
-        Ok(())
+        Ok(appended)
     }
 
-    fn tie_children(
-        &self,
-        pinned: &[u32],
-        subtree: Subtree<'_>,
-        children: &[Child],
-        key_bytes_max: usize,
-    ) -> Try<()> {
+    fn tie_children(&self, pinned: &[u32], subtree: Subtree<'_>, run: &Run) -> Try<()> {
         let mut edits = self.no_edits();
         let tied = Plan::new(self, pinned).and_then(|mut plan| {
             let height = plan.height_of(subtree, false)?;
-            let kids = plan.raise(children, subtree, height)?;
+            let kids = plan.raise(&run.children, subtree, height)?;
             plan.tie(subtree, height, kids)?;
             plan.emit_root(&mut edits)?;
             Ok(plan.freed)
@@ -246,13 +239,21 @@ impl Forest {
                 return Err(stop);
             }
         };
-        self.store.note_key_bytes(key_bytes_max);
-        let ids: Vec<u32> = children.iter().map(|child| child.id).collect();
+        self.store.note_key_bytes(run.key_bytes_max);
+        let ids: Vec<u32> = run.children.iter().map(|child| child.id).collect();
         self.store.ids.settle(&ids);
         edits.freed.extend(freed);
         self.store.count_move();
         edits.apply(Vec::new());
         Ok(())
+    }
+
+    fn append_graft(&self, write: Write<'_>) -> Try<Appended> {
+        self.store.append(write).map_err(|refused| match refused {
+            Refused::Full(full) => Stop::LogFull(full),
+            Refused::Closed => Stop::Failed(Error::Closed),
+            Refused::Poisoned => Stop::Failed(self.store.poisoned()),
+        })
     }
 
     fn prepared<'a>(&'a self, edits: Edits<'a>) -> Prepared<'a> {
@@ -268,15 +269,11 @@ impl Forest {
         let Some(Prepared { edits, freed, key_bytes_max }) = prepared else {
             return Ok(None);
         };
-        let appended = match self.store.append(write) {
+        let appended = match self.append_graft(write) {
             Ok(appended) => appended,
-            Err(refused) => {
+            Err(stop) => {
                 edits.give_up();
-                return Err(match refused {
-                    Refused::Full(full) => Stop::LogFull(full),
-                    Refused::Closed => Stop::Failed(Error::Closed),
-                    Refused::Poisoned => Stop::Failed(self.store.poisoned()),
-                });
+                return Err(stop);
             }
         };
         self.store.note_key_bytes(key_bytes_max);

@@ -18,8 +18,6 @@ use super::router::Child;
 use super::scan::successor;
 use crate::error::{Error, Result};
 use crate::log::Appended;
-use crate::log::Refused;
-use crate::log::payload::Write;
 use crate::store::adopt::{Outgoing, Reservation};
 
 /// Blobs on their way to the disk.
@@ -27,12 +25,12 @@ const OUTGOING_MAX: usize = 3;
 
 /// What was packed so far.
 #[derive(Default)]
-struct Run {
-    children: Vec<Child>,
+pub(super) struct Run {
+    pub(super) children: Vec<Child>,
     /// Ids and checksums of blobs in storage.
-    stored: Vec<(u32, u64)>,
-    keys: u64,
-    key_bytes_max: usize,
+    pub(super) stored: Vec<(u32, u64)>,
+    pub(super) keys: u64,
+    pub(super) key_bytes_max: usize,
 }
 
 impl Forest {
@@ -44,9 +42,7 @@ impl Forest {
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(u64, Option<Appended>)> {
-        if self.store.read_only {
-            return Err(Error::ReadOnly);
-        }
+        self.store.allow_write()?;
         let _loading = self.store.loading.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
@@ -59,7 +55,7 @@ impl Forest {
         let packed = self.pack_all(prefix, &end, items, progress, &mut run, &mut reservation);
         self.store.end_reserving(reservation);
         let done =
-            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_run(prefix, &end, &run) });
+            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_loaded(prefix, &end, &run) });
         match done {
             Ok(appended) => Ok((run.keys, appended)),
             Err(error) => {
@@ -85,36 +81,23 @@ impl Forest {
         std::thread::scope(|scope| {
             let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
             let mut next = Some(prefix.to_vec()).filter(|_| arrivals.next().is_some());
-            let packed = loop {
-                let Some(lo) = next.take() else { break Ok(()) };
-                let id = match self.store.reserve_blob(reservation) {
-                    Ok(id) => id,
-                    Err(error) => break Err(error),
-                };
+            let mut pack_one = |lo: Vec<u8>| {
+                let id = self.store.reserve_blob(reservation)?;
                 // Noted at once: whatever happens, it is given back.
-                run.children.push(Child { lo: lo.clone(), id, base: 0 });
-                let packed = packer.pack(&mut arrivals, id, &lo, end).and_then(|packed| {
-                    let outgoing = self.store.settle_words(id, packed.scratch.words())?;
-                    Ok((packed, outgoing))
-                });
-                let (packed, outgoing) = match packed {
-                    Ok(packed) => packed,
-                    Err(error) => break Err(error),
-                };
-                if let Some(child) = run.children.last_mut() {
-                    child.base = packed.base;
-                }
-                run.keys += packed.keys;
-                next = packed.next;
-                if let Some(outgoing) = outgoing {
-                    run.stored.push((id, outgoing.checksum));
-                    if sender.send(outgoing).is_err() {
-                        // The writer says why.
-                        break Ok(());
-                    }
-                }
+                run.children.push(Child { lo, id, base: 0 });
+                let (next, outgoing) = self.pack_last(run, &mut packer, &mut arrivals, end)?;
+                // The writer has ended only if it failed; it says why.
+                let goes_on = outgoing.is_none_or(|outgoing| sender.send(outgoing).is_ok());
                 if !progress(run.keys) {
-                    break Err(Error::Cancelled);
+                    return Err(Error::Cancelled);
+                }
+                Ok(next.filter(|_| goes_on))
+            };
+            let packed = loop {
+                let Some(lo) = next else { break Ok(()) };
+                match pack_one(lo) {
+                    Ok(then) => next = then,
+                    Err(error) => break Err(error),
                 }
             };
             drop(sender);
@@ -124,21 +107,27 @@ impl Forest {
         })
     }
 
-    /// From here on the keys are there.
-    fn tie_run(&self, prefix: &[u8], end: &[u8], run: &Run) -> Result<Option<Appended>> {
-        self.tie_loaded(prefix, end, &run.children, &run.stored, run.key_bytes_max)?;
-        // They are stored. The record only tells those who read the log that they have come.
-        loop {
-            let appended = {
-                let _gate = self.store.gate.enter();
-                self.store.append(Write::Load { prefix, keys: run.keys })
-            };
-            match appended {
-                Ok(appended) => return Ok(Some(appended)),
-                Err(Refused::Full(full)) => self.store.make_log_space(full)?,
-                Err(Refused::Closed | Refused::Poisoned) => return Ok(None),
-            }
-        }
+    /// Fills the last blob of a run with what is next. Returns the lower bound of the blob after it, and what
+    /// is to be written.
+    fn pack_last<I, K, V>(
+        &self,
+        run: &mut Run,
+        packer: &mut Packer<'_>,
+        arrivals: &mut Arrivals<'_, I, V>,
+        end: &[u8],
+    ) -> Result<(Option<Vec<u8>>, Option<Outgoing>)>
+    where
+        I: Iterator<Item = (K, V)>,
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let Some(child) = run.children.last_mut() else { return Ok((None, None)) };
+        let packed = packer.pack(arrivals, child.id, &child.lo, end)?;
+        let outgoing = self.store.settle_words(child.id, packed.scratch.words())?;
+        child.base = packed.base;
+        run.keys += packed.keys;
+        run.stored.extend(outgoing.as_ref().map(|outgoing| (child.id, outgoing.checksum)));
+        Ok((packed.next, outgoing))
     }
 
     fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {

@@ -25,7 +25,9 @@ struct Bench {
 impl Bench {
     fn new(segments_max: usize) -> Bench {
         let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
-        let log = Log::new(backend.clone(), ring, IDENTITY, 0, segments_max).expect("memory");
+        let start = Start { identity: IDENTITY, position: 0, last_seq: 0, history: History::default() };
+        let room = Room { segments_max, kept_bytes: 0 };
+        let log = Log::new(backend.clone(), ring, start, room).expect("memory");
         Bench { backend, log, seq: AtomicU64::new(0) }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Side {
     content: AtomicU64,
     /// Nothing is evicted while this is not 0. Raised under the latch.
     pins: AtomicU32,
+    /// Rounds of eviction in which nothing was read.
+    idle_rounds: AtomicU32,
     /// What the frame owes to a checkpoint.
     pub(super) owing: Owing,
 }
@@ -76,6 +78,7 @@ impl Side {
             touched: none(),
             content: AtomicU64::new(0),
             pins: AtomicU32::new(0),
+            idle_rounds: AtomicU32::new(0),
             owing: Owing::default(),
         }
     }
@@ -187,6 +190,15 @@ impl Frame<'_> {
             take_out(&self.side.touched, touched);
         }
         touched
+    }
+
+    /// Counts one more round of eviction, in which something was read or not; how many there were since
+    /// anything was. Only eviction calls it, one thread at a time.
+    pub(crate) fn count_idle(self, was_read: bool) -> u32 {
+        let rounds =
+            if was_read { 0 } else { self.side.idle_rounds.load(Ordering::Relaxed).saturating_add(1) };
+        self.side.idle_rounds.store(rounds, Ordering::Relaxed);
+        rounds
     }
 
     /// A number that moves with every change of what the blob holds, but not when it leaves memory or comes

@@ -14,8 +14,15 @@ pub(super) type Part = (u32, Pages);
 
 /// All claims of one database.
 pub(super) struct Claims {
-    claimed: Mutex<Vec<Part>>,
+    state: Mutex<State>,
     released: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    claimed: Vec<Part>,
+    /// Who waits for a claim to be released. Waking nobody is a system call all the same, at every fault.
+    waiting: u32,
 }
 
 /// What one loader has claimed. Dropping it lets the others go on.
@@ -26,36 +33,42 @@ pub(super) struct Claim<'a> {
 
 impl Claims {
     pub(super) fn new() -> Self {
-        Claims { claimed: Mutex::new(Vec::new()), released: Condvar::new() }
+        Claims { state: Mutex::default(), released: Condvar::new() }
     }
 
-    fn claimed(&self) -> MutexGuard<'_, Vec<Part>> {
-        self.claimed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Claims all parts at once, as soon as nobody else has one of their pages. True if that was at once:
     /// else they may have been loaded meanwhile.
     pub(super) fn claim<'a>(&'a self, parts: &'a [Part]) -> (Claim<'a>, bool) {
-        let mut claimed = self.claimed();
+        let is_part_of = |part: &Part, others: &[Part]| {
+            others.iter().any(|other| part.0 == other.0 && part.1 & other.1 != 0)
+        };
+        let mut state = self.state();
         let mut at_once = true;
-        while parts.iter().any(|part| claimed.iter().any(|other| part.0 == other.0 && part.1 & other.1 != 0))
-        {
+        while parts.iter().any(|part| is_part_of(part, &state.claimed)) {
             at_once = false;
-            claimed = self.released.wait(claimed).unwrap_or_else(|poisoned| poisoned.into_inner());
+            state.waiting += 1;
+            state = self.released.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            state.waiting -= 1;
         }
-        claimed.extend_from_slice(parts);
+        state.claimed.extend_from_slice(parts);
         (Claim { claims: self, parts }, at_once)
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let mut claimed = self.claims.claimed();
+        let mut state = self.claims.state();
         for part in self.parts {
-            if let Some(at) = claimed.iter().position(|other| other == part) {
-                claimed.swap_remove(at);
+            if let Some(at) = state.claimed.iter().position(|other| other == part) {
+                state.claimed.swap_remove(at);
             }
         }
-        self.claims.released.notify_all();
+        if state.waiting > 0 {
+            self.claims.released.notify_all();
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Eviction: a hand goes around the frames and takes what was not read since it came by last.
 //!
-//! Pages of leaves go first. A blob that was not read for a whole round, and has no leaves left in memory,
-//! goes altogether; so its inner nodes, a few pages that serve all its keys, stay much longer than any leaf.
-//! (To let it go only after eight such rounds gained nothing: 1.115 reads for a lookup either way, with a
-//! cache of 1/16 of a million keys.)
+//! Pages of leaves go first. A blob that was not read for eight rounds, and has no leaves left in memory,
+//! goes altogether: its inner nodes, a few pages that serve all its keys, stay much longer than any leaf. In
+//! a small cache a round is short, because few leaves are there to be found: were one round without a read
+//! enough, blobs would come and go, ten pages a time, although all inner nodes would fit.
 //! Routers go last, the root never. If a round does not bring enough, the next one is less considerate.
 //!
 //! What is dirty, captured by a checkpoint, pinned, or latched by another stays. So the budget may be
@@ -24,11 +24,16 @@ const BATCH_PAGES: u64 = 16;
 /// A small cache is not emptied for the sake of a batch.
 const BATCH_PARTS: u64 = 8;
 
+/// So far beyond the budget nobody waits for another who evicts; or an eighth of a small cache.
+const WAIT_PAGES: u64 = 64;
+
 /// How much a round may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Round {
-    /// Leaves that were not read, and blobs that were not read and have no leaves left.
+    /// Leaves that were not read, and blobs that were not read for long and have no leaves left.
     Unread,
+    /// Blobs that were not read either, but not for as long.
+    Idle,
     /// All leaves.
     Leaves,
     /// Whole blobs.
@@ -36,7 +41,12 @@ enum Round {
     Routers,
 }
 
-const ROUNDS: [Round; 4] = [Round::Unread, Round::Leaves, Round::Ranges, Round::Routers];
+const ROUNDS: [Round; 5] = [Round::Unread, Round::Idle, Round::Leaves, Round::Ranges, Round::Routers];
+
+/// Rounds without a read after which inner nodes are not worth their place.
+const IDLE_ROUNDS: u32 = 8;
+/// The same where no leaf is left that was not read. The hand may have just come by.
+const IDLE_ROUNDS_MIN: u32 = 2;
 
 /// How far beyond the budget nobody minds.
 const SLACK_PAGES: u64 = 512;
@@ -59,7 +69,12 @@ impl Residency {
         if excess() == 0 {
             return;
         }
-        let mut hand = self.hand.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Where many threads load, each would wait for the others here, only to find that all is done.
+        let mut hand = match self.hand.try_lock() {
+            Ok(hand) => hand,
+            Err(_) if excess() < WAIT_PAGES.min(self.budget_pages / BATCH_PARTS) => return,
+            Err(_) => self.hand.lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        };
         let wanted = excess();
         if wanted == 0 {
             return;
@@ -108,6 +123,7 @@ fn evictable(held: &Held<'_>, round: Round) -> Pages {
     let (frame, words) = (held.frame, held.words());
     let present = frame.present();
     let touched = frame.take_touched();
+    let idle_rounds = frame.count_idle(touched != 0);
     if frame.extent() == Extent::Cold {
         // A blob that is half-way in, and that nobody needed enough to go on.
         return present;
@@ -125,8 +141,10 @@ fn evictable(held: &Held<'_>, round: Round) -> Pages {
     let leaves = present & !inner_pages(words);
     match round {
         Round::Unread if leaves != 0 => clean & leaves & !touched,
-        Round::Unread if touched == 0 => everything,
+        Round::Unread if idle_rounds >= IDLE_ROUNDS => everything,
         Round::Unread => 0,
+        Round::Idle if leaves == 0 && idle_rounds >= IDLE_ROUNDS_MIN => everything,
+        Round::Idle => 0,
         Round::Ranges | Round::Routers if everything != 0 => everything,
         _ => clean & leaves,
     }

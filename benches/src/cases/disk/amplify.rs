@@ -3,7 +3,7 @@
 //!
 //! The system counts what a process writes when a page of its cache becomes dirty, or at once when a write
 //! goes past it. Every store is told to move its log to where it belongs as often, so that none is better
-//! only because it is late.
+//! only because it is late. Once more at a steady pace, where each decides for itself when to do so.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use crate::report::{Goal, Metric, Table};
 use crate::stores::Result;
 use crate::stores::disk::{Ack, DiskStore, Session, Setup};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub const CASE: Case = Case {
     name: "amplify",
@@ -33,6 +33,7 @@ pub const FILL: &str = "amplify-fill";
 pub const REOPEN: &str = "amplify-reopen";
 
 const WRITTEN: Metric = Metric::less("written a byte, buffered", "x", 1);
+const WRITTEN_PACED: Metric = Metric::less("written a byte, at a steady pace", "x", 1);
 const WRITTEN_SMALL: Metric = Metric::less("written a byte, cache of a quarter", "x", 1);
 const WRITTEN_SYNCED: Metric = Metric::less("written a byte, every put durable", "x", 1);
 const RESIDENT: Metric = Metric::less("resident memory", "MB", 1);
@@ -50,6 +51,12 @@ const STEP: usize = 1_000;
 /// Updates that fill most of it.
 const FILL_PUTS: usize = 120_000;
 const SYNCED_PUTS: usize = 2_000;
+/// Updates of an application that is in no hurry, and how many of them come together, how often.
+const PACED_PUTS: usize = 50_000;
+const PACED_STEP: usize = 50;
+const PACED_STEP_MS: u64 = 10;
+/// What may wait in a log then, for a store that goes by bytes.
+const LOG_BYTES_PACED: usize = 64 << 20;
 /// Updates with a small cache; the data is so many times larger.
 const SMALL_CACHE_PUTS: usize = 48_000;
 const DATA_TO_SMALL_CACHE: usize = 4;
@@ -58,7 +65,17 @@ const PLAN: Plan = Plan {
     name: CASE.name,
     keys: 200_000,
     keys_quick: 20_000,
-    metrics: &[WRITTEN, WRITTEN_SMALL, WRITTEN_SYNCED, RESIDENT, SPACE_LOADED, SPACE, REOPENED, LOST],
+    metrics: &[
+        WRITTEN,
+        WRITTEN_PACED,
+        WRITTEN_SMALL,
+        WRITTEN_SYNCED,
+        RESIDENT,
+        SPACE_LOADED,
+        SPACE,
+        REOPENED,
+        LOST,
+    ],
     goals,
     turns,
 };
@@ -83,6 +100,12 @@ fn goals(table: &Table) -> Vec<Goal> {
             "x",
             |ratio| ratio >= 10.0,
         ),
+        Goal::new(
+            "written a byte, at a steady pace, at least 10x below holt",
+            table.ratio(WRITTEN_PACED, "holt"),
+            "x",
+            |ratio| ratio >= 10.0,
+        ),
         Goal::new("no put lost by kill -9", table.median(LOST, crate::report::HOME), "", |lost| lost == 0.0),
     ]
 }
@@ -101,6 +124,9 @@ pub fn update<S: DiskStore>(work: &Work) -> Result<()> {
     work.value(WRITTEN, written);
     work.value(RESIDENT, resident.saturating_sub(before) as f64 / 1e6);
     work.value(SPACE, space(work)?);
+
+    let paced = work.setup(Ack::Buffered, LOG_BYTES_PACED);
+    work.value(WRITTEN_PACED, update_at_a_pace::<S>(work, &paced, &mut updates)?);
 
     let small = Setup { cache_bytes: work.family.raw_bytes() / DATA_TO_SMALL_CACHE, ..buffered };
     let (written, _) = update_and_weigh::<S>(work, &small, &mut updates, work.count(SMALL_CACHE_PUTS))?;
@@ -140,6 +166,25 @@ fn update_and_weigh<S: DiskStore>(
     Ok((written, resident))
 }
 
+/// Bytes written a byte updated, where the store makes its checkpoints when it likes, and one in the end.
+fn update_at_a_pace<S: DiskStore>(work: &Work, setup: &Setup<'_>, updates: &mut Updates) -> Result<f64> {
+    let store = S::open(setup)?;
+    let traffic = Traffic::now();
+    let mut session = store.session()?;
+    let start = Instant::now();
+    let mut bytes = 0;
+    for step in 1..=work.count(PACED_PUTS).div_ceil(PACED_STEP) {
+        bytes += updates.put(work, &mut session, PACED_STEP)?;
+        let due = Duration::from_millis(PACED_STEP_MS * step as u64);
+        thread::sleep(due.saturating_sub(start.elapsed()));
+    }
+    drop(session);
+    store.checkpoint()?;
+    let written = Traffic::now().since(traffic).written as f64 / bytes as f64;
+    store.close()?;
+    Ok(written)
+}
+
 /// Bytes on disk of a key.
 fn space(work: &Work) -> Result<f64> {
     Ok(measure::bytes_on_disk(&work.dir)? as f64 / work.family.len() as f64)
@@ -148,7 +193,9 @@ fn space(work: &Work) -> Result<f64> {
 /// Updates before this process.
 fn updated(work: &Work) -> Updates {
     let mut updates = Updates::new(work);
-    updates.pass(work.family.len() / STEP * STEP + work.count(SMALL_CACHE_PUTS) + work.count(SYNCED_PUTS));
+    updates.pass(work.family.len() / STEP * STEP);
+    updates.pass(work.count(PACED_PUTS).div_ceil(PACED_STEP) * PACED_STEP);
+    updates.pass(work.count(SMALL_CACHE_PUTS) + work.count(SYNCED_PUTS));
     updates
 }
 

@@ -24,7 +24,7 @@ impl Args {
         let db = self.file.write(false)?;
         let progress = Progress::new(Some(0), false);
         let report = db.compact_with(|step| {
-            progress.blobs(step.done_blobs, step.total_blobs);
+            progress.part(step.done_blobs, step.total_blobs);
             true
         })?;
         drop(progress);

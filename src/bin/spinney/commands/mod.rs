@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod bench;
 mod blobs;
 mod check;
@@ -65,6 +66,7 @@ commands! {
     Stat(stat),
     Check(check),
     Compact(compact),
+    Backup(backup),
     Blobs(blobs),
     Bench(bench),
     Demo(demo),

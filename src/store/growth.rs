@@ -1,0 +1,76 @@
+//! Making the data area longer: checkpoints and bulk loads do it at the same time.
+//!
+//! Whoever has looked at the length may find it outdated when setting it, and would cut off what another has
+//! written behind it. So looking and setting are one step.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::backend::{Area, Backend};
+
+/// See the head of this file.
+#[derive(Default)]
+pub(crate) struct Growth(Mutex<()>);
+
+impl Growth {
+    /// Makes the data area this long, if it is shorter.
+    pub(crate) fn make_room(&self, backend: &dyn Backend, length_bytes: u64) -> io::Result<()> {
+        let _alone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if backend.len(Area::Data)? < length_bytes {
+            backend.set_len(Area::Data, length_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::backend::{BlobBufPool, MemoryBackend, PAGE_BYTES, ReadOp, WriteOp};
+
+    /// Tells its length late, so that it is outdated for everybody who does not exclude the others.
+    struct Slow(MemoryBackend);
+
+    impl Backend for Slow {
+        fn len(&self, area: Area) -> io::Result<u64> {
+            let length = self.0.len(area);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            length
+        }
+
+        fn set_len(&self, area: Area, length_bytes: u64) -> io::Result<()> {
+            self.0.set_len(area, length_bytes)
+        }
+
+        fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
+            self.0.read(batch)
+        }
+
+        fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {
+            self.0.write(batch)
+        }
+
+        fn sync(&self, area: Area) -> io::Result<()> {
+            self.0.sync(area)
+        }
+
+        fn buffers(&self) -> &BlobBufPool {
+            self.0.buffers()
+        }
+    }
+
+    #[test]
+    fn what_one_has_made_longer_another_does_not_make_shorter() {
+        let (backend, growth) = (Slow(MemoryBackend::new()), Growth::default());
+        for pages in 1..40 {
+            let length = |more: u64| (2 * pages + more) * PAGE_BYTES as u64;
+            std::thread::scope(|scope| {
+                scope.spawn(|| growth.make_room(&backend, length(1)).expect("memory"));
+                growth.make_room(&backend, length(0)).expect("memory");
+            });
+            assert_eq!(backend.len(Area::Data).expect("memory"), length(1));
+        }
+    }
+}
