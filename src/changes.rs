@@ -125,8 +125,7 @@ pub enum Changed {
         tree: Arc<str>,
     },
     /// Keys were loaded with [`Tree::load`](crate::Tree::load), where no keys were. They are not in the log,
-    /// so they are not here: copy them from the database, see [`Db::changes_since`]. A load may be told
-    /// twice, and one that came to nothing in its last moment may be told, too.
+    /// so they are not here: copy them from the database, see [`Db::changes_since`].
     Loaded {
         /// The name of the tree.
         tree: Arc<str>,

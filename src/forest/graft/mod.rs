@@ -204,12 +204,8 @@ impl Forest {
         loop {
             let prepare = || self.pin_for_graft(&[prefix, end], &missed);
             let change = |pins: &Vec<Pinned<'_>>| {
-                // The record tells those who read the log that the keys have come. It lies before the
-                // checkpoint that makes them count: so it is never missing beside them, though it may tell of
-                // keys that did not come. Nobody looks between the two, so each try has one of its own.
-                let write = Write::Load { prefix, keys: run.keys };
-                appended = Some(self.append_graft(write)?);
-                self.tie_children(&ids_of(pins), subtree, run)
+                appended = Some(self.tie_children(&ids_of(pins), subtree, run)?);
+                Ok(())
             };
             match self.store.checkpoint_with(&run.stored, prepare, change) {
                 Ok(()) => break,
@@ -223,7 +219,7 @@ impl Forest {
         Ok(appended)
     }
 
-    fn tie_children(&self, pinned: &[u32], subtree: Subtree<'_>, run: &Run) -> Try<()> {
+    fn tie_children(&self, pinned: &[u32], subtree: Subtree<'_>, run: &Run) -> Try<Appended> {
         let mut edits = self.no_edits();
         let tied = Plan::new(self, pinned).and_then(|mut plan| {
             let height = plan.height_of(subtree, false)?;
@@ -232,8 +228,12 @@ impl Forest {
             plan.emit_root(&mut edits)?;
             Ok(plan.freed)
         });
-        let freed = match tied {
-            Ok(freed) => freed,
+        // The record tells those who read the log that the keys have come. It lies before the checkpoint that
+        // makes them count: so it is never missing beside them, though it may tell of keys that a crash took.
+        let write = Write::Load { prefix: subtree.prefix, keys: run.keys };
+        let done = tied.and_then(|freed| Ok((freed, self.append_graft(write)?)));
+        let (freed, appended) = match done {
+            Ok(done) => done,
             Err(stop) => {
                 edits.give_up();
                 return Err(stop);
@@ -245,7 +245,7 @@ impl Forest {
         edits.freed.extend(freed);
         self.store.count_move();
         edits.apply(Vec::new());
-        Ok(())
+        Ok(appended)
     }
 
     fn append_graft(&self, write: Write<'_>) -> Try<Appended> {
