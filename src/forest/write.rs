@@ -80,6 +80,7 @@ impl Forest {
 
     /// Latches the range blob of `key`. The route saw that its inner nodes are in memory, and what leaves
     /// memory changes the version.
+    #[inline(always)]
     fn hold(&self, key: &Key<'_>) -> Try<(Held<'_>, usize)> {
         let route = self.route_for_writing(key)?;
         insert::fetch_ahead(route.frame.words, route.root);
