@@ -355,22 +355,17 @@ impl std::fmt::Debug for Changes {
 }
 
 /// What a write is to those who know trees by their names; none if it is to none that has one.
-fn change_of(
-    forest: &Forest,
-    names: &mut TreeNames,
-    seq: u64,
-    write: Write<'_>,
-) -> Result<Option<Change>> {
+fn change_of(forest: &Forest, names: &mut TreeNames, seq: u64, write: Write<'_>) -> Result<Option<Change>> {
     let last = seq.saturating_add(write.seqs().saturating_sub(1));
     let what = if let Write::Batch(writes) = write {
         let each = (seq..).zip(writes.iter());
         let changes = each.filter_map(|(seq, write)| change_of(forest, names, seq, write).transpose());
         let mut changes = changes.collect::<Result<Vec<Change>>>()?;
-        let hidden = writes.iter().count() - changes.len();
+        let has_aside = || writes.iter().any(is_aside);
         match changes.pop() {
             None => None,
             // To write a long value, or over one, is a batch with what nobody sees.
-            Some(only) if changes.is_empty() && hidden > 0 => Some(only.what),
+            Some(only) if changes.is_empty() && has_aside() => Some(only.what),
             Some(last) => {
                 changes.push(last);
                 Some(Changed::Batch(changes))
@@ -408,6 +403,11 @@ fn behind(key: &[u8]) -> Vec<u8> {
 /// Whether a key is of a tree that has no name.
 fn is_hidden(key: &[u8]) -> bool {
     key.first_chunk().is_some_and(|id| u32::from_be_bytes(*id) >= SYSTEM_TREES)
+}
+
+/// Whether a write of a batch says which long values have a leaf.
+fn is_aside(write: Write<'_>) -> bool {
+    matches!(write, Write::Put { key, .. } | Write::Remove { key } if is_hidden(key))
 }
 
 fn changed(names: &TreeNames, write: Write<'_>) -> Option<Changed> {

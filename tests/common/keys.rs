@@ -203,9 +203,20 @@ pub fn value(random: &mut Random) -> Vec<u8> {
 }
 
 /// Of a hundred values so many large ones.
-pub fn mixed_value(random: &mut Random, large_percent: usize) -> Vec<u8> {
-    let is_large = large_percent > 0 && random.percent(large_percent);
-    if is_large { large_value(random) } else { value(random) }
+/// How many values in a hundred are large: a few dozen fill a blob. And how many are too long for a leaf.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    pub large_percent: usize,
+    pub long_percent: usize,
+}
+
+pub fn mixed_value(random: &mut Random, sizes: Sizes) -> Vec<u8> {
+    let mut is_one = |percent| percent > 0 && random.percent(percent);
+    if is_one(sizes.long_percent) {
+        let (len, first) = (65_536 + random.below(200_000), random.next() as u8);
+        return (0..len).map(|at| first.wrapping_add((at / 300) as u8)).collect();
+    }
+    if is_one(sizes.large_percent) { large_value(random) } else { value(random) }
 }
 
 /// A few dozen of these fill a blob.

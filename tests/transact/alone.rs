@@ -4,7 +4,7 @@
 
 use spinney::{Db, Entry, Error};
 
-use crate::common::keys::Keys;
+use crate::common::keys::{Keys, Sizes};
 use crate::common::oracle::Model;
 use crate::common::{Random, reads, transactions};
 
@@ -22,7 +22,7 @@ fn a_transaction_sees_what_it_has_written() {
             let outcome = db.transact(|tx| {
                 runs += 1;
                 for _ in 0..random.below(40) {
-                    transactions::change(tx, &tree, &mut now, &keys, &mut random, 0)?;
+                    transactions::change(tx, &tree, &mut now, &keys, &mut random, Sizes::default())?;
                 }
                 transactions::look(tx, &tree, &now, &keys, &mut random)?;
                 if aborts { Err(tx.abort()) } else { Ok(7) }
