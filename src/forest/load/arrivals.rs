@@ -19,13 +19,12 @@ pub(super) struct Arrivals<'p, I, V> {
     items: I,
     /// What every key begins with, tree id included.
     prefix: &'p [u8],
-    /// The next key, tree id included, if there is a value.
+    /// The next key, tree id included, if there is a value. When nothing is left that was put back, it is the
+    /// last new one.
     key: Vec<u8>,
     value: Option<Value<V>>,
     /// Taken once, and put back: they come before everything new.
     back: VecDeque<(Vec<u8>, Vec<u8>)>,
-    /// The last new key.
-    last: Vec<u8>,
     pub(super) key_bytes_max: usize,
 }
 
@@ -36,8 +35,8 @@ where
     V: AsRef<[u8]>,
 {
     pub(super) fn new(prefix: &'p [u8], items: I) -> Result<Self> {
-        let (key, last, back) = (prefix[..TREE_ID_BYTES].to_vec(), Vec::new(), VecDeque::new());
-        let mut arrivals = Arrivals { items, prefix, key, value: None, back, last, key_bytes_max: 0 };
+        let (key, back) = (prefix[..TREE_ID_BYTES].to_vec(), VecDeque::new());
+        let mut arrivals = Arrivals { items, prefix, key, value: None, back, key_bytes_max: 0 };
         arrivals.advance()?;
         Ok(arrivals)
     }
@@ -65,8 +64,6 @@ where
         self.look_at(key.as_ref(), value.as_ref().len(), is_first)?;
         self.key.truncate(TREE_ID_BYTES);
         self.key.extend_from_slice(key.as_ref());
-        self.last.clear();
-        self.last.extend_from_slice(key.as_ref());
         self.key_bytes_max = self.key_bytes_max.max(self.key.len());
         self.value = Some(Value::New(value));
         Ok(())
@@ -84,7 +81,7 @@ where
         if !key.starts_with(&self.prefix[TREE_ID_BYTES..]) {
             return refused("does not begin with the prefix");
         }
-        match key.cmp(self.last.as_slice()) {
+        match key.cmp(&self.key[TREE_ID_BYTES..]) {
             _ if is_first => Ok(()),
             std::cmp::Ordering::Greater => Ok(()),
             std::cmp::Ordering::Equal => refused("came twice"),
