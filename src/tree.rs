@@ -380,7 +380,7 @@ impl Tree {
         self.load_with(prefix, items, |_| true)
     }
 
-    /// The same; `progress` is told how many keys were packed so far, once for each blob, and may end it with
+    /// The same; `progress` is told how many keys were taken so far, about once for each blob, and may end it with
     /// `false`: then it is [`Error::Cancelled`], and nothing was loaded.
     pub fn load_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
