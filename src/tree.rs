@@ -380,8 +380,8 @@ impl Tree {
         self.load_with(prefix, items, |_| true)
     }
 
-    /// The same; `progress` is told how many keys were taken so far, about once for each blob, and may end it with
-    /// `false`: then it is [`Error::Cancelled`], and nothing was loaded.
+    /// The same; `progress` is told how many keys were taken so far, about once for each blob, and may end it
+    /// with `false`: then it is [`Error::Cancelled`], and nothing was loaded.
     pub fn load_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         prefix: impl AsRef<[u8]>,

@@ -1,8 +1,8 @@
 //! Bulk loading: blobs are packed from keys in order, and tied in all at once.
 //!
 //! Whoever calls gathers the keys of the next blobs, while a thread packs the last ones. With a backend the
-//! blobs are written straight to their places, by another thread. What makes them count is a checkpoint, during
-//! which writers wait: a crash leaves all of the keys or none, and the log has nothing to do again.
+//! blobs are written straight to their places, by another thread. What makes them count is a checkpoint,
+//! during which writers wait: a crash leaves all of the keys or none, and the log has nothing to do again.
 
 #![forbid(unsafe_code)]
 
