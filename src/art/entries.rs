@@ -16,7 +16,7 @@ use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
 use crate::blob::node::NodeHeader;
 use crate::blob::presence::Everything;
-use crate::blob::{Ref, Torn, Words, bucket, header, simd};
+use crate::blob::{Ref, Torn, Words, bucket, header, simd, space};
 
 /// What the tails of one blob can come to, base included.
 const TAIL_BYTES_MAX: usize = crate::blob::words::BLOB_BYTES + super::cursor::KEY_BYTES_MAX;
@@ -147,6 +147,7 @@ impl<'a> Entries<'a> {
     /// Appends all keys of a blob, which lie above those that are here; keys are whole. The words may change
     /// meanwhile: the result is then nonsense of bounded size.
     pub(crate) fn add_blob(&mut self, words: Words<'a>, span: Span<'_>, grain: Grain) -> Result<(), Torn> {
+        space::fetch_used(words);
         let source = self.sources.len() as u8;
         self.sources.push(words);
         let mut cursor = Cursor::new();
