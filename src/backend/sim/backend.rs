@@ -68,6 +68,8 @@ struct State {
     /// So many changes of storage are left.
     changes_left: Option<u64>,
     is_dead: bool,
+    /// Whether earlier versions of the ring are of no interest.
+    forgets: bool,
     /// What there was before the call that was under way at the end.
     before_end: Option<Box<Disk>>,
     moments: Option<Vec<Moment>>,
@@ -94,6 +96,7 @@ impl FaultBackend {
             calls: 0,
             changes_left: None,
             is_dead: false,
+            forgets: false,
             before_end: None,
             moments: None,
             note: 0,
@@ -189,6 +192,12 @@ impl FaultBackend {
         state.moments.replace(Vec::new()).unwrap_or_default()
     }
 
+    /// Earlier versions of the ring are of no interest from now on: calls are much faster, and a loss of power
+    /// leaves what the ring holds when it happens.
+    pub fn forget(&self) {
+        self.state().forgets = true;
+    }
+
     /// Remembers a number with the moments that follow, and this moment, too.
     pub fn note(&self, number: u64) {
         let mut state = self.state();
@@ -230,7 +239,9 @@ impl State {
 
     /// One change, or the end.
     fn step(&mut self, what: impl FnOnce() -> String, change: impl FnOnce(&mut State)) -> io::Result<()> {
-        self.notice_ring();
+        if !self.forgets {
+            self.notice_ring();
+        }
         if self.changes_left == Some(0) {
             self.before_end = Some(Box::new(self.disk.clone()));
             change(self);
