@@ -239,7 +239,9 @@ impl State {
 
     /// One change, or the end.
     fn step(&mut self, what: impl FnOnce() -> String, change: impl FnOnce(&mut State)) -> io::Result<()> {
-        if !self.forgets {
+        // Whoever remembers the moment looks at the ring behind it.
+        let looks_later = self.moments.is_some() && self.changes_left.is_none();
+        if !self.forgets && !looks_later {
             self.notice_ring();
         }
         if self.changes_left == Some(0) {

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,22 +16,29 @@ pub(super) const SECTORS: usize = PAGE_BYTES / SECTOR_BYTES;
 
 const ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
-/// The bytes of a page, and their hash. None stands for a page of zeros, of which there are many.
+/// The bytes of a page. None stands for a page of zeros, of which there are many.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Page(Option<Arc<(u64, [u8; PAGE_BYTES])>>);
+pub(super) struct Page(Option<Arc<Sheet>>);
+
+#[derive(Debug)]
+struct Sheet {
+    /// Of most pages nobody ever asks for it.
+    hash: OnceLock<u64>,
+    bytes: [u8; PAGE_BYTES],
+}
 
 impl Page {
     pub(super) fn new(bytes: &[u8]) -> Page {
         if bytes == ZEROS {
             return Page(None);
         }
-        let mut page = ZEROS;
-        page.copy_from_slice(bytes);
-        Page(Some(Arc::new((xxh3_64(bytes), page))))
+        let mut sheet = Sheet { hash: OnceLock::new(), bytes: ZEROS };
+        sheet.bytes.copy_from_slice(bytes);
+        Page(Some(Arc::new(sheet)))
     }
 
     pub(super) fn bytes(&self) -> &[u8; PAGE_BYTES] {
-        self.0.as_ref().map_or(&ZEROS, |page| &page.1)
+        self.0.as_ref().map_or(&ZEROS, |sheet| &sheet.bytes)
     }
 
     pub(super) fn is_zero(&self) -> bool {
@@ -39,7 +46,7 @@ impl Page {
     }
 
     pub(super) fn hash(&self) -> u64 {
-        self.0.as_ref().map_or(0, |page| page.0)
+        self.0.as_ref().map_or(0, |sheet| *sheet.hash.get_or_init(|| xxh3_64(&sheet.bytes)))
     }
 
     pub(super) fn sector(&self, sector: usize) -> &[u8] {
@@ -56,7 +63,10 @@ impl Page {
 
 impl PartialEq for Page {
     fn eq(&self, other: &Page) -> bool {
-        self.hash() == other.hash() && self.bytes() == other.bytes()
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.bytes == other.bytes,
+            (one, other) => one.is_none() && other.is_none(),
+        }
     }
 }
 
