@@ -13,6 +13,8 @@ mod common;
 mod crashes;
 #[path = "proof/judge.rs"]
 mod judge;
+#[path = "proof/long.rs"]
+mod long;
 #[path = "proof/operations.rs"]
 mod operations;
 #[path = "proof/rows.rs"]

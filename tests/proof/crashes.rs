@@ -61,6 +61,14 @@ fn picks(choices: &Choices, ways: u64, seed: u64) -> Vec<Vec<usize>> {
     all
 }
 
+/// What there was before the call that has just returned; after a note, what there is.
+pub fn before(moments: &[Moment], at: usize) -> &Disk {
+    // Where a write has two moments the first one is not what was before it.
+    let earlier = moments[..at].iter().rev().find(|other| other.kind != Kind::UnderWay);
+    let is_note = moments[at].kind == Kind::Note;
+    &earlier.filter(|_| !is_note).unwrap_or(&moments[at]).disk
+}
+
 fn written(picks: &[usize]) -> String {
     let numbers: Vec<String> = picks.iter().map(usize::to_string).collect();
     if numbers.is_empty() { "-".into() } else { numbers.join("-") }
@@ -125,7 +133,7 @@ impl Crashes<'_> {
             }
             let least = if crash == Crash::Death { progress.kept } else { progress.durable };
             let allowed = Allowed { states, range: least..=progress.begun };
-            for (before, left, picks) in self.ends(moments, at, crash, self.effort.ways, self.only) {
+            for (left, picks) in self.ends(moments, at, crash, self.effort.ways, self.only) {
                 let label = format!("{label}/{at}/{name}/{}", written(&picks));
                 let place = self.assert_allowed(&left, &allowed, &label);
                 let chance = Random::new(left.storage().hash()).next();
@@ -136,12 +144,11 @@ impl Crashes<'_> {
                     let least = if crash == Crash::Death { progress.durable } else { place };
                     self.inside(&left, states, place, least, &label);
                 }
-                drop(before);
             }
         }
     }
 
-    /// All that may be left after a moment: a description, the disk, and the choice.
+    /// All that may be left after a moment, and the choice that leads there.
     fn ends(
         &self,
         moments: &[Moment],
@@ -149,28 +156,20 @@ impl Crashes<'_> {
         crash: Crash,
         ways: u64,
         only: Option<&Only<'_>>,
-    ) -> Vec<(String, Disk, Vec<usize>)> {
-        let moment = &moments[at];
-        if crash == Crash::Death && moment.kind == Kind::UnderWay {
+    ) -> Vec<(Disk, Vec<usize>)> {
+        if crash == Crash::Death && moments[at].kind == Kind::UnderWay {
             return Vec::new();
         }
-        let is_note = moment.kind == Kind::Note || at == 0;
-        // Where a write has two moments the first one is not what was before it.
-        let earlier = moments[..at].iter().rev().find(|other| other.kind != Kind::UnderWay);
-        let before = earlier.filter(|_| !is_note).unwrap_or(moment);
-        let choices = before.disk.ends(&moment.disk, crash);
+        let before = before(moments, at);
+        let choices = before.ends(&moments[at].disk, crash);
         let all = match only {
             Some(only) => vec![only.picks.clone()],
             None => picks(&choices, ways, at as u64),
         };
-        let end = |picks: Vec<usize>| {
-            let left = before.disk.left(&choices.pick(&picks), crash);
-            (moment.what.clone(), left, picks)
-        };
-        if let (Some(only), true) = (only, only.is_some()) {
-            println!("{}: {}\n  {}", at, moment.what, choices.describe(&only.picks).join("\n  "));
+        if let Some(only) = only {
+            println!("{at}: {}\n  {}", moments[at].what, choices.describe(&only.picks).join("\n  "));
         }
-        all.into_iter().map(end).collect()
+        all.into_iter().map(|picks| (before.left(&choices.pick(&picks), crash), picks)).collect()
     }
 
     fn assert_allowed(&self, left: &Disk, allowed: &Allowed<'_>, label: &str) -> usize {
@@ -207,7 +206,7 @@ impl Crashes<'_> {
                 let is_open = moments[at].note == 1;
                 let least = if crash == Crash::Death || is_open { place } else { least };
                 let allowed = Allowed { states, range: least..=place };
-                for (_, left, picks) in self.ends(&moments, at, crash, self.effort.inside_ways, only) {
+                for (left, picks) in self.ends(&moments, at, crash, self.effort.inside_ways, only) {
                     let label = format!("{label}/{at}/{name}/{}", written(&picks));
                     self.assert_allowed(&left, &allowed, &label);
                     self.judge.inside.fetch_add(1, Ordering::Relaxed);

@@ -72,7 +72,7 @@ pub fn effect(operation: Operation, nth: usize, state: &State, bytes: usize) -> 
     let middle = state.keys().nth(state.len() / 2).cloned().unwrap_or_else(|| b"a/1".to_vec());
     match operation {
         Put => Effect::Keys(vec![(format!("a/new-{nth}").into_bytes(), Some(value(nth, bytes)))]),
-        Overwrite => Effect::Keys(vec![(middle, Some(value(nth, bytes / 2 + nth)))]),
+        Overwrite => Effect::Keys(vec![(middle, Some(value(nth, bytes / 2 + nth % 50)))]),
         Remove => Effect::Keys(vec![(last, None)]),
         Batch => {
             let put = |name: String, part: usize| (name.into_bytes(), Some(value(nth * 10 + part, bytes)));

@@ -34,6 +34,8 @@ pub struct Recorded {
     pub moments: Vec<Moment>,
     pub progress: Vec<Progress>,
     pub states: Vec<State>,
+    /// How many lives there were.
+    pub life: u64,
 }
 
 pub struct Session {
@@ -58,7 +60,7 @@ impl Session {
             keeps_changes: start.keeps_changes,
             durability,
             bytes: start.bytes,
-            life: 100,
+            life: start.life,
             db: None,
             now,
             progress: vec![now],
@@ -97,7 +99,9 @@ impl Session {
     /// Does a call that belongs to no row.
     pub fn call(&mut self, operation: Operation) -> Result<()> {
         let state = self.states.last().cloned().unwrap_or_default();
-        let effect = effect(operation, self.states.len(), &state, self.bytes);
+        // No other call of any life has this number.
+        let number = self.life as usize * 1000 + self.states.len();
+        let effect = effect(operation, number, &state, self.bytes);
         let after = after(&state, &effect);
         let changes = after != state;
         self.states.push(after);
@@ -166,6 +170,6 @@ impl Session {
     pub fn end(self) -> Recorded {
         let moments = self.disk.record();
         self.disk.crash();
-        Recorded { moments, progress: self.progress, states: self.states }
+        Recorded { moments, progress: self.progress, states: self.states, life: self.life }
     }
 }

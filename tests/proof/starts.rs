@@ -16,6 +16,8 @@ pub struct Start {
     /// The last one is what is there; those before it are what a loss of power may leave.
     pub states: Vec<State>,
     pub keeps_changes: bool,
+    /// The number of the life before.
+    pub life: u64,
     /// Of the values that rows write.
     pub bytes: usize,
     /// What is done before the row, and not looked at.
@@ -93,7 +95,7 @@ impl Making {
         self.disk.crash();
         let disk = disk.left(disk.storage(), Crash::Death);
         let (states, keeps_changes) = (self.states, self.keeps_changes);
-        Start { name, disk, states, keeps_changes, bytes, prelude: prelude.to_vec() }
+        Start { name, disk, states, keeps_changes, life: 100, bytes, prelude: prelude.to_vec() }
     }
 }
 
@@ -110,6 +112,7 @@ pub fn start(name: &str) -> Start {
             disk: Disk::default(),
             states: vec![State::new()],
             keeps_changes: false,
+            life: 100,
             bytes: 100,
             prelude: Vec::new(),
         },
