@@ -11,6 +11,8 @@
 mod common;
 #[path = "proof/crashes.rs"]
 mod crashes;
+#[path = "proof/faults.rs"]
+mod faults;
 #[path = "proof/judge.rs"]
 mod judge;
 #[path = "proof/long.rs"]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use spinney::backend::sim::{FaultBackend, Moment};
 use spinney::{Db, Durability, Error, Options, Result, Tree};
 
-use crate::operations::{Effect, Operation, State, after, effect};
+use crate::judge::{Flaw, contents};
+use crate::operations::{Effect, Operation, State, after, effect, hash_of};
 use crate::starts::Start;
 
 pub const TREE: &str = "files";
@@ -164,6 +165,36 @@ impl Session {
                 self.open_db()
             }
         }
+    }
+
+    /// After a call that has failed: whether it has had its effect, as far as readers see. Both are allowed
+    /// until a later call was acknowledged.
+    pub fn look(&mut self) -> std::result::Result<(), Flaw> {
+        let Some((db, _)) = &self.db else { return Ok(()) };
+        let found = contents(db)?;
+        let [.., before, after] = &self.states[..] else { return Ok(()) };
+        if found == hash_of(after) {
+            return Ok(());
+        }
+        if found != hash_of(before) {
+            let text = "a call that has failed has left something else".into();
+            return Err(Flaw { is_told: false, text });
+        }
+        let before = before.clone();
+        self.states.push(before);
+        self.now.begun = self.states.len() - 1;
+        Ok(())
+    }
+
+    /// What is there, for readers, and what should be.
+    pub fn found(&self) -> std::result::Result<Option<(u64, u64)>, Flaw> {
+        let Some((db, _)) = &self.db else { return Ok(None) };
+        Ok(Some((contents(db)?, self.states.last().map_or(0, hash_of))))
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.now
     }
 
     /// Everything stops here.

@@ -233,6 +233,9 @@ impl State {
         let met: Vec<Fault> = self.rules.iter_mut().filter_map(|rule| rule.meet(call, area)).collect();
         let fault = *met.first()?;
         self.struck.push((call, area, fault));
+        if fault == Fault::Nothing {
+            return None;
+        }
         let _ = writeln!(self.story, "call {number}, {call:?} of {area:?}: {fault:?}");
         Some(fault)
     }

@@ -43,6 +43,8 @@ pub enum Done {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
+    /// Nothing: the call is counted as struck, and that is all.
+    Nothing,
     /// It is an error with this number of the operating system. After a sync that fails, what was to be
     /// synced can be read, and never becomes stable by syncing again.
     Fails {
