@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -121,8 +122,12 @@ impl SideFiles {
         }
         let ring = match backend.ring(false) {
             Ok(ring) => Some(ring),
-            Err(_) if superblock.has_ring => return Err(Error::SideFile { file: "ring" }),
-            Err(_) => None,
+            Err(_) if !superblock.has_ring => None,
+            // Not there, or of another length.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+                return Err(Error::SideFile { file: "ring" });
+            }
+            Err(error) => return Err(error.into()),
         };
         let left = ring.as_deref().and_then(ring::left_behind).map(|left| left.identity);
         // A ring that was never used is no contradiction: its pages may reach the disk late. One of an

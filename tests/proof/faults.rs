@@ -12,7 +12,7 @@ use spinney::{Durability, Error};
 use crate::common::{Random, in_parallel, setting};
 use crate::judge::{Flaw, Judge};
 use crate::operations::{Operation, hash_of};
-use crate::session::Session;
+use crate::session::{Session, options};
 use crate::starts::{Start, start};
 
 use Operation::*;
@@ -233,4 +233,14 @@ fn whatever_call_fails_nothing_acknowledged_is_lost() {
 fn whatever_call_lies_it_is_told_or_does_no_harm() {
     // A disk that lies and loses power loses what it has lied about, and nobody can tell.
     everywhere("calls that lie", &SILENT, &[End::Death, End::Closed], true);
+}
+
+/// Who cannot read a file is not told to put it back.
+#[test]
+fn a_ring_that_cannot_be_opened_is_not_called_missing() {
+    let disk = FaultBackend::with_disk(1, start("died").disk);
+    disk.inject(When::nth(0).of(Call::Ring), Fault::EIO);
+    let opened = options(false, 5000).open_backend(disk.clone());
+    assert!(matches!(opened, Err(Error::Io(_))), "{:?}", opened.err());
+    assert!(options(false, 5001).open_backend(disk).is_ok(), "nothing was changed");
 }
