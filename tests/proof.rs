@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+#[path = "proof/corruption.rs"]
+mod corruption;
 #[path = "proof/crashes.rs"]
 mod crashes;
 #[path = "proof/faults.rs"]

@@ -70,7 +70,8 @@ fn open(disk: &std::sync::Arc<FaultBackend>, keeps_changes: bool, life: u64) -> 
     options(keeps_changes, life).open_backend(disk.clone()).map_err(told)
 }
 
-fn check(db: &Db) -> Result<(), Flaw> {
+/// The database finds nothing wrong with itself.
+pub fn check(db: &Db) -> Result<(), Flaw> {
     let report = db.check().map_err(told)?;
     if report.is_clean() { Ok(()) } else { Err(Flaw { is_told: true, text: format!("{report:?}") }) }
 }

@@ -192,6 +192,13 @@ impl Session {
         Ok(Some((contents(db)?, self.states.last().map_or(0, hash_of))))
     }
 
+    /// Closes it, as the last thing.
+    pub fn finish(mut self) -> Result<()> {
+        let Some((db, tree)) = self.db.take() else { return Err(Error::Closed) };
+        drop(tree);
+        db.close()
+    }
+
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         self.now
