@@ -203,7 +203,7 @@ fn damages(patient: &Patient, bits_every: usize) -> Vec<(usize, Damage)> {
 
 fn damage_all(patient: &Patient) {
     let began = Instant::now();
-    let bits_every = setting("SPINNEY_PROOF_BITS_EVERY", 1999) as usize;
+    let bits_every = setting("SPINNEY_PROOF_BITS_EVERY", 4001) as usize;
     let pairs_every = setting("SPINNEY_PROOF_PAIRS_EVERY", 7) as usize;
     let mut all = damages(patient, bits_every);
     let mut nth = 0;

@@ -61,12 +61,18 @@ fn picks(choices: &Choices, ways: u64, seed: u64) -> Vec<Vec<usize>> {
     all
 }
 
-/// What there was before the call that has just returned; after a note, what there is.
-pub fn before(moments: &[Moment], at: usize) -> &Disk {
+/// The moment before the call that has just returned, or before the note.
+pub fn before(moments: &[Moment], at: usize) -> &Moment {
     // Where a write has two moments the first one is not what was before it.
     let earlier = moments[..at].iter().rev().find(|other| other.kind != Kind::UnderWay);
-    let is_note = moments[at].kind == Kind::Note;
-    &earlier.filter(|_| !is_note).unwrap_or(&moments[at]).disk
+    earlier.unwrap_or(&moments[at])
+}
+
+/// What has to be there after the death of a process: between two calls what was acknowledged last may not
+/// have been, unless all of it was done.
+pub fn kept(progress: &[Progress], moments: &[Moment], at: usize, is_whole: bool) -> usize {
+    let of = |moment: &Moment| progress[moment.note as usize].kept;
+    if is_whole { of(&moments[at]) } else { of(before(moments, at)) }
 }
 
 fn written(picks: &[usize]) -> String {
@@ -116,14 +122,16 @@ impl Crashes<'_> {
     pub fn of_row(&self, recorded: &Recorded, steps: RangeInclusive<usize>, label: &str) {
         let states: Vec<u64> = recorded.states.iter().map(hash_of).collect();
         for at in 0..recorded.moments.len() {
-            let progress = recorded.progress[recorded.moments[at].note as usize];
-            if steps.contains(&progress.step) {
-                self.of_moment(&recorded.moments, at, &states, progress, label);
+            let step = recorded.progress[recorded.moments[at].note as usize].step;
+            if steps.contains(&step) {
+                self.of_moment(recorded, at, &states, label);
             }
         }
     }
 
-    fn of_moment(&self, moments: &[Moment], at: usize, states: &[u64], progress: Progress, label: &str) {
+    fn of_moment(&self, recorded: &Recorded, at: usize, states: &[u64], label: &str) {
+        let moments = &recorded.moments;
+        let progress = recorded.progress[moments[at].note as usize];
         if self.only.is_some_and(|only| only.moment != at) {
             return;
         }
@@ -131,9 +139,13 @@ impl Crashes<'_> {
             if self.only.is_some_and(|only| only.crash != name) {
                 continue;
             }
-            let least = if crash == Crash::Death { progress.kept } else { progress.durable };
-            let allowed = Allowed { states, range: least..=progress.begun };
             for (left, picks) in self.ends(moments, at, crash, self.effort.ways, self.only) {
+                let is_whole = left.storage() == moments[at].disk.storage();
+                let least = match crash {
+                    Crash::Death => kept(&recorded.progress, moments, at, is_whole),
+                    _ => progress.durable,
+                };
+                let allowed = Allowed { states, range: least..=progress.begun };
                 let label = format!("{label}/{at}/{name}/{}", written(&picks));
                 let place = self.assert_allowed(&left, &allowed, &label);
                 let chance = Random::new(left.storage().hash()).next();
@@ -141,7 +153,7 @@ impl Crashes<'_> {
                     || self.only.is_some_and(|only| only.inside.is_some())
                 {
                     // What only the cache has may still go with the power.
-                    let least = if crash == Crash::Death { progress.durable } else { place };
+                    let least = if crash == Crash::Death { progress.durable.min(place) } else { place };
                     self.inside(&left, states, place, least, &label);
                 }
             }
@@ -160,7 +172,7 @@ impl Crashes<'_> {
         if crash == Crash::Death && moments[at].kind == Kind::UnderWay {
             return Vec::new();
         }
-        let before = before(moments, at);
+        let before = &before(moments, at).disk;
         let choices = before.ends(&moments[at].disk, crash);
         let all = match only {
             Some(only) => vec![only.picks.clone()],

@@ -40,6 +40,8 @@ const ROW: [Operation; 15] = [
 enum End {
     Death,
     Power,
+    /// The same in the middle of a call, soon after something went wrong.
+    Cut,
     Closed,
 }
 
@@ -121,9 +123,13 @@ fn run(
     disk.inject(trouble.when(nth), trouble.fault);
     let with_story = |text: String| format!("{text}\n{}", disk.story());
     let unexpected = |error: &Error| with_story(format!("not the error of a bad disk: {error}"));
+    let loses_power = matches!(end, End::Power | End::Cut);
+    if let End::Cut = end {
+        disk.crash_after(nth / 2 + Random::new(nth).next() % 24);
+    }
     let mut told = false;
     let mut states: Vec<u64> = start.states.iter().map(hash_of).collect();
-    let mut least = if let End::Power = end { 0 } else { states.len() - 1 };
+    let mut least = if loses_power { 0 } else { states.len() - 1 };
     match Session::open(disk.clone(), start, durability) {
         Err(error) if !is_expected(&error, is_silent) => return Err(unexpected(&error)),
         Err(_) => told = true,
@@ -149,7 +155,7 @@ fn run(
             }
             states = session.states.iter().map(hash_of).collect();
             let progress = session.progress();
-            least = if let End::Power = end { progress.durable } else { progress.kept };
+            least = if loses_power { progress.durable } else { progress.kept };
             if let End::Closed = end {
                 disk.heal();
                 drop(session);
@@ -159,7 +165,7 @@ fn run(
         }
     }
     disk.heal();
-    let crash = if let End::Power = end { Crash::PowerLoss(Grain::Sector) } else { Crash::Death };
+    let crash = if loses_power { Crash::PowerLoss(Grain::Sector) } else { Crash::Death };
     let struck = !disk.struck().is_empty();
     let again = disk.restart(crash);
     match judge.verdict(&again.disk(), start.keeps_changes) {
@@ -190,7 +196,7 @@ fn everywhere(what: &str, troubles: &[Trouble], ends: &[End], is_silent: bool) {
         return;
     }
     let (began, judge) = (Instant::now(), Judge::default());
-    let every = setting("SPINNEY_PROOF_FAULTS_EVERY", 40);
+    let every = setting("SPINNEY_PROOF_FAULTS_EVERY", 100);
     let (runs, struck, told) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     for name in ["nothing", "died", "blobs-died"] {
         let start = start(name);
@@ -226,7 +232,7 @@ fn everywhere(what: &str, troubles: &[Trouble], ends: &[End], is_silent: bool) {
 
 #[test]
 fn whatever_call_fails_nothing_acknowledged_is_lost() {
-    everywhere("calls that fail", &LOUD, &[End::Death, End::Power, End::Closed], false);
+    everywhere("calls that fail", &LOUD, &[End::Death, End::Power, End::Cut, End::Closed], false);
 }
 
 #[test]

@@ -72,8 +72,8 @@ fn again(text: &str) {
 
 fn effort() -> Effort {
     Effort {
-        ways: setting("SPINNEY_PROOF_WAYS", 6),
-        inside_every: setting("SPINNEY_PROOF_INSIDE_EVERY", 100),
+        ways: setting("SPINNEY_PROOF_WAYS", 4),
+        inside_every: setting("SPINNEY_PROOF_INSIDE_EVERY", 200),
         inside_ways: setting("SPINNEY_PROOF_INSIDE_WAYS", 2),
     }
 }
@@ -96,7 +96,7 @@ fn every_short_row_of_calls_survives_every_crash() {
     let began = Instant::now();
     let (judge, rows) = (Judge::default(), AtomicU64::new(0));
     let starts: Vec<Start> = NAMES.into_iter().map(start).collect();
-    let length_max = setting("SPINNEY_PROOF_LENGTH", 2) as u32;
+    let length_max = setting("SPINNEY_PROOF_LENGTH", 1) as u32;
     for length in 0..=length_max {
         // Of the longest rows, of which there are most, perhaps not all.
         let every = if length == length_max { setting("SPINNEY_PROOF_EVERY", 4) } else { 1 };

@@ -37,6 +37,10 @@ pub(super) enum Dim {
         number: u64,
         versions: Vec<Page>,
     },
+    /// All of the ring, between two words of a record.
+    Words {
+        versions: Vec<Pages>,
+    },
     /// A file that may not be there; of the ring without an area.
     Name {
         area: Option<Area>,
@@ -58,6 +62,7 @@ impl Dim {
             Dim::Page { versions, .. } | Dim::Sector { versions, .. } | Dim::Ring { versions, .. } => {
                 versions.len()
             }
+            Dim::Words { versions } => versions.len(),
             Dim::Name { .. } | Dim::Ghost { .. } => 2,
             Dim::File { files, .. } => files.len(),
         }
@@ -144,6 +149,7 @@ impl Choices {
                         set(ring, *number, versions[pick].clone());
                     }
                 }
+                Dim::Words { versions } => left.ring = Some(versions[pick].clone()),
                 Dim::Name { area: Some(area) } if pick == 0 => left.areas[*area as usize] = Run::default(),
                 Dim::Name { area: None } if pick == 0 => left.ring = None,
                 Dim::Name { .. } => {}
@@ -182,6 +188,7 @@ impl Choices {
                     format!("sector {sector} of page {number} of {area:?}")
                 }
                 Dim::Ring { number, .. } => format!("page {number} of the ring"),
+                Dim::Words { .. } => "how much of the ring was written".into(),
                 Dim::Name { area: Some(area) } => format!("whether {area:?} has a name"),
                 Dim::Name { area: None } => "whether the ring has a name".into(),
                 Dim::File { area, .. } => format!("whether {area:?} comes back"),

@@ -200,7 +200,8 @@ impl Disk {
     }
 
     /// In which ways things may end: this disk is what was there before the call that was under way, and
-    /// `after` what would be there behind it. Where no call was under way, both are the same.
+    /// `after` what would be there behind it. Where none was under way, but the ring has changed, the end came
+    /// between two words of that; where nothing has changed, there is one way for a process to die.
     pub fn ends(&self, after: &Disk, crash: Crash) -> Choices {
         match crash {
             Crash::Death => self.deaths(after),
@@ -252,6 +253,14 @@ impl Disk {
             for number in numbers(&now.pages, &then.pages) {
                 let versions = [now.page(number), then.page(number)];
                 choices.add_page(area, number, &versions, Grain::Sector);
+            }
+        }
+        if let (Some(now), Some(then), true) = (&self.now.ring, &after.now.ring, choices.counts().is_empty())
+        {
+            // No call was under way, so it was a writer.
+            let versions = super::ring::between(now, then);
+            if versions.len() > 1 {
+                choices.add(Dim::Words { versions });
             }
         }
         choices

@@ -60,6 +60,36 @@ impl Words {
     }
 }
 
+/// Some of the moments while somebody writes to a ring, the first and the last of them included. Records are
+/// written from their first word to their last.
+pub(super) fn between(before: &Pages, after: &Pages) -> Vec<Pages> {
+    let page_of = |pages: &Pages, number: &u64| pages.get(number).cloned().unwrap_or_default();
+    let mut changed = Vec::new();
+    for number in after.keys() {
+        let (old, new) = (page_of(before, number), page_of(after, number));
+        let words = old.bytes().as_chunks::<8>().0.iter().zip(new.bytes().as_chunks::<8>().0).enumerate();
+        changed.extend(words.filter(|(_, (old, new))| old != new).map(|(at, (_, new))| (*number, at, *new)));
+    }
+    let (mut moments, mut done) = (vec![before.clone()], 0);
+    let count = changed.len();
+    // Few words at first and nearly all at last: there are the heads and the checksums.
+    let mut ends = vec![1, 2, 3, count / 2, count * 3 / 4, count.saturating_sub(1), count];
+    ends.retain(|&end| end <= count);
+    for end in ends {
+        let mut ring = moments.last().cloned().unwrap_or_default();
+        for (number, at, word) in changed.get(done..end).unwrap_or_default() {
+            let mut bytes = *page_of(&ring, number).bytes();
+            bytes[at * 8..at * 8 + 8].copy_from_slice(word);
+            super::storage::set(&mut ring, *number, Page::new(&bytes));
+        }
+        done = done.max(end);
+        if moments.last() != Some(&ring) {
+            moments.push(ring);
+        }
+    }
+    moments
+}
+
 impl RingMemory for Words {
     fn words(&self) -> &[AtomicU64] {
         &self.0
