@@ -1,6 +1,6 @@
 //! Bytes that change where they lie: every bit of every file of a small database, every page exchanged with
-//! every other, lost, or as it once was. It ends in an error that names the damage, or in the same answers: at
-//! opening, reading, checking, closing, and when it is opened again.
+//! every other, lost, or as it once was. It ends in an error that names the damage, or in the same answers:
+//! at opening, reading, checking, closing, and when it is opened again.
 
 #![forbid(unsafe_code)]
 
@@ -119,7 +119,7 @@ impl Patient {
             }
             Damage::Older => {
                 let older = self.before.iter().map(|storage| page(storage, place));
-                bytes = older.filter(|page| page.len() == PAGE_BYTES && *page != bytes).last()?;
+                bytes = older.filter(|page| page.len() == PAGE_BYTES && *page != bytes).next_back()?;
             }
         }
         set_page(&mut storage, place, &bytes);

@@ -223,7 +223,8 @@ fn everywhere(what: &str, troubles: &[Trouble], ends: &[End], is_silent: bool) {
     }
     let (runs, struck, told) = (runs.into_inner(), struck.into_inner(), told.into_inner());
     println!(
-        "{what}: {runs} runs, {struck} of them struck; {told} were told, {} had the same answers: 100 %, {} s",
+        "{what}: {runs} runs, {struck} of them struck; {told} were told, {} had the same answers: 100 %, \
+         {} s",
         struck - told,
         began.elapsed().as_secs()
     );

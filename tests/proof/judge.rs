@@ -1,5 +1,5 @@
-//! What a crash has left is opened, read, checked, written to, closed and opened again. Storage that was there
-//! before is not judged twice.
+//! What a crash has left is opened, read, checked, written to, closed and opened again. Storage that was
+//! there before is not judged twice.
 
 #![forbid(unsafe_code)]
 
@@ -82,7 +82,7 @@ fn judge(left: &Disk, keeps_changes: bool) -> Result<u64, Flaw> {
     disk.forget();
     let mut seen = None;
     // Not always: it takes a quarter of the time.
-    if left.storage().hash() % 4 == 0 {
+    if left.storage().hash().is_multiple_of(4) {
         let reader = options(keeps_changes, VERDICT).read_only(true).open_backend(disk.clone());
         // What was never a database is none for readers either.
         seen = reader.map_or(Ok(None), |reader| contents(&reader).map(Some))?;

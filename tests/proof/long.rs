@@ -1,5 +1,5 @@
-//! Many lives of one database, each a long row of calls at random and ended by a crash at random. Nothing that
-//! one life has dropped comes back in a later one.
+//! Many lives of one database, each a long row of calls at random and ended by a crash at random. Nothing
+//! that one life has dropped comes back in a later one.
 
 #![forbid(unsafe_code)]
 

@@ -81,8 +81,8 @@ fn effort() -> Effort {
 fn tell(what: &str, rows: u64, judge: &Judge, began: Instant) {
     let (ends, inside) = (judge.ends.load(Ordering::Relaxed), judge.inside.load(Ordering::Relaxed));
     println!(
-        "{what}: {rows} rows of calls, {ends} ends of crashes, {inside} of them within a recovery, {} distinct \
-         states of storage, {} s",
+        "{what}: {rows} rows of calls, {ends} ends of crashes, {inside} of them within a recovery, {} \
+         distinct states of storage, {} s",
         judge.distinct(),
         began.elapsed().as_secs()
     );

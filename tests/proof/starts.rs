@@ -61,19 +61,19 @@ impl Making {
         self.states.last().cloned().unwrap_or_default()
     }
 
-    fn is_durable(mut self) -> Making {
+    fn all_durable(mut self) -> Making {
         self.states = vec![self.state()];
         self
     }
 
     fn checkpoint(self) -> Making {
         self.db().checkpoint().expect("sound");
-        self.is_durable()
+        self.all_durable()
     }
 
     fn sync(self) -> Making {
         self.db().sync().expect("sound");
-        self.is_durable()
+        self.all_durable()
     }
 
     fn remove(mut self, directory: &str) -> Making {
@@ -81,12 +81,12 @@ impl Making {
         let mut state = self.state();
         state.retain(|key, _| !key.starts_with(directory.as_bytes()));
         self.states.push(state);
-        self.is_durable()
+        self.all_durable()
     }
 
     fn close(mut self) -> Making {
         self.db.take().expect("it is open").close().expect("sound");
-        self.is_durable()
+        self.all_durable()
     }
 
     /// What is there, as after the death of the process.

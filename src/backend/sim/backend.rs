@@ -192,8 +192,8 @@ impl FaultBackend {
         state.moments.replace(Vec::new()).unwrap_or_default()
     }
 
-    /// Earlier versions of the ring are of no interest from now on: calls are much faster, and a loss of power
-    /// leaves what the ring holds when it happens.
+    /// Earlier versions of the ring are of no interest from now on: calls are much faster, and a loss of
+    /// power leaves what the ring holds when it happens.
     pub fn forget(&self) {
         self.state().forgets = true;
     }

@@ -200,8 +200,8 @@ impl Disk {
     }
 
     /// In which ways things may end: this disk is what was there before the call that was under way, and
-    /// `after` what would be there behind it. Where none was under way, but the ring has changed, the end came
-    /// between two words of that; where nothing has changed, there is one way for a process to die.
+    /// `after` what would be there behind it. Where none was under way, but the ring has changed, the end
+    /// came between two words of that; where nothing has changed, there is one way for a process to die.
     pub fn ends(&self, after: &Disk, crash: Crash) -> Choices {
         match crash {
             Crash::Death => self.deaths(after),
@@ -293,18 +293,18 @@ impl Disk {
                 }
             }
         }
-        for nth in 0..=RING {
+        for (nth, ghost) in self.ghosts.iter().enumerate() {
             let area = SIDE_AREAS.get(nth).copied();
             if self.unnamed[nth] {
                 choices.add(Dim::Name { area });
             }
-            match self.ghosts[nth].as_deref() {
-                Some(Ghost::Area { stable, last }) => {
-                    let files = [Run::default(), stable.clone(), last.clone()].to_vec();
-                    choices.add(Dim::File { area: SIDE_AREAS[nth], files });
+            match (ghost.as_deref(), area) {
+                (Some(Ghost::Area { stable, last }), Some(area)) => {
+                    let files = vec![Run::default(), stable.clone(), last.clone()];
+                    choices.add(Dim::File { area, files });
                 }
-                Some(Ghost::Ring(pages)) => choices.add(Dim::Ghost { pages: pages.clone() }),
-                None => {}
+                (Some(Ghost::Ring(pages)), _) => choices.add(Dim::Ghost { pages: pages.clone() }),
+                _ => {}
             }
         }
         choices
@@ -352,4 +352,4 @@ pub(super) fn distinct<T: PartialEq>(versions: &mut Vec<T>) {
     *versions = kept;
 }
 
-const _: () = assert!(SECTORS == 8 && VERSIONS_MAX % 2 == 0);
+const _: () = assert!(SECTORS == 8 && VERSIONS_MAX.is_multiple_of(2));
