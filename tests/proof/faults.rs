@@ -100,7 +100,7 @@ impl Trouble {
 
 fn is_expected(error: &Error, is_silent: bool) -> bool {
     let damaged = matches!(error, Error::Corrupt { .. } | Error::LogCorrupt { .. } | Error::SideFile { .. });
-    matches!(error, Error::Io(_) | Error::Poisoned { .. } | Error::Closed)
+    matches!(error, Error::Io(_) | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } | Error::Closed)
         || is_silent && (damaged || matches!(error, Error::NotSpinney { .. } | Error::Truncated { .. }))
 }
 
