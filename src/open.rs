@@ -23,7 +23,8 @@ impl Open {
     /// Starts what has to go on in the background.
     pub(crate) fn new(forest: Forest) -> Result<Arc<Open>> {
         let forest = Arc::new(forest);
-        let wants_threads = forest.store.durable.get().is_some() && !cfg!(target_arch = "wasm32");
+        let may_have_threads = !cfg!(target_arch = "wasm32") && !forest.store.is_repeatable;
+        let wants_threads = forest.store.durable.get().is_some() && may_have_threads;
         let threads = if wants_threads { background::start(&forest)? } else { Vec::new() };
         let names_changed_at = Mutex::new(forest.store.last_seq());
         Ok(Arc::new(Open { forest, threads: Mutex::new(threads), names_changed_at }))

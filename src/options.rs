@@ -60,6 +60,7 @@ impl Default for Options {
                 keep_changes_bytes: 0,
                 snapshot_bytes: None,
                 database_id: None,
+                repeatable: None,
             },
             shape: Shape::default(),
             #[cfg(unix)]
@@ -181,6 +182,31 @@ impl Options {
         self
     }
 
+    /// For tests of crashes: the same calls on the same storage come to the same bytes and the same order of
+    /// I/O, as long as one thread makes them. Nothing goes on in the background: buffered writes wait for
+    /// [`Db::sync`], and checkpoints for whoever needs one. `life` is a number that no other opening of the
+    /// same storage has had; nothing but the id of its log follows from it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::backend::sim::FaultBackend;
+    ///
+    /// let run = || {
+    ///     let disk = FaultBackend::new(1);
+    ///     let how = spinney::Db::builder().database_id(7).repeatable(1);
+    ///     how.open_backend(disk.clone())?.tree("files")?.put("a", "b")?;
+    ///     spinney::Result::Ok(disk.storage().hash())
+    /// };
+    /// assert_eq!(run()?, run()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sim")]
+    pub fn repeatable(mut self, life: u64) -> Self {
+        self.settings.repeatable = Some(life);
+        self
+    }
+
     /// How files are read and written: the fastest way that the system offers, unless you say otherwise.
     /// [`Stats::io`](crate::Stats::io) tells which that is. All ways give the same bytes.
     #[cfg(unix)]
@@ -254,6 +280,7 @@ impl Options {
         };
         forest.store.frames.captures.past.set_limit_bytes(self.settings.snapshot_bytes());
         forest.store.read_only = read_only;
+        forest.store.is_repeatable = self.settings.repeatable.is_some();
         forest.store.meter = Some(meter);
         let db = Db::new(forest, self.durability)?;
         if was_not_closed {

@@ -26,6 +26,8 @@ mod memory;
 mod metered;
 mod pool;
 mod ring;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod zeros;
 
 use std::io;

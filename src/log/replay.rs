@@ -42,6 +42,9 @@ pub(crate) struct Reader<'a> {
     places: BTreeMap<u64, u64>,
     /// Places whose first page tells nothing: it may have been lost.
     unknown: Vec<u64>,
+    /// Places whose first page is of an earlier life, and the segment that it names. It may be all that is
+    /// left of that: the write of a new first page may have been lost.
+    earlier: Vec<(u64, u64)>,
     /// The segment that was read last.
     segment: Option<(u64, Vec<u8>)>,
 }
@@ -57,8 +60,8 @@ impl<'a> Reader<'a> {
             Some((memory, left)) => (ring::bytes_from(memory, 0), left.durable),
             None => (Vec::new(), 0),
         };
-        let (places, unknown) = (BTreeMap::new(), Vec::new());
-        let mut reader = Reader { backend, identity, ring, ring_durable, places, unknown, segment: None };
+        let (places, unknown, earlier, segment) = (BTreeMap::new(), Vec::new(), Vec::new(), None);
+        let mut reader = Reader { backend, identity, ring, ring_durable, places, unknown, earlier, segment };
         reader.find_segments()?;
         Ok(reader)
     }
@@ -70,11 +73,11 @@ impl<'a> Reader<'a> {
             let offset_bytes = place * SEGMENT_BYTES;
             let page = &mut buffer[..PAGE_BYTES];
             self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
-            match segment_of(page, self.identity) {
-                Some(segment) => drop(self.places.insert(segment, offset_bytes)),
-                // It is known what is left of an earlier life.
-                None if history::life_of(page, self.identity).is_some() => {}
-                None => self.unknown.push(offset_bytes),
+            let life = history::life_of(page, self.identity);
+            match (segment_of(page, self.identity), life) {
+                (Some(segment), _) => drop(self.places.insert(segment, offset_bytes)),
+                (None, Some(life)) => self.earlier.push((offset_bytes, life.first_segment)),
+                (None, None) => self.unknown.push(offset_bytes),
             }
         }
         Ok(())
@@ -176,6 +179,15 @@ impl<'a> Reader<'a> {
 
     /// The log ends at `end`: an error if something was durable beyond.
     fn nothing_durable_beyond(&mut self, end: u64) -> Result<()> {
+        // So may be the first page of a place that was used again.
+        let recycled = self.places.range(..end / SEGMENT_BYTES);
+        let recycled = recycled.map(|(&segment, &offset_bytes)| (offset_bytes, segment));
+        let earlier: Vec<(u64, u64)> = self.earlier.iter().copied().chain(recycled).collect();
+        for (offset_bytes, segment) in earlier {
+            if self.has_later_records(offset_bytes, segment)? {
+                self.unknown.push(offset_bytes);
+            }
+        }
         let last = self.end_of_last_group(end)?;
         let error = Err(damaged(end, "a record is missing before a position that was durable"));
         if self.ring_durable > last {
@@ -204,6 +216,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Whether the first record of a place knows of something durable behind the segment that the first page
+    /// names, as none of that segment can. So what is kept of earlier lives is not read at every recovery.
+    fn has_later_records(&self, offset_bytes: u64, segment: u64) -> Result<bool> {
+        let mut buffer = self.backend.buffers().lease_blocking();
+        let (offset_bytes, page) = (offset_bytes + PAGE, &mut buffer[..PAGE_BYTES]);
+        self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
+        let words =
+            [0, 1, 2].map(|at| page[at * 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
+        Ok(Head::decode(words).is_some_and(|head| head.durable / SEGMENT_BYTES > segment))
+    }
+
     /// Behind the last record of a group lies a word of zeros, and the group goes on to the end of its page.
     /// Where there is another word, a record was, and less than this page may have been durable.
     fn end_of_last_group(&mut self, end: u64) -> Result<u64> {
@@ -216,7 +239,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a page of this segment, behind `last`, begins with a record that knows of something durable
-    /// behind `last`.
+    /// behind `last`; or one right there that knows all before it to be durable, and yet does not follow on
+    /// what was found: then what is missing was before `last`.
     fn tells_of_more(&self, bytes: &[u8], segment: u64, last: u64) -> bool {
         let pages = bytes.chunks_exact(PAGE_BYTES).enumerate();
         pages.into_iter().any(|(page, first)| {
@@ -225,7 +249,7 @@ impl<'a> Reader<'a> {
             let plausible = position >= last && first[4..8].iter().skip(1).all(|&byte| byte == 0);
             plausible
                 && record::decode(&bytes[page * PAGE_BYTES..], self.identity, position)
-                    .is_some_and(|(head, _)| head.durable > last)
+                    .is_some_and(|(head, _)| head.durable > last || head.durable == last && position == last)
         })
     }
 }

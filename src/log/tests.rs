@@ -210,6 +210,96 @@ fn a_segment_without_its_first_page_is_missed() {
     assert!(matches!(bench.replay(false), Err(Error::LogCorrupt { .. })));
 }
 
+/// A page of the log.
+fn page_at(bench: &Bench, offset_bytes: u64) -> Vec<u8> {
+    let mut buffer = bench.backend.buffers().lease_blocking();
+    let buf = &mut buffer[..PAGE_BYTES];
+    bench.backend.read(&mut [crate::backend::ReadOp { area: Area::Log, offset_bytes, buf }]).expect("memory");
+    buffer[..PAGE_BYTES].to_vec()
+}
+
+fn set_page(bench: &Bench, offset_bytes: u64, bytes: &[u8]) {
+    let mut buffer = bench.backend.buffers().lease_blocking();
+    buffer[..PAGE_BYTES].copy_from_slice(bytes);
+    let op = WriteOp { area: Area::Log, offset_bytes, buf: &buffer[..PAGE_BYTES] };
+    bench.backend.write(&[op]).expect("memory");
+}
+
+/// The only page of a group is lost: where it was there are zeros, as behind the end of a log. But the next
+/// group knows that everything before it was durable, and its first write does not follow.
+#[test]
+fn a_group_that_is_blank_is_missed_by_the_next_one() {
+    let bench = Bench::new(2);
+    let mut ends = Vec::new();
+    for key in [b"a", b"b", b"c"] {
+        bench.put(key, b"1");
+        bench.sync();
+        ends.push(bench.log.end());
+    }
+    let reader = || Reader::new(&*bench.backend, None, IDENTITY).expect("memory");
+    assert_eq!(reader().replay(0, 0, |_, _| Ok(())).expect("sound").seq, 3);
+    set_page(&bench, ends[0], &[0; PAGE_BYTES]);
+    // A checkpoint had cut the log within the page of the first group, or behind it.
+    for (position, seq) in [(0, 0), (ends[0], 1)] {
+        let replayed = reader().replay(position, seq, |_, _| Ok(()));
+        assert!(matches!(replayed, Err(Error::LogCorrupt { .. })), "from {position}: {replayed:?}");
+    }
+}
+
+/// The first page of a segment is that of an earlier life, which had the same place: the write of the new one
+/// was lost.
+#[test]
+fn a_segment_that_begins_as_in_an_earlier_life_is_missed() {
+    let bench = Bench::new(2);
+    bench.put_many(3);
+    bench.sync();
+    let first = page_at(&bench, 0);
+    let identity = Identity { incarnation: IDENTITY.incarnation + 1, ..IDENTITY };
+    let start = Start { identity, position: SEGMENT_BYTES, last_seq: 3, history: History::default() };
+    let room = Room { segments_max: 2, kept_bytes: 0 };
+    let log = Log::new(bench.backend.clone(), bench.ring.clone(), start, room).expect("memory");
+    log.begin();
+    let later =
+        Bench { log, seq: AtomicU64::new(3), backend: bench.backend.clone(), ring: bench.ring.clone() };
+    for _ in 0..3 {
+        later.put_many(2);
+        later.sync();
+    }
+    let replay = || {
+        let reader = Reader::new(&*bench.backend, None, identity).expect("memory");
+        reader.replay(SEGMENT_BYTES, 3, |_, _| Ok(()))
+    };
+    assert_eq!(replay().expect("sound").seq, 9);
+    set_page(&bench, 0, &first);
+    assert!(matches!(replay(), Err(Error::LogCorrupt { .. })));
+}
+
+/// The same within one life: the place was recycled.
+#[test]
+fn a_segment_that_begins_as_the_one_that_had_its_place_is_missed() {
+    let bench = Bench::new(3);
+    bench.put_many(3);
+    bench.sync();
+    let first = page_at(&bench, 0);
+    let mut cut = (0, 0);
+    while bench.log.end() < 3 * SEGMENT_BYTES {
+        cut = (bench.log.end(), bench.seq.load(Ordering::Relaxed));
+        bench.log.recycle_before(cut.0);
+        bench.put_many(50);
+        bench.sync();
+    }
+    bench.put_many(50);
+    bench.sync();
+    assert!(page_at(&bench, 0) != first, "the place is used again");
+    let replay = || {
+        let reader = Reader::new(&*bench.backend, None, IDENTITY).expect("memory");
+        reader.replay(cut.0, cut.1, |_, _| Ok(()))
+    };
+    assert_eq!(replay().expect("sound").seq, bench.seq.load(Ordering::Relaxed));
+    set_page(&bench, 0, &first);
+    assert!(matches!(replay(), Err(Error::LogCorrupt { .. })));
+}
+
 #[test]
 fn places_are_made_up_to_the_limit_and_used_again() {
     let (backend, room) = (Arc::new(MemoryBackend::new()), Room { segments_max: 2, kept_bytes: 0 });

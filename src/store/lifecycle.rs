@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,12 +48,19 @@ pub(crate) struct Settings {
     pub(crate) snapshot_bytes: Option<u64>,
     /// Of a new database; random if none.
     pub(crate) database_id: Option<u128>,
+    /// The number of this life, for tests in which nothing is random.
+    pub(crate) repeatable: Option<u64>,
 }
 
 impl Settings {
     fn room(self) -> Room {
         let segments_max = (self.log_bytes / SEGMENT_BYTES) as usize;
         Room { segments_max, kept_bytes: self.keep_changes_bytes }
+    }
+
+    fn log_id(self) -> u64 {
+        let number = self.repeatable.map_or_else(random, |life| life.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        number.max(1)
     }
 
     /// What snapshots may keep.
@@ -114,8 +122,12 @@ impl SideFiles {
         }
         let ring = match backend.ring(false) {
             Ok(ring) => Some(ring),
-            Err(_) if superblock.has_ring => return Err(Error::SideFile { file: "ring" }),
-            Err(_) => None,
+            Err(_) if !superblock.has_ring => None,
+            // Not there, or of another length.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+                return Err(Error::SideFile { file: "ring" });
+            }
+            Err(error) => return Err(error.into()),
         };
         let left = ring.as_deref().and_then(ring::left_behind).map(|left| left.identity);
         // A ring that was never used is no contradiction: its pages may reach the disk late. One of an
@@ -147,7 +159,7 @@ impl Store {
         };
         let position = (committed.superblock.log_position / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
         let identity = Identity {
-            log_id: random().max(1),
+            log_id: settings.log_id(),
             incarnation: committed.superblock.incarnation.wrapping_add(1),
         };
         committed.superblock.has_ring = ring.outlives_process();

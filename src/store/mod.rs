@@ -89,6 +89,8 @@ pub(crate) struct Store {
     pub(crate) meter: Option<Arc<Metered>>,
     /// Whether writes are refused.
     pub(crate) read_only: bool,
+    /// Whether nothing may go on in the background.
+    pub(crate) is_repeatable: bool,
     /// Set when a database without a backend was closed; one with a backend knows better.
     closed: AtomicBool,
 }
@@ -115,6 +117,7 @@ impl Store {
             residency: None,
             meter: None,
             read_only: false,
+            is_repeatable: false,
             closed: AtomicBool::new(false),
         }
     }

@@ -134,6 +134,23 @@ fn a_batch_of_which_a_page_is_missing_is_dropped_whole() {
 /// parts count was in the group behind it, and is there.
 #[test]
 fn a_ticket_without_its_last_part_ends_the_log() {
+    // Nothing was known to be durable when the ticket was appended.
+    let (bench, end) = without_last_part(|log| {
+        commit::Writer::close(log);
+    });
+    let (replayed, found) = bench.replay().expect("nobody knows of more");
+    assert_eq!((found, replayed.end), (vec![1, 1], end));
+}
+
+/// The ticket knows that everything before it was durable, its last part included.
+#[test]
+fn a_ticket_that_knows_of_its_last_part_misses_it() {
+    let (bench, _) = without_last_part(|log| log.wait_durable(log.end()).expect("memory"));
+    assert!(matches!(bench.replay(), Err(Error::LogCorrupt { .. })));
+}
+
+/// A log whose ticket lacks a part, and where the group before the ticket ends.
+fn without_last_part(end_group: impl Fn(&Log)) -> (Bench, u64) {
     let bench = Bench::new(16);
     bench.append(SINGLE).expect("room");
     let bytes = batch_of(PART_BYTES);
@@ -146,12 +163,11 @@ fn a_ticket_without_its_last_part_ends_the_log() {
     bench.log.append_payload(Kind::BatchPart, |payload| encode(0, payload), seq).expect("room");
     bench.append(SINGLE).expect("room");
     let end = bench.log.end();
-    bench.sync();
+    end_group(&bench.log);
     bench.append(Write::BatchCommit(Ticket::new(1, &bytes))).expect("room");
     bench.append(SINGLE).expect("room");
     bench.sync();
-    let (replayed, found) = bench.replay().expect("nobody knows of more");
-    assert_eq!((found, replayed.end), (vec![1, 1], end));
+    (bench, end)
 }
 
 /// The log is full of other records, and of parts that nobody counts; a batch that is longer than the whole
