@@ -1,56 +1,47 @@
-//! What `stats` and `check` return, as JavaScript objects.
+//! What `stats` and `check` return.
 
-use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::JsValue;
-
+use super::json::Object;
 use crate::check::CheckReport;
 use crate::stats::Stats;
 
-fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in properties {
-        let done = Reflect::set(&object, &name.into(), &value);
-        debug_assert!(done.is_ok(), "a plain object takes a property");
-    }
-    object.into()
+pub(super) fn stats(stats: &Stats) -> String {
+    let numbers = [
+        ("keys", stats.keys as f64),
+        ("blobs", f64::from(stats.blobs())),
+        ("rangeBlobs", f64::from(stats.range_blobs)),
+        ("routerBlobs", f64::from(stats.router_blobs)),
+        ("totalBlobs", f64::from(stats.total_blobs)),
+        ("hops", f64::from(stats.hops)),
+        ("sizeBytes", stats.size_bytes() as f64),
+        ("liveBytes", stats.live_bytes as f64),
+        ("garbageBytes", stats.garbage_bytes as f64),
+        ("fill", stats.fill()),
+        ("lastVersion", stats.last_version as f64),
+        ("splits", stats.splits as f64),
+        ("ascendingCuts", stats.ascending_cuts as f64),
+        ("shares", stats.shares as f64),
+        ("joins", stats.joins as f64),
+        ("grafts", stats.grafts as f64),
+        ("compactions", stats.compactions as f64),
+        ("routerSplits", stats.router_splits as f64),
+        ("restarts", stats.restarts as f64),
+        ("openSnapshots", f64::from(stats.snapshots.open)),
+        ("keptBytes", stats.snapshots.kept_bytes as f64),
+    ];
+    let object = numbers.iter().fold(Object::new(), |object, (name, number)| object.number(name, *number));
+    object.end()
 }
 
-pub(super) fn stats(stats: &Stats) -> JsValue {
-    let number = |number: u64| JsValue::from(number as f64);
-    object([
-        ("keys", number(stats.keys)),
-        ("blobs", stats.blobs().into()),
-        ("rangeBlobs", stats.range_blobs.into()),
-        ("routerBlobs", stats.router_blobs.into()),
-        ("totalBlobs", stats.total_blobs.into()),
-        ("hops", stats.hops.into()),
-        ("sizeBytes", number(stats.size_bytes())),
-        ("liveBytes", number(stats.live_bytes)),
-        ("garbageBytes", number(stats.garbage_bytes)),
-        ("fill", stats.fill().into()),
-        ("lastVersion", number(stats.last_version)),
-        ("splits", number(stats.splits)),
-        ("ascendingCuts", number(stats.ascending_cuts)),
-        ("shares", number(stats.shares)),
-        ("joins", number(stats.joins)),
-        ("grafts", number(stats.grafts)),
-        ("loads", number(stats.loads)),
-        ("compactions", number(stats.compactions)),
-        ("routerSplits", number(stats.router_splits)),
-        ("restarts", number(stats.restarts)),
-    ])
-}
-
-pub(super) fn check(report: &CheckReport) -> JsValue {
-    let problems = Array::new();
-    for problem in &report.problems {
-        problems.push(&object([("blob", problem.blob.into()), ("text", problem.text.as_str().into())]));
-    }
-    object([
-        ("isClean", report.is_clean().into()),
-        ("problems", problems.into()),
-        ("keys", JsValue::from(report.keys as f64)),
-        ("rangeBlobs", report.range_blobs.into()),
-        ("routerBlobs", report.router_blobs.into()),
-    ])
+pub(super) fn check(report: &CheckReport) -> String {
+    let problem = |problem: &crate::check::Problem| {
+        Object::new().number("blob", f64::from(problem.blob)).text("text", &problem.text).end()
+    };
+    let problems: Vec<String> = report.problems.iter().map(problem).collect();
+    Object::new()
+        .boolean("isClean", report.is_clean())
+        .raw("problems", &format!("[{}]", problems.join(",")))
+        .number("keys", report.keys as f64)
+        .number("rangeBlobs", f64::from(report.range_blobs))
+        .number("routerBlobs", f64::from(report.router_blobs))
+        .end()
 }
