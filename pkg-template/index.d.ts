@@ -57,7 +57,7 @@ export function initSync(module: ArrayBuffer | ArrayBufferView | WasmModule): vo
 
 /** What can be asked of a tree, be it as it is or as it was. */
 declare class Reader {
-  private constructor();
+  protected constructor();
 
   /** The value of a key, as an array of its own; `undefined` if the key is not there. */
   get(key: Key): Bytes | undefined;

@@ -52,7 +52,7 @@ async function withVite() {
   }
   const input = [join(root, "main.html"), join(root, "inline.html")];
   const config = { root, logLevel: "warn", configFile: false, optimizeDeps: { exclude: ["spinney"] } };
-  await build({ ...config, build: { rollupOptions: { input } } });
+  await build({ ...config, build: { rollupOptions: { input }, chunkSizeWarningLimit: 2000 } });
   await served("Vite, built", join(root, "dist"), {}, "/main.html");
   await served("Vite, built, inline", join(root, "dist"), {}, "/inline.html", "inline");
   // The packages lie above its root, and as links.
