@@ -86,7 +86,8 @@ export class Spinney extends Tree {
   stats() {
     this[SCOPE].check();
     settle(wasm.spinney_stats(this[SCOPE].id));
-    return JSON.parse(readText());
+    const { capacityBytes, ...stats } = JSON.parse(readText());
+    return { ...stats, fill: capacityBytes === 0 ? 0 : stats.liveBytes / capacityBytes };
   }
 
   check() {

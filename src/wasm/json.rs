@@ -26,9 +26,9 @@ impl Object {
         self
     }
 
-    /// A number; it must be finite.
-    pub(super) fn number(self, name: &str, number: f64) -> Self {
-        self.raw(name, &number.to_string())
+    /// A number. Fractions are left to JavaScript: to format them takes 20 KB of code.
+    pub(super) fn number(self, name: &str, number: impl Into<u64>) -> Self {
+        self.raw(name, &number.into().to_string())
     }
 
     pub(super) fn boolean(self, name: &str, is_so: bool) -> Self {

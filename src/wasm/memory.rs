@@ -104,7 +104,7 @@ impl Memory {
 
     /// The input.
     pub(super) fn input(&self, length_bytes: u32) -> Outcome<&[u8]> {
-        self.input.get(..length_bytes as usize).ok_or(Refusal::Memory { bytes: f64::from(length_bytes) })
+        self.input.get(..length_bytes as usize).ok_or(Refusal::Memory { bytes: length_bytes.into() })
     }
 
     /// The input as a value. One that is too long has not been written.
@@ -118,7 +118,7 @@ impl Memory {
 
     /// Makes the input so large; what is in it stays.
     fn reserve_input(&mut self, bytes: f64) -> Outcome<()> {
-        let refusal = Refusal::Memory { bytes };
+        let refusal = Refusal::Memory { bytes: bytes as u64 };
         if bytes > f64::from(u32::MAX) {
             return Err(refusal);
         }
@@ -173,7 +173,7 @@ impl Memory {
 
     /// The page and a list of keys that lies in the input: so many lengths of four bytes, then the keys.
     pub(super) fn keys_and_page(&mut self, count: u32, bytes: u32) -> Outcome<(Vec<&[u8]>, &mut Page)> {
-        let refusal = || Refusal::Memory { bytes: f64::from(bytes) };
+        let refusal = || Refusal::Memory { bytes: bytes.into() };
         let input = self.input.get(..bytes as usize).ok_or_else(refusal)?;
         let (lengths, mut rest) = input.split_at_checked(count as usize * 4).ok_or_else(refusal)?;
         let mut keys = Vec::with_capacity(count as usize);

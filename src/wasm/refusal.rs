@@ -10,7 +10,7 @@ pub(super) enum Refusal {
     /// The database, or what the handle stood for, was closed.
     Closed,
     /// So much memory cannot be had.
-    Memory { bytes: f64 },
+    Memory { bytes: u64 },
 }
 
 /// The result of every call of this module.
@@ -39,7 +39,7 @@ impl Refusal {
 
 fn with_fields(object: Object, error: &Error) -> Object {
     let lengths = |object: Object, length_bytes: usize, limit_bytes: usize| {
-        object.number("lengthBytes", length_bytes as f64).number("limitBytes", limit_bytes as f64)
+        object.number("lengthBytes", length_bytes as u64).number("limitBytes", limit_bytes as u64)
     };
     match *error {
         Error::KeyTooLong { length_bytes, limit_bytes }
@@ -50,17 +50,17 @@ fn with_fields(object: Object, error: &Error) -> Object {
         }
         Error::NotSpinney { reason } => object.text("reason", reason),
         Error::NewerFormat { found, supported } => {
-            object.number("found", f64::from(found)).number("supported", f64::from(supported))
+            object.number("found", found).number("supported", supported)
         }
         Error::Truncated { found_bytes, expected_bytes } => {
-            object.number("foundBytes", found_bytes as f64).number("expectedBytes", expected_bytes as f64)
+            object.number("foundBytes", found_bytes).number("expectedBytes", expected_bytes)
         }
         Error::Corrupt { blob, page, reason } => {
-            object.number("blob", f64::from(blob)).number("page", f64::from(page)).text("reason", reason)
+            object.number("blob", blob).number("page", page).text("reason", reason)
         }
-        Error::OutOfSpace { limit_blobs } => object.number("limitBlobs", f64::from(limit_blobs)),
-        Error::BatchRefused { index, reason } => object.number("index", index as f64).text("reason", reason),
-        Error::Conflict { tries } => object.number("tries", f64::from(tries)),
+        Error::OutOfSpace { limit_blobs } => object.number("limitBlobs", limit_blobs),
+        Error::BatchRefused { index, reason } => object.number("index", index as u64).text("reason", reason),
+        Error::Conflict { tries } => object.number("tries", tries),
         Error::NoSuchTree { ref name } => object.text("tree", name),
         Error::Poisoned { ref reason } | Error::OutcomeUnknown { ref reason } => {
             object.text("reason", reason)
