@@ -285,7 +285,8 @@ export function readCursor() {
 /** A page: its numbers, lent until the next call; its text, decoded at one go; its other bytes, copied so. */
 export function readPage(rows) {
   const from = view();
-  const [text, textBytes, arena, arenaBytes] = [table[TEXT], table[TEXT_BYTES], table[OUTPUT], table[OUTPUT_BYTES]];
+  const [text, textBytes] = [table[TEXT], table[TEXT_BYTES]];
+  const [arena, arenaBytes] = [table[OUTPUT], table[OUTPUT_BYTES]];
   return {
     numbers: new Float64Array(from.buffer, table[ROWS], rows * 3),
     text: textBytes === 0 ? "" : decoder.decode(from.subarray(text, text + textBytes)),

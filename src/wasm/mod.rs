@@ -54,8 +54,14 @@ struct Module {
     databases: Databases,
 }
 
+impl Module {
+    fn new() -> Self {
+        Module { memory: Memory::new(), databases: Databases::new() }
+    }
+}
+
 thread_local! {
-    static MODULE: RefCell<Module> = RefCell::new(Module { memory: Memory::new(), databases: Databases::new() });
+    static MODULE: RefCell<Module> = RefCell::new(Module::new());
 }
 
 /// Runs a call.

@@ -56,7 +56,8 @@ async function withVite() {
   await served("Vite, built", join(root, "dist"), {}, "/main.html");
   await served("Vite, built, inline", join(root, "dist"), {}, "/inline.html", "inline");
   // The packages lie above its root, and as links.
-  const server = await createServer({ ...config, server: { port: 0, host: "127.0.0.1", fs: { strict: false } } });
+  const local = { port: 0, host: "127.0.0.1", fs: { strict: false } };
+  const server = await createServer({ ...config, server: local });
   await server.listen();
   await show("Vite, dev server", `http://127.0.0.1:${server.httpServer.address().port}/main.html`);
   await server.close();

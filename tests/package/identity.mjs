@@ -16,16 +16,18 @@ const run = (args, input) => execFileSync(tool, args, { input, maxBuffer: 1 << 2
 // Enough for several blobs; some keys and values are no text.
 const rows = new Map();
 for (let i = 0; i < 20000; i++) {
-  rows.set(`tenant-${i % 40}/caf\u00e9/${String((i * 7919) % 20000).padStart(5, "0")}.jpg`, `${i} `.repeat(i % 30));
+  const name = String((i * 7919) % 20000).padStart(5, "0");
+  rows.set(`tenant-${i % 40}/caf\u00e9/${name}.jpg`, `${i} `.repeat(i % 30));
 }
 const record = ([key, value]) => JSON.stringify({ key, value });
-const line = (entry) => {
-  const name = typeof entry.key === "string" ? ["key", entry.key] : ["key_base64", Buffer.from(entry.key).toString("base64")];
-  const text = Buffer.from(entry.value).toString("utf8");
-  const isText = Buffer.from(text, "utf8").equals(Buffer.from(entry.value));
-  const value = isText ? ["value", text] : ["value_base64", Buffer.from(entry.value).toString("base64")];
-  return JSON.stringify(Object.fromEntries([name, value]));
+// As the native tool writes them: what is no text is in base64.
+const field = (name, bytes) => {
+  const buffer = Buffer.from(bytes);
+  const text = buffer.toString("utf8");
+  const isText = Buffer.from(text, "utf8").equals(buffer);
+  return isText ? { [name]: text } : { [`${name}_base64`]: buffer.toString("base64") };
 };
+const line = ({ key, value }) => JSON.stringify({ ...field("key", key), ...field("value", value) });
 const parsed = (lines) => lines.trim().split("\n").map((each) => JSON.parse(each));
 
 try {

@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
-const types = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const script = "text/javascript";
+const types = { ".html": "text/html", ".js": script, ".mjs": script, ".wasm": "application/wasm" };
 
 /** Serves a folder; what `pages` has by a path comes first. Returns its address, and how to end it. */
 export async function serve(folder, pages = {}) {
@@ -51,5 +52,6 @@ export async function resultOf(chrome, address, waitMs = 120000) {
 /** A page that runs a module; packages by an import map if there is no bundler. */
 export function html(module, imports) {
   const map = imports ? `<script type="importmap">${JSON.stringify({ imports })}</script>` : "";
-  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${map}<script type="module" src="${module}"></script>`;
+  const head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">';
+  return `${head}${map}<script type="module" src="${module}"></script>`;
 }

@@ -8,8 +8,9 @@ import * as inline from "spinney/inline";
 import url from "spinney/spinney.wasm";
 
 // Exactly this type, and not one that can be assigned to it.
+type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? [] : [never];
 function is<T>() {
-  return <U>(_: U, ..._exact: (<X>() => X extends T ? 1 : 2) extends <X>() => X extends U ? 1 : 2 ? [] : [never]) => {};
+  return <U>(_: U, ..._exact: Same<T, U>) => {};
 }
 
 await init();

@@ -50,9 +50,9 @@ export function getInto(Spinney) {
 
 export function textsAndEntries(Spinney) {
   const db = Spinney.memory();
-  const long = "caf\u00e9 \u65e5\u672c \u{1f332} ".repeat(5000);
-  for (const value of ["", "plain", "caf\u00e9", "\ufeffmark", "x".repeat(199), "\u00e9".repeat(200), "x".repeat(70), long]) {
-    if (utf8(value).length > 65535) continue;
+  const long = "caf\u00e9 \u65e5\u672c \u{1f332} ".repeat(2000);
+  const texts = ["", "plain", "caf\u00e9", "\ufeffmark", "x".repeat(199), "\u00e9".repeat(200), long];
+  for (const value of texts) {
     const version = db.put("key", value);
     same(db.getText("key"), value, "a text");
     same(db.get("key"), utf8(value), "its bytes");
