@@ -1,7 +1,7 @@
 //! The buffers through which everything passes, and the table that says where they lie.
 //!
 //! JavaScript writes into `keys` and `input` and reads the others, between two calls. So whatever it has to
-//! JavaScript writes into `keys` and `input` and reads the others between two calls. So whatever it has to
+//! know of them is told in the table, whose own place never changes. Addresses are exposed, since to Rust it
 //! is foreign code that reads and writes through them.
 
 use wasm_bindgen::prelude::*;
