@@ -109,7 +109,7 @@ export class Snapshot extends Reader {
     const scope = new Scope(database.id, "snapshot", database);
     super(scope, treeThen(scope, handle, DEFAULT_TREE));
     this.#handle = handle;
-    adopt(this, scope, freeSnapshot, handle);
+    adopt(this, scope, closeSnapshot, handle);
   }
 
   get version() {
@@ -132,8 +132,7 @@ export class Snapshot extends Reader {
   }
 
   close() {
-    const handle = this.#handle;
-    this[SCOPE].close((id) => freeSnapshot(id, handle));
+    closeSnapshot(this[SCOPE].id, this.#handle, this[SCOPE]);
   }
 }
 
@@ -152,8 +151,8 @@ function treeThen(scope, snapshot, name) {
   return settle(wasm.spinney_snapshot_tree(scope.id, snapshot, writeName(name)));
 }
 
-function freeSnapshot(id, handle) {
-  wasm.spinney_free_snapshot(id, handle);
+function closeSnapshot(id, handle, scope) {
+  scope.close(() => wasm.spinney_free_snapshot(id, handle));
 }
 
 disposable(Snapshot);

@@ -1,7 +1,7 @@
 // Entries, and the iterators that hand them out. They cross into the wasm module once for a page.
 
 import { invalid } from "./errors.js";
-import { readCursor, readPage, settle, wasm, writeKey, writeSecondKey } from "./memory.js";
+import { giveBack, readCursor, readPage, settle, wasm, writeKey, writeSecondKey } from "./memory.js";
 import { adopt, disown, release } from "./scope.js";
 
 // Bits and numbers as in scan.rs and page.rs.
@@ -66,6 +66,7 @@ export function readEntries(rows) {
       entries[i] = new Entry(key, numbers[at + 2], false);
     }
   }
+  giveBack(arena.length);
   return entries;
 }
 

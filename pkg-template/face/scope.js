@@ -6,7 +6,7 @@ import { wasm } from "./memory.js";
 
 const databases = new FinalizationRegistry((id) => wasm.spinney_close(id));
 const children = new FinalizationRegistry(({ scope, free, handle }) => {
-  if (!scope.closed) free(scope.id, handle);
+  if (!scope.closed) free(scope.id, handle, scope);
 });
 
 /** A database or a snapshot, open or closed. */

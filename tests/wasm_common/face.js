@@ -416,8 +416,15 @@ export function limits(Spinney) {
   refused(() => db.remove("\u00e9".repeat(70000)), "KeyTooLong", { lengthBytes: 140000, limitBytes });
   refused(() => db.get(new Uint8Array(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
   refused(() => db.scan("x".repeat(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
-  const tooLarge = new Uint8Array(65536);
-  refused(() => db.put("a", tooLarge), "ValueTooLarge", { lengthBytes: 65536, limitBytes: 65535 });
+  const huge = new Uint8Array((64 << 20) + 1);
+  const { limitBytes: most } = refused(() => db.put("a", huge), "ValueTooLarge", { lengthBytes: huge.length });
+  const tooLarge = huge.subarray(0, most + 1);
+  refused(() => db.putIfAbsent("a", tooLarge), "ValueTooLarge", { lengthBytes: most + 1, limitBytes: most });
+  refused(() => db.put("a", "x".repeat(most + 1)), "ValueTooLarge", { lengthBytes: most + 1, limitBytes: most });
+  refused(() => db.batch().put(db, "a", tooLarge), "ValueTooLarge");
+  refused(() => db.transact((tx) => tx.put(db, "a", tooLarge)), "ValueTooLarge");
+  db.put("a", huge.subarray(0, most));
+  same(db.get("a").length, most, "the longest value");
   refused(() => db.tree(""), "TreeName", { lengthBytes: 0, limitBytes: 255 });
   refused(() => db.tree("\u00e9".repeat(128)), "TreeName", { lengthBytes: 256, limitBytes: 255 });
   same(db.tree("\u00e9".repeat(127)).get(""), undefined, "a long name");
