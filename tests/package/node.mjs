@@ -51,5 +51,15 @@ assert.ok(held.stats().openSnapshots <= 20, `${held.stats().openSnapshots} snaps
 // 1,200 databases have a megabyte each.
 const megabytes = process.memoryUsage().arrayBuffers / 2 ** 20 + process.memoryUsage().external / 2 ** 20;
 assert.ok(megabytes < 400, `${megabytes} MB are in use`);
+
+// But not what an iterator still reads.
+const orphan = held.snapshot().scan();
+const ofTree = held.snapshot().tree("default").scan();
+for (let i = 0; i < 5; i++) {
+  globalThis.gc();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+}
+assert.equal(orphan.toArray().length, 2000);
+assert.equal(ofTree.toArray().length, 2000);
 held.close();
 console.log("what is forgotten is given back");

@@ -555,6 +555,13 @@ export function closing(Spinney) {
     () => fresh.next(), () => drawn.next(), () => left.next(),
   ];
   for (const call of calls) refused(call, "Closed");
+  // Another database takes the same places, and what is closed does not read it.
+  const { db: next } = filled(Spinney);
+  next.tree("users").put("a", "1");
+  const [later] = [next.snapshot(), next.batch(), next.scan("")];
+  same(later.tree("users").getText("a"), "1", "the other database");
+  for (const call of calls) refused(call, "Closed");
+  next.close();
   drawn.return();
   tree.close();
   db.close();
