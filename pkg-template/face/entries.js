@@ -141,10 +141,10 @@ export class Entries {
 
   toArray() {
     this.#check();
-    let all = this.#at === 0 ? this.#page : this.#page.slice(this.#at);
+    const all = this.#at === 0 ? this.#page : this.#page.slice(this.#at);
     this.#at = this.#page.length;
     while (this.#turn()) {
-      all = all.concat(this.#page);
+      for (const entry of this.#page) all.push(entry);
       this.#at = this.#page.length;
     }
     return all;

@@ -8,6 +8,11 @@ import { chromium } from "playwright-core";
 
 const script = "text/javascript";
 const types = { ".html": "text/html", ".js": script, ".mjs": script, ".wasm": "application/wasm" };
+// A page that is isolated has a finer clock.
+const isolated = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
 
 /** Serves a folder; what `pages` has by a path comes first. Returns its address, and how to end it. */
 export async function serve(folder, pages = {}) {
@@ -15,7 +20,8 @@ export async function serve(folder, pages = {}) {
     const { pathname } = new URL(request.url, "http://localhost");
     try {
       const body = pages[pathname] ?? (await readFile(join(folder, normalize(pathname))));
-      response.writeHead(200, { "content-type": types[extname(pathname)] ?? "text/html" }).end(body);
+      const type = { "content-type": types[extname(pathname)] ?? "text/html" };
+      response.writeHead(200, { ...type, ...isolated }).end(body);
     } catch {
       response.writeHead(404).end();
     }
