@@ -45,7 +45,7 @@ pub fn spinney_image(database: u32) -> f64 {
 pub fn spinney_tree(database: u32, name_bytes: u32) -> f64 {
     call_on(database, |memory, open| {
         let tree = open.db.tree(memory.name(name_bytes)?)?;
-        Ok(f64::from(open.trees.put(Keys::Live(tree))))
+        Ok(f64::from(open.trees.put(Keys::live(tree))))
     })
 }
 

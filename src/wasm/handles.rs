@@ -8,11 +8,9 @@ use super::scan::Source;
 use crate::batch::Batch;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::scan::Scan;
 use crate::snapshot::{Snapshot, SnapshotTree};
 use crate::transaction::Transaction;
-use crate::tree::{Pair, Tree};
-use crate::value::{Value, Version};
+use crate::tree::Tree;
 
 /// The tree that the methods of the database itself work on; its handle is 0.
 pub(super) const DEFAULT_TREE: &str = "default";
@@ -34,77 +32,36 @@ pub(super) struct Open {
 }
 
 /// A tree, as it is or as it was.
-#[derive(Clone)]
-pub(super) enum Keys {
-    Live(Tree),
-    /// With the handle of the snapshot.
-    Past(SnapshotTree, u32),
+pub(super) struct Keys {
+    /// To read: both are read in the same way.
+    pub(super) tree: Tree,
+    /// As a snapshot has it, and the handle of that snapshot.
+    past: Option<(SnapshotTree, u32)>,
 }
 
 impl Keys {
+    pub(super) fn live(tree: Tree) -> Self {
+        Keys { tree, past: None }
+    }
+
+    pub(super) fn past(tree: SnapshotTree, snapshot: u32) -> Self {
+        Keys { tree: tree.reader().clone(), past: Some((tree, snapshot)) }
+    }
+
     /// The tree to write.
-    pub(super) fn live(&self) -> Outcome<&Tree> {
-        match self {
-            Keys::Live(tree) => Ok(tree),
-            Keys::Past(..) => Err(Error::ReadOnly.into()),
-        }
+    fn to_write(&self) -> Outcome<&Tree> {
+        if self.past.is_some() { Err(Error::ReadOnly.into()) } else { Ok(&self.tree) }
     }
 
     /// The snapshot that it is of; 0 if it is none.
     pub(super) fn snapshot(&self) -> u32 {
-        match self {
-            Keys::Live(_) => 0,
-            Keys::Past(_, snapshot) => *snapshot,
-        }
-    }
-
-    #[inline]
-    pub(super) fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> Result<Option<Version>> {
-        match self {
-            Keys::Live(tree) => tree.get_into(key, out),
-            Keys::Past(tree, _) => tree.get_into(key, out),
-        }
-    }
-
-    pub(super) fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        match self {
-            Keys::Live(tree) => tree.get_many(keys),
-            Keys::Past(tree, _) => tree.get_many(keys),
-        }
-    }
-
-    pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
-        match self {
-            Keys::Live(tree) => tree.contains(key),
-            Keys::Past(tree, _) => tree.contains(key),
-        }
+        self.past.as_ref().map_or(0, |(_, snapshot)| *snapshot)
     }
 
     pub(super) fn count(&self, prefix: &[u8]) -> Result<u64> {
-        match self {
-            Keys::Live(tree) => tree.count(prefix),
-            Keys::Past(tree, _) => tree.count(prefix),
-        }
-    }
-
-    pub(super) fn longest_prefix(&self, path: &[u8]) -> Result<Option<Pair>> {
-        match self {
-            Keys::Live(tree) => tree.longest_prefix(path),
-            Keys::Past(tree, _) => tree.longest_prefix(path),
-        }
-    }
-
-    pub(super) fn scan(&self, prefix: &[u8]) -> Scan {
-        match self {
-            Keys::Live(tree) => tree.scan(prefix),
-            Keys::Past(tree, _) => tree.scan(prefix),
-        }
-    }
-
-    pub(super) fn range(&self, start: &[u8], end: &[u8]) -> Scan {
-        match self {
-            Keys::Live(tree) => tree.range(start..end),
-            Keys::Past(tree, _) => tree.range(start..end),
+        match &self.past {
+            None => self.tree.count(prefix),
+            Some((tree, _)) => tree.count(prefix),
         }
     }
 }
@@ -129,7 +86,7 @@ impl Open {
             return self.trees.get(handle).map(|tree| Some(&*tree));
         }
         if self.default_tree.is_none() {
-            self.default_tree = self.db.existing_tree(DEFAULT_TREE)?.map(Keys::Live);
+            self.default_tree = self.db.existing_tree(DEFAULT_TREE)?.map(Keys::live);
         }
         Ok(self.default_tree.as_ref())
     }
@@ -138,12 +95,12 @@ impl Open {
     #[inline]
     pub(super) fn tree_to_write(&mut self, handle: u32) -> Outcome<&Tree> {
         if handle != DEFAULT_HANDLE {
-            return self.trees.get(handle)?.live();
+            return self.trees.get(handle)?.to_write();
         }
         if self.default_tree.is_none() {
-            self.default_tree = Some(Keys::Live(self.db.tree(DEFAULT_TREE)?));
+            self.default_tree = Some(Keys::live(self.db.tree(DEFAULT_TREE)?));
         }
-        self.default_tree.as_ref().ok_or(Refusal::Closed)?.live()
+        self.default_tree.as_ref().ok_or(Refusal::Closed)?.to_write()
     }
 
     /// Another tree may have this name now.

@@ -94,14 +94,14 @@ impl Source {
     /// None: there cannot be an entry.
     fn new(keys: &Keys, prefix: &[u8], after: Option<&[u8]>, wanted: Wanted) -> Option<Self> {
         let mut scan = match (after, wanted.direction()) {
-            (None, _) => keys.scan(prefix),
+            (None, _) => keys.tree.scan(prefix),
             (Some(name), Direction::Forward) if wanted.is_directory(name, prefix) => {
-                keys.scan(prefix).start_behind(name)
+                keys.tree.scan(prefix).start_behind(name)
             }
-            (Some(name), Direction::Forward) => keys.scan(prefix).start_after(name),
+            (Some(name), Direction::Forward) => keys.tree.scan(prefix).start_after(name),
             // Backwards, behind a key is below it.
-            (Some(name), Direction::Backward) if name.starts_with(prefix) => keys.range(prefix, name),
-            (Some(name), Direction::Backward) if name > prefix => keys.scan(prefix),
+            (Some(name), Direction::Backward) if name.starts_with(prefix) => keys.tree.range(prefix..name),
+            (Some(name), Direction::Backward) if name > prefix => keys.tree.scan(prefix),
             (Some(_), Direction::Backward) => return None,
         };
         if wanted.is_list() {

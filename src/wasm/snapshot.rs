@@ -26,7 +26,7 @@ pub fn spinney_snapshot_version(database: u32, snapshot: u32) -> f64 {
 pub fn spinney_snapshot_tree(database: u32, snapshot: u32, name_bytes: u32) -> f64 {
     call_on(database, |memory, open| {
         let tree = open.snapshots.get(snapshot)?.tree(memory.name(name_bytes)?)?;
-        Ok(f64::from(open.trees.put(Keys::Past(tree, snapshot))))
+        Ok(f64::from(open.trees.put(Keys::past(tree, snapshot))))
     })
 }
 

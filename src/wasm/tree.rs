@@ -11,7 +11,7 @@ pub fn spinney_get(database: u32, tree: u32, key_bytes: u32) -> f64 {
     call_on(database, |memory, open| {
         let (key, out) = memory.key_and_output(key_bytes)?;
         let found = match open.tree(tree)? {
-            Some(keys) => keys.get_into(key, out)?,
+            Some(keys) => keys.tree.get_into(key, out)?,
             None => None,
         };
         Ok(found.map_or(ABSENT, |version| memory.lend_output(version)))
@@ -22,10 +22,10 @@ pub fn spinney_get(database: u32, tree: u32, key_bytes: u32) -> f64 {
 #[wasm_bindgen]
 pub fn spinney_get_many(database: u32, tree: u32, count: u32, bytes: u32) -> f64 {
     call_on(database, |memory, open| {
-        let (keys, page) = memory.keys_and_page(count, bytes)?;
+        let (wanted, page) = memory.keys_and_page(count, bytes)?;
         let values = match open.tree(tree)? {
-            Some(tree) => tree.get_many(&keys)?,
-            None => vec![None; keys.len()],
+            Some(keys) => keys.tree.get_many(&wanted)?,
+            None => vec![None; wanted.len()],
         };
         for value in &values {
             page.push_value(value.as_ref().map(|value| (&**value, value.version())));
@@ -40,7 +40,7 @@ pub fn spinney_contains(database: u32, tree: u32, key_bytes: u32) -> f64 {
     call_on(database, |memory, open| {
         let key = memory.key(key_bytes)?;
         let is_there = match open.tree(tree)? {
-            Some(keys) => keys.contains(key)?,
+            Some(keys) => keys.tree.contains(key)?,
             None => false,
         };
         Ok(number_of(is_there))
@@ -162,7 +162,7 @@ pub fn spinney_longest_prefix(database: u32, tree: u32, path_bytes: u32) -> f64 
     call_on(database, |memory, open| {
         let path = memory.key(path_bytes)?;
         let found = match open.tree(tree)? {
-            Some(keys) => keys.longest_prefix(path)?,
+            Some(keys) => keys.tree.longest_prefix(path)?,
             None => None,
         };
         let page = memory.empty_page();
