@@ -107,7 +107,9 @@ impl Source {
         if wanted.is_list() {
             scan.stop_at_directories(wanted.delimiter, TREE_ID_BYTES + prefix.len());
         }
-        Some(Source { scan, wanted, page_entries: ENTRIES_FIRST, snapshot: keys.snapshot() })
+        // Who says how many wants all of them.
+        let page_entries = if wanted.left.is_finite() { ENTRIES_MAX } else { ENTRIES_FIRST };
+        Some(Source { scan, wanted, page_entries, snapshot: keys.snapshot() })
     }
 
     /// Fills a page. False: there is nothing behind it.
