@@ -26,7 +26,7 @@ const FAILED = -2;
 // made first, on the way out. (Node 20 and Chromium 148 agree within a few bytes.)
 const LOOP_IN_BYTES = 16;
 const LOOP_OUT_BYTES = 48;
-// Up to so many characters a loop writes a value faster than TextEncoder.
+// A text of so many characters is written by a loop, as keys are; a longer one by TextEncoder.
 const LOOP_TEXT_UNITS = 200;
 // After more than this, the module gives its memory back.
 const LARGE_BYTES = 1 << 20;

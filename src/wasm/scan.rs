@@ -19,7 +19,7 @@ use crate::value::Version;
 /// Entries of the first page; each has four times as many as the one before it. An iteration that is broken
 /// off early has not read far ahead.
 const ENTRIES_FIRST: usize = 32;
-/// Entries of a page. With 1024 a scan in Chromium is no faster.
+/// Entries of a page.
 const ENTRIES_MAX: usize = 512;
 
 // What is wanted, as bits of one number; `pkg-template/face/entries.js` has the same.
