@@ -18,7 +18,7 @@
 /** A key: a string, which is stored as UTF-8, or any bytes. At most 65,000 bytes. */
 export type Key = string | Uint8Array;
 
-/** A value. A string is stored as UTF-8; `getText` and `Entry.text` give it back. */
+/** A value, of at most 64 MiB. A string is stored as UTF-8; `getText` and `Entry.text` give it back. */
 export type Value = string | Uint8Array;
 
 /** The number of a write: 1, 2, 3 ... for the life of the database. */

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::forest::batch::{self, Refused};
 use crate::forest::write::Condition;
+use crate::limits::SHORT_VALUE_BYTES_MAX;
 use crate::open::Open;
 use crate::store::durable::Durability;
 use crate::tree::{Tree, checked, checked_value};
@@ -37,9 +38,11 @@ use crate::value::Version;
 /// first; if both have to be of one moment, read them in a [transaction](crate::Db::transact).
 ///
 /// **How much.** A batch may have any number of steps. Keys and values together may have 16 MiB, the values
-/// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Other writers wait while
-/// more than a few thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches
-/// are kept in memory meanwhile.
+/// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Values of more than
+/// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) count 16 bytes each: they are kept in memory until
+/// the batch is committed, and written then, before it is applied. Other writers wait while more than a few
+/// thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches are kept in
+/// memory meanwhile.
 pub struct Batch {
     open: Arc<Open>,
     durability: Durability,
@@ -66,7 +69,7 @@ impl Batch {
             _ if !tree.belongs_to(&self.open.forest) => Err(Error::OtherDatabase),
             Some(value) => lengths
                 .and_then(|()| checked_value(value))
-                .and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len() + value.len())),
+                .and_then(|()| self.steps.has_room_for(keys[0].len() + keys[1].len(), value.len())),
             None => lengths,
         };
         match looked {
@@ -77,7 +80,10 @@ impl Batch {
     }
 
     fn add_put(&mut self, tree: &Tree, key: &[u8], value: &[u8], condition: Condition) -> &mut Self {
-        self.add(tree, [key, b""], Some(value), |steps, id| steps.put([&id, key], value, condition))
+        self.add(tree, [key, b""], Some(value), |steps, id| match value.len() > SHORT_VALUE_BYTES_MAX {
+            true => steps.put_long([&id, key], value.to_vec(), condition),
+            false => steps.put([&id, key], value, condition),
+        })
     }
 
     fn add_guard(&mut self, tree: &Tree, key: &[u8], condition: Condition) -> &mut Self {
@@ -336,7 +342,7 @@ impl Batch {
             return Err(misuse.again());
         }
         let forest = &self.open.forest;
-        let applied = forest.commit(&self.steps, &[]).map_err(|refused| match refused {
+        let applied = forest.commit(&self.steps).map_err(|refused| match refused {
             Refused::Step { index, reason } => Error::BatchRefused { index, reason },
             Refused::Failed(error) => error,
             Refused::Stale => Error::Conflict { tries: 1 },

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::limits::TREE_ID_BYTES;
+use crate::forest::Forest;
+use crate::limits::{SYSTEM_TREES, TREE_ID_BYTES};
 use crate::log::follow::Cursor;
 use crate::log::payload::Write;
 use crate::open::Open;
@@ -63,6 +64,16 @@ pub enum Changed {
         key: Vec<u8>,
         /// Its value from now on.
         value: Vec<u8>,
+    },
+    /// A key got a value of more than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) bytes.
+    PutLong {
+        /// The name of the tree.
+        tree: Arc<str>,
+        /// The key.
+        key: Vec<u8>,
+        /// Its value from now on. Long values are read when they are told, and not kept for that: there is
+        /// none here if it was overwritten or removed since, which a later change says.
+        value: Option<Vec<u8>>,
     },
     /// A key was removed. In a batch it may not have been there.
     Remove {
@@ -303,12 +314,12 @@ impl Changes {
 
     /// The next change that there is anything to tell of.
     fn read(&mut self) -> Result<Option<Change>> {
-        let store = &self.open.forest.store;
-        let durable = store.durable.get().ok_or(Error::NoChanges)?;
+        let forest = &self.open.forest;
+        let durable = forest.store.durable.get().ok_or(Error::NoChanges)?;
         loop {
             let names = &mut self.names;
-            let take = |seq, write: Write<'_>| change_of(names, seq, write);
-            match durable.log.follow(&mut self.cursor, take)? {
+            let take = |seq, write: Write<'_>| change_of(forest, names, seq, write);
+            match durable.log.follow(&mut self.cursor, take)?.transpose()? {
                 None => return Ok(None),
                 Some(Some(change)) => return Ok(Some(change)),
                 Some(None) => {}
@@ -344,12 +355,22 @@ impl std::fmt::Debug for Changes {
 }
 
 /// What a write is to those who know trees by their names; none if it is to none that has one.
-fn change_of(names: &mut TreeNames, seq: u64, write: Write<'_>) -> Option<Change> {
+fn change_of(forest: &Forest, names: &mut TreeNames, seq: u64, write: Write<'_>) -> Result<Option<Change>> {
     let last = seq.saturating_add(write.seqs().saturating_sub(1));
     let what = if let Write::Batch(writes) = write {
         let each = (seq..).zip(writes.iter());
-        let changes: Vec<Change> = each.filter_map(|(seq, write)| change_of(names, seq, write)).collect();
-        Some(Changed::Batch(changes)).filter(|what| *what != Changed::Batch(Vec::new()))
+        let changes = each.filter_map(|(seq, write)| change_of(forest, names, seq, write).transpose());
+        let mut changes = changes.collect::<Result<Vec<Change>>>()?;
+        let has_aside = || writes.iter().any(is_aside);
+        match changes.pop() {
+            None => None,
+            // To write a long value, or over one, is a batch with what nobody sees.
+            Some(only) if changes.is_empty() && has_aside() => Some(only.what),
+            Some(last) => {
+                changes.push(last);
+                Some(Changed::Batch(changes))
+            }
+        }
     } else if let Some(change) = NameChange::of(write) {
         names.apply(&change);
         Some(match change {
@@ -358,13 +379,38 @@ fn change_of(names: &mut TreeNames, seq: u64, write: Write<'_>) -> Option<Change
             NameChange::Dropped { name, .. } => Changed::TreeDropped { tree: name },
         })
     } else {
-        changed(names, write)
+        match write {
+            Write::PutLong { key, pointer } => put_long(forest, names, key, pointer)?,
+            _ => changed(names, write),
+        }
     };
-    what.map(|what| Change { version: Version::from_number(last), what })
+    Ok(what.map(|what| Change { version: Version::from_number(last), what }))
+}
+
+fn put_long(forest: &Forest, names: &TreeNames, key: &[u8], pointer: &[u8]) -> Result<Option<Changed>> {
+    let Some(tree) = names.of_key(key) else {
+        return Ok(None);
+    };
+    let mut value = pointer.to_vec();
+    let is_whole = forest.read_long(&mut value)?;
+    Ok(Some(Changed::PutLong { tree, key: behind(key), value: Some(value).filter(|_| is_whole) }))
+}
+
+fn behind(key: &[u8]) -> Vec<u8> {
+    key.get(TREE_ID_BYTES..).unwrap_or_default().to_vec()
+}
+
+/// Whether a key is of a tree that has no name.
+fn is_hidden(key: &[u8]) -> bool {
+    key.first_chunk().is_some_and(|id| u32::from_be_bytes(*id) >= SYSTEM_TREES)
+}
+
+/// Whether a write of a batch says which long values have a leaf.
+fn is_aside(write: Write<'_>) -> bool {
+    matches!(write, Write::Put { key, .. } | Write::Remove { key } if is_hidden(key))
 }
 
 fn changed(names: &TreeNames, write: Write<'_>) -> Option<Changed> {
-    let behind = |key: &[u8]| key.get(TREE_ID_BYTES..).unwrap_or_default().to_vec();
     Some(match write {
         Write::Put { key, value } => {
             Changed::Put { tree: names.of_key(key)?, key: behind(key), value: value.to_vec() }
@@ -372,6 +418,10 @@ fn changed(names: &TreeNames, write: Write<'_>) -> Option<Changed> {
         Write::Remove { key } => Changed::Remove { tree: names.of_key(key)?, key: behind(key) },
         Write::Rename { from, to } => {
             Changed::Rename { tree: names.of_key(from)?, from: behind(from), to: behind(to) }
+        }
+        // To where nobody looks: it is taken apart there.
+        Write::MovePrefix { from, to } | Write::MoveAway { from, to, .. } if is_hidden(to) => {
+            Changed::RemovePrefix { tree: names.of_key(from)?, prefix: behind(from) }
         }
         Write::MovePrefix { from, to } => {
             Changed::RenamePrefix { tree: names.of_key(from)?, from: behind(from), to: behind(to) }
@@ -382,7 +432,9 @@ fn changed(names: &TreeNames, write: Write<'_>) -> Option<Changed> {
         Write::Load { prefix, keys } => {
             Changed::Loaded { tree: names.of_key(prefix)?, prefix: behind(prefix), keys }
         }
-        // What it makes count is handed out in its place.
-        Write::Batch(_) | Write::BatchCommit(_) => return None,
+        // What it makes count is handed out in its place, or told otherwise.
+        Write::Batch(_) | Write::BatchCommit(_) | Write::PutLong { .. } | Write::MoveAway { .. } => {
+            return None;
+        }
     })
 }

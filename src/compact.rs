@@ -60,6 +60,8 @@ impl Db {
         let store = &self.forest().store;
         store.allow_write()?;
         let blobs_before = store.length_blobs()?;
+        // What a copy of a database has of values that were being written when it was made.
+        self.forest().prepare_long()?;
         let mut done_blobs = 0;
         let mut goes_on = true;
         let mut looked_at = || {

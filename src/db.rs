@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::forest::graft::Also;
 use crate::forest::{Forest, Shape};
 use crate::image;
-use crate::limits::{NAMES, TREE_NAME_BYTES_MAX};
+use crate::limits::{NAMES, SYSTEM_TREES, TREE_NAME_BYTES_MAX};
 use crate::open::Open;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
@@ -184,8 +184,8 @@ impl Db {
         }
         self.forest.store.allow_write()?;
         let names = self.tree_of(NAMES);
-        // The last id is never given out: every tree's keys have a successor.
-        let next = |id: u32| (id < u32::MAX).then(|| id + 1);
+        // The last ids are never given out: some are of use here, and every tree's keys have a successor.
+        let next = |id: u32| (id < SYSTEM_TREES).then(|| id + 1);
         let taken = self.forest.store.next_tree.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = taken.map_err(|_| Error::TooManyTrees)?;
         let put = self.open.change_names(|| names.put_if_absent(name, id.to_le_bytes()));
@@ -480,6 +480,6 @@ fn checked_name(name: &str) -> Result<()> {
 }
 
 pub(crate) fn decode_id(value: &[u8]) -> Result<u32> {
-    let bytes = value.try_into();
-    bytes.map(u32::from_le_bytes).map_err(|_| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
+    let id = value.try_into().map(u32::from_le_bytes).ok().filter(|&id| id < SYSTEM_TREES);
+    id.ok_or_else(|| Error::corrupt(store::ROOT_BLOB, "a tree without an id"))
 }

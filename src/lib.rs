@@ -77,6 +77,8 @@ mod tests_graft;
 #[cfg(test)]
 mod tests_load;
 #[cfg(test)]
+mod tests_long;
+#[cfg(test)]
 mod tests_snapshot;
 
 #[cfg(unix)]
@@ -88,7 +90,7 @@ pub use check::{CheckReport, Problem};
 pub use compact::{CompactProgress, CompactReport};
 pub use db::Db;
 pub use error::{Error, Result};
-pub use limits::{KEY_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
+pub use limits::{KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, TREE_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 pub use list::{Entry, List, ListRef};
 pub use options::Options;
 pub use scan::{EntryRef, Keys, Scan};

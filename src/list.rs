@@ -118,6 +118,26 @@ impl List {
         self
     }
 
+    /// Reads no values that are longer than `bytes_max` and than
+    /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX): they are handed out empty, and
+    /// [`Tree::value_bytes`](crate::Tree::value_bytes) tells how long they are. Call it before the first
+    /// step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::ListRef;
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("video", vec![7; 3_000_000])?;
+    /// let mut list = files.list("").values_up_to(0);
+    /// assert!(matches!(list.next_ref()?, Some(ListRef::Key { key: b"video", value: b"", .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn values_up_to(mut self, bytes_max: usize) -> Self {
+        self.scan = self.scan.values_up_to(bytes_max);
+        self
+    }
+
     /// The next child, lent until the next step: no allocation.
     ///
     /// ```

@@ -236,6 +236,7 @@ impl Options {
         let read_only = self.read_only || backend.is_read_only();
         let meter = Arc::new(Metered::new(backend));
         let backend: Arc<dyn Backend> = meter.clone();
+        let mut was_not_closed = false;
         let mut forest = match recover::find(&*backend)? {
             Found::Nothing if read_only || !self.create => {
                 return Err(Error::NotSpinney { reason: "it is empty" });
@@ -247,13 +248,19 @@ impl Options {
             }
             Found::Database { superblock, pages } => {
                 lifecycle::put_in_place(&*backend, &pages)?;
+                was_not_closed = superblock.log_id != 0;
                 self.open_for_writing(backend, superblock)?
             }
         };
         forest.store.frames.captures.past.set_limit_bytes(self.settings.snapshot_bytes());
         forest.store.read_only = read_only;
         forest.store.meter = Some(meter);
-        Db::new(forest, self.durability)
+        let db = Db::new(forest, self.durability)?;
+        if was_not_closed {
+            // What cannot be done now is done before the next long value is written or taken away.
+            let _ = db.forest().prepare_long();
+        }
+        Ok(db)
     }
 
     fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {

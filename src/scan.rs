@@ -17,6 +17,7 @@ use crate::value::{Value, Version};
 pub struct EntryRef<'a> {
     key: &'a [u8],
     value: &'a [u8],
+    value_bytes: usize,
     version: u64,
 }
 
@@ -29,6 +30,12 @@ impl<'a> EntryRef<'a> {
     /// The value.
     pub fn value(&self) -> &'a [u8] {
         self.value
+    }
+
+    /// The length of the value, which is not that of [`value`](EntryRef::value) where that was not read: see
+    /// [`Scan::values_up_to`].
+    pub fn value_bytes(&self) -> usize {
+        self.value_bytes
     }
 
     /// The number of the write that the value comes from.
@@ -68,6 +75,7 @@ pub struct Scan {
     left: usize,
     failed: bool,
     directories: Option<(u8, usize)>,
+    long_bytes_max: usize,
 }
 
 impl Scan {
@@ -81,6 +89,7 @@ impl Scan {
             left: usize::MAX,
             failed: false,
             directories: None,
+            long_bytes_max: usize::MAX,
         }
     }
 
@@ -119,6 +128,31 @@ impl Scan {
         self
     }
 
+    /// Reads no values that are longer than `bytes_max` and than
+    /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX): they are handed out empty. Call it before the
+    /// first step.
+    ///
+    /// Else a scan reads every value whole, one at a time, in a buffer that grows to the longest of them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("note", "a few words")?;
+    /// files.put("video", vec![7; 3_000_000])?;
+    /// let mut scan = files.scan("").values_up_to(0);
+    /// let mut bytes = 0;
+    /// while let Some(entry) = scan.next_ref()? {
+    ///     bytes += entry.value_bytes();
+    /// }
+    /// assert_eq!(bytes, 3_000_011);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn values_up_to(mut self, bytes_max: usize) -> Self {
+        self.long_bytes_max = bytes_max;
+        self
+    }
+
     /// Keys alone, without reading values.
     pub fn keys(self) -> Keys {
         Keys { scan: self }
@@ -139,7 +173,11 @@ impl Scan {
 
     #[inline]
     fn lend(&self, direction: Direction, version: u64) -> EntryRef<'_> {
-        EntryRef { key: self.key(direction), value: self.value(direction), version }
+        let Some(side) = self.side(direction) else {
+            return EntryRef { key: b"", value: b"", value_bytes: 0, version };
+        };
+        let key = side.key().get(TREE_ID_BYTES..).unwrap_or_default();
+        EntryRef { key, value: side.value(), value_bytes: side.value_bytes(), version }
     }
 
     /// The value of the last step from one end.
@@ -174,12 +212,15 @@ impl Scan {
         };
         let side = side.get_or_insert_with(|| {
             let mut side = Side::new(direction, self.start.clone(), self.end.clone());
+            side.read_long_values_to(self.long_bytes_max);
             if let Some((delimiter, from)) = self.directories {
                 side.stop_at_directories(delimiter, from);
             }
             side
         });
-        let stepped = match side.step(&self.forest, with_value) {
+        let stepped =
+            if with_value { side.step_to_value(&self.forest) } else { side.step(&self.forest, false) };
+        let stepped = match stepped {
             Ok(stepped) => stepped,
             Err(error) => {
                 self.failed = true;

@@ -33,6 +33,8 @@ use crate::store::superblock::is_directory_blob;
 pub struct Stats {
     /// Keys in all trees, without the names of the trees.
     pub keys: u64,
+    /// Values that are longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX).
+    pub long_values: u64,
     /// Blobs that hold keys.
     pub range_blobs: u32,
     /// Blobs that hold the separators between others.
@@ -66,7 +68,7 @@ pub struct Stats {
     /// Reads and writes that met a change and started again.
     pub restarts: u64,
     /// Blobs that are not in memory, and of which nothing else here tells. While there are some, the names of
-    /// trees count as keys, and `hops` counts the routers in memory.
+    /// trees and the parts of long values count as keys, and `hops` counts the routers in memory.
     pub unread_blobs: u32,
     /// Pages in memory of a database with a backend. 0 where everything is always in memory.
     pub resident_pages: u64,
@@ -147,19 +149,18 @@ impl Stats {
         let (mut stats, unread) = Stats::of_resident(forest);
         stats.unread_blobs = unread.len() as u32;
         if unread.is_empty() {
-            stats.keys = stats.keys.saturating_sub(crate::tree::names(forest));
+            stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest, stats.long_values > 0));
         }
         stats
     }
 
     /// The same, with the headers of the other blobs read.
     pub(crate) fn of_all(forest: &Forest) -> Result<Self> {
-        let names = crate::tree::names(forest);
         let (mut stats, unread) = Stats::of_resident(forest);
         if let Some(residency) = &forest.store.residency {
             residency.survey(&unread, |_, counts| stats.count(counts))?;
         }
-        stats.keys = stats.keys.saturating_sub(names);
+        stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest, stats.long_values > 0));
         Ok(stats)
     }
 
@@ -243,6 +244,7 @@ impl Stats {
         }
         self.range_blobs += 1;
         self.keys += u64::from(counts.keys);
+        self.long_values += u64::from(counts.pointers);
         self.live_bytes += u64::from(counts.live_words) * 8;
         self.garbage_bytes += u64::from(counts.garbage_words) * 8;
     }

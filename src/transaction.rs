@@ -20,8 +20,10 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::batch::{Batch, Refused};
+use crate::forest::long::Kept;
 use crate::forest::notes::Note;
 use crate::forest::write::Condition;
+use crate::limits::SHORT_VALUE_BYTES_MAX;
 use crate::open::Open;
 use crate::store::durable::Durability;
 use crate::transaction_list::TransactionList;
@@ -69,27 +71,45 @@ pub(crate) fn transact<T>(
     durability: Durability,
     mut run: impl FnMut(&Transaction) -> Result<T>,
 ) -> Result<T> {
-    for _ in 0..Transaction::TRIES_MAX {
-        let tx = Transaction::of(open, durability);
-        let outcome = run(&tx);
-        let (state, durability) = (tx.state.into_inner(), tx.durability.get());
-        if !state.is_broken {
-            let value = outcome?;
-            if state.commit(open, durability)? {
-                return Ok(value);
-            }
+    let mut kept = Kept::default();
+    let outcome = (0..Transaction::TRIES_MAX).find_map(|_| try_once(open, durability, &mut run, &mut kept));
+    open.forest.give_up(kept);
+    outcome.unwrap_or(Err(Error::Conflict { tries: Transaction::TRIES_MAX }))
+}
+
+/// One run; none if it has to be run again.
+fn try_once<T>(
+    open: &Arc<Open>,
+    durability: Durability,
+    run: &mut impl FnMut(&Transaction) -> Result<T>,
+    kept: &mut Kept,
+) -> Option<Result<T>> {
+    let tx = Transaction::of(open, durability);
+    let outcome = run(&tx);
+    let (state, durability) = (tx.state.into_inner(), tx.durability.get());
+    if !state.is_broken {
+        let committed = outcome.and_then(|value| Ok((value, state.commit(open, durability, kept)?)));
+        match committed {
+            Ok((value, true)) => return Some(Ok(value)),
+            Ok((_, false)) => {}
+            Err(error) => return Some(Err(error)),
         }
-        open.forest.store.counters.restarts.add_one();
-        std::thread::yield_now();
     }
-    Err(Error::Conflict { tries: Transaction::TRIES_MAX })
+    open.forest.store.counters.restarts.add_one();
+    std::thread::yield_now();
+    None
 }
 
 impl State {
     /// Applies what was written, if what was read is as it was. False if not.
-    fn commit(&self, open: &Open, durability: Durability) -> Result<bool> {
+    fn commit(&self, open: &Open, durability: Durability, kept: &mut Kept) -> Result<bool> {
         if self.own.is_empty() {
             return Ok(true);
+        }
+        let is_long = |value: &Vec<u8>| value.len() > SHORT_VALUE_BYTES_MAX;
+        if self.own.values().flatten().any(is_long) && !self.still_holds(open)? {
+            // Before anything long is written for nothing.
+            return Ok(false);
         }
         let mut batch = Batch::default();
         for (key, version) in &self.keys {
@@ -98,17 +118,36 @@ impl State {
         }
         for (key, value) in &self.own {
             match value {
+                Some(value) if is_long(value) => {
+                    batch.put_long([key, b""], value.clone(), Condition::Always);
+                }
                 Some(value) => batch.put([key, b""], value, Condition::Always),
                 None => batch.remove([key, b""], Condition::Always),
             }
         }
-        let applied = match open.forest.commit(&batch, &self.notes) {
+        let applied = match open.forest.commit_run(batch, &self.notes, kept) {
             Ok(applied) => applied,
             Err(Refused::Step { .. } | Refused::Stale) => return Ok(false),
             Err(Refused::Failed(error)) => return Err(error),
         };
         if let Some(appended) = applied.appended {
             open.forest.store.acknowledge(appended, durability).map_err(Error::after_the_fact)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether all that was read is as it was, as things look now.
+    fn still_holds(&self, open: &Open) -> Result<bool> {
+        for (key, version) in &self.keys {
+            let mut buffer = KeyBuf::empty();
+            if open.forest.version_of(&buffer.fill_whole(key))? != *version {
+                return Ok(false);
+            }
+        }
+        for note in &self.notes {
+            if !open.forest.still_holds(note)? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -122,7 +161,8 @@ impl State {
             let mut is_sure = true;
             for (key, version) in &self.keys {
                 let mut buffer = KeyBuf::empty();
-                let (found, highest_seq) = forest.observe(&buffer.fill_whole(key), &mut value)?;
+                let seen = forest.observe(&buffer.fill_whole(key), &mut value)?;
+                let (found, highest_seq) = (seen.version, seen.highest_seq);
                 if found != *version {
                     return Ok(false);
                 }
@@ -189,17 +229,26 @@ impl Transaction {
         Err(self.broken())
     }
 
-    /// Reads a key that the transaction has not written.
-    fn read(&self, key: Vec<u8>) -> Result<Option<Value>> {
+    /// Reads a key that the transaction has not written; a long value only if it is wanted.
+    fn read(&self, key: Vec<u8>, with_value: bool) -> Result<Option<Value>> {
         let mut value = Vec::new();
         let mut buffer = KeyBuf::empty();
-        let (version, highest_seq) = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
+        let seen = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
+        let (version, highest_seq) = (seen.version, seen.highest_seq);
+        if seen.is_pointer && with_value {
+            self.read_long(&mut value)?;
+        }
         let known = self.state.borrow_mut().keys.insert(key, version);
         if known.is_some_and(|known| known != version) {
             return Err(self.broken());
         }
         self.settle(|since| version.unwrap_or(highest_seq) <= since)?;
         Ok(version.map(|version| Value::new(value, version)))
+    }
+
+    /// Reads the value that a pointer leaf refers to. If it has gone meanwhile, the leaf was changed.
+    pub(crate) fn read_long(&self, value: &mut Vec<u8>) -> Result<()> {
+        if self.open.forest.read_long(value)? { Ok(()) } else { Err(self.broken()) }
     }
 
     /// Remembers what a walk has been in.
@@ -257,7 +306,7 @@ impl Transaction {
         if let Some(own) = self.state.borrow().own.get(&key) {
             return Ok(own.clone().map(|value| Value::new(value, 0)));
         }
-        self.read(key)
+        self.read(key, true)
     }
 
     /// Whether a key is there.
@@ -272,7 +321,11 @@ impl Transaction {
     /// # }
     /// ```
     pub fn contains(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get(tree, key)?.is_some())
+        let key = self.whole(tree, key.as_ref())?;
+        if let Some(own) = self.state.borrow().own.get(&key) {
+            return Ok(own.is_some());
+        }
+        Ok(self.read(key, false)?.is_some())
     }
 
     /// Puts a value.
@@ -474,7 +527,13 @@ impl Transaction {
     /// Ends a run. False if it has to be done again.
     pub(crate) fn commit(self) -> Result<bool> {
         let state = self.state.into_inner();
-        Ok(!state.is_broken && state.commit(&self.open, self.durability.get())?)
+        if state.is_broken {
+            return Ok(false);
+        }
+        let mut kept = Kept::default();
+        let committed = state.commit(&self.open, self.durability.get(), &mut kept);
+        self.open.forest.give_up(kept);
+        committed
     }
 }
 

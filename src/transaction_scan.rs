@@ -42,9 +42,12 @@ impl<'t> TransactionScan<'t> {
         if self.stored.is_none() {
             let stepped = self.side.step(&self.tx.open.forest, true);
             self.tx.note(self.side.take_notes())?;
-            let found = stepped?;
-            let pair = |version| (self.side.key().to_vec(), Value::new(self.side.value().to_vec(), version));
-            self.stored = Some(found.map(pair));
+            let mut value = self.side.value().to_vec();
+            if self.side.is_pointer() {
+                self.tx.read_long(&mut value)?;
+            }
+            let pair = |version| (self.side.key().to_vec(), Value::new(value, version));
+            self.stored = Some(stepped?.map(pair));
         }
         Ok(())
     }

@@ -11,7 +11,9 @@ use crate::forest::Forest;
 use crate::forest::many::{Found, GROUP};
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
-use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{
+    KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, SYSTEM_TREES, TREE_ID_BYTES, TREE_ID_NONE, VALUE_BYTES_MAX,
+};
 use crate::list::List;
 use crate::log::Appended;
 use crate::open::Open;
@@ -160,16 +162,38 @@ impl Tree {
         Ok(self.forest.version_of(&key)?.is_some())
     }
 
+    /// How long the value of a key is, without reading a long one. None if the key is not there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("video", vec![7; 3_000_000])?;
+    /// assert_eq!(files.value_bytes("video")?, Some(3_000_000));
+    /// assert_eq!(files.value_bytes("film")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn value_bytes(&self, key: impl AsRef<[u8]>) -> Result<Option<usize>> {
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill(self.id, checked(key.as_ref())?);
+        self.forest.value_bytes(&key)
+    }
+
     fn put_when(&self, key: &[u8], value: &[u8], condition: Condition) -> Result<Option<Version>> {
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLarge { length_bytes: value.len(), limit_bytes: VALUE_BYTES_MAX });
-        }
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill(self.id, checked(key)?);
+        if value.len() > SHORT_VALUE_BYTES_MAX {
+            checked_value(value)?;
+            return self.acknowledge(self.forest.put_long(key.bytes(), value, condition)?);
+        }
         self.acknowledge(self.forest.put(&key, value, condition)?)
     }
 
     /// Sets the value of a key; returns the version it got.
+    ///
+    /// A value may have 64 MiB ([`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX)). What is longer than
+    /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) is written in parts first, while others go on;
+    /// for everybody, and after a crash, the key has the old value until it has the new one, whole.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -329,8 +353,9 @@ impl Tree {
     /// Others go on reading and writing meanwhile, but for a moment at the end.
     ///
     /// A key that is out of order, comes twice, or does not begin with the prefix is
-    /// [`Error::LoadRefused`], which names it; keys that are there already are [`Error::TargetExists`]. Then
-    /// nothing was loaded.
+    /// [`Error::LoadRefused`], which names it; keys that are there already are [`Error::TargetExists`]; a
+    /// value longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]:
+    /// put it when the others are loaded. Then nothing was loaded.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -355,8 +380,8 @@ impl Tree {
         self.load_with(prefix, items, |_| true)
     }
 
-    /// The same; `progress` is told how many keys were packed so far, once for each blob, and may end it with
-    /// `false`: then it is [`Error::Cancelled`], and nothing was loaded.
+    /// The same; `progress` is told how many keys were taken so far, about once for each blob, and may end it
+    /// with `false`: then it is [`Error::Cancelled`], and nothing was loaded.
     pub fn load_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         prefix: impl AsRef<[u8]>,
@@ -538,8 +563,8 @@ pub(crate) fn checked_value(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// How many keys are names of trees.
-pub(crate) fn names(forest: &Forest) -> u64 {
+/// How many keys are not those of users: names of trees, and parts of long values, if there are any.
+pub(crate) fn own_keys(forest: &Forest, has_long: bool) -> u64 {
     let end = 1u32.to_be_bytes().to_vec();
     let start = 0u32.to_be_bytes().to_vec();
     let mut side = crate::forest::scan::Side::new(crate::art::cursor::Direction::Forward, start, end);
@@ -547,5 +572,6 @@ pub(crate) fn names(forest: &Forest) -> u64 {
     while let Ok(Some(_)) = side.step(forest, false) {
         count += 1;
     }
-    count
+    let [start, end] = [SYSTEM_TREES, TREE_ID_NONE].map(u32::to_be_bytes);
+    if has_long { count + forest.count(&start, &end).unwrap_or(0) } else { count }
 }

@@ -36,7 +36,7 @@ impl NameChange {
             Write::Rename { from, to } => {
                 Some(NameChange::Renamed { from: name_in(from)?, to: name_in(to)? })
             }
-            Write::RemovePrefix { prefix, also: Some(also) } => {
+            Write::RemovePrefix { prefix, also: Some(also) } | Write::MoveAway { from: prefix, also, .. } => {
                 Some(NameChange::Dropped { id: id_in(prefix)?, name: name_in(also)? })
             }
             _ => None,

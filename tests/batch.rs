@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::batches::{self, Draft};
-use common::keys::Keys;
+use common::keys::{Keys, Sizes};
 use common::{Random, oracle, reads, setting};
 use spinney::backend::MemoryBackend;
 use spinney::{Db, Durability, Tree};
@@ -36,7 +36,7 @@ fn compare(db: &Db, seed: u64, rounds: usize, steps_max: usize) {
     for round in 0..rounds {
         let place = format!("seed {seed}, round {round}");
         let mut batch = db.batch();
-        let mut draft = Draft::new(trees.iter().zip(&models).collect(), 0);
+        let mut draft = Draft::new(trees.iter().zip(&models).collect(), Sizes::default());
         for _ in 0..1 + random.below(steps_max) {
             draft.step(&mut batch, &keys, &mut random);
         }

@@ -126,9 +126,32 @@ fn keys_are_put_got_and_removed() {
     place.run("get", &["a/b"]).fails(1, &[]);
     assert_eq!(place.json("rm", &["a/c"]), [json!({"removed": 1, "missing": 0})]);
     place.run("put", &[&"k".repeat(65_001), "v"]).fails(3, &["the key has 65001 bytes"]);
-    place.run_with("put", &["k"], &[0; 65_536]).fails(3, &["a value has at most 65,535 bytes"]);
+    let longest = spinney::VALUE_BYTES_MAX;
+    place.run_with("put", &["k"], &vec![0; longest + 1]).fails(3, &["a value has at most 64 MiB"]);
     assert_eq!(place.run_with("put", &["k"], &[7; 65_535]).code, 0);
     assert_eq!(contents(&place.db), [(b"k".to_vec(), vec![7; 65_535])]);
+}
+
+/// From a file to a file, and counted without being read.
+#[test]
+fn long_values_come_from_files_and_go_to_stdout() {
+    let place = Place::new("long");
+    let value: Vec<u8> = (0..3_000_001u64).map(|at| (at * at / 4096) as u8).collect();
+    let file = place.folder.join("video");
+    std::fs::write(&file, &value).unwrap();
+    let path = file.to_str().unwrap();
+    place.ok("put", &["a/video", "--from", path]);
+    assert_eq!(place.run("put", &["a/video", "value", "--from", path]).code, 2);
+    place.run("put", &["a/other", "--from", "/nonexistent"]).fails(3, &["/nonexistent"]);
+    assert!(place.run("get", &["a/video"]).stdout == value);
+    assert_eq!(place.json("ls", &["a/"])[0]["size_bytes"], 3_000_001);
+    assert_eq!(place.json("ls", &["-R"])[0]["size_bytes"], 3_000_001);
+    assert_eq!(place.json("ls", &["a/video"])[0]["size_bytes"], 3_000_001);
+    let du = place.json("du", &[]);
+    assert_eq!((&du[0]["keys"], &du[0]["value_bytes"]), (&json!(1), &json!(3_000_001)));
+    assert_eq!(place.json("trees", &[]).len(), 1);
+    assert_eq!(place.json("rm", &["a/video"]), [json!({"removed": 1, "missing": 0})]);
+    place.ok("check", &[]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod common;
 mod directories;
 #[path = "durable/disk.rs"]
 mod disk;
+#[path = "crash/long.rs"]
+mod long;
 #[path = "durable/power.rs"]
 mod power;
 #[path = "durable/script.rs"]

@@ -20,6 +20,8 @@ mod folder;
 #[cfg(unix)]
 #[path = "faults/full_disk.rs"]
 mod full_disk;
+#[path = "faults/long.rs"]
+mod long;
 #[path = "durable/script.rs"]
 mod script;
 

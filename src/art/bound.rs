@@ -117,6 +117,7 @@ mod tests {
     use crate::art::insert;
     use crate::blob::header::{self, BlobKind};
     use crate::blob::key::KeyBuf;
+    use crate::blob::leaf::Payload;
     use crate::blob::words::boxed_words;
     use std::collections::BTreeMap;
 
@@ -167,7 +168,7 @@ mod tests {
                     let key = buffer.fill_whole(key);
                     let burst = || bursts += 1;
                     let prepared = insert::prepare(words, &key, 0, value.len(), 0, &Everything, burst);
-                    insert::apply(words, prepared.expect("room"), &key, 0, value, 1);
+                    insert::apply(words, prepared.expect("room"), &key, 0, Payload::value(value), 1);
                 }
                 let taken = free_words - u64::from(header::free_words(words));
                 assert!(taken <= bound, "seed {seed}: {taken} words, not {bound}");

@@ -198,7 +198,7 @@ impl Builder<'_, '_> {
             return Err(DoesNotFit);
         }
         let mut key = std::mem::take(&mut self.first_key);
-        let mut keys = 0;
+        let (mut keys, mut pointers) = (0, 0);
         let mut at = space::take_leaf(words, total);
         debug_assert!(usize::from(at) + total == BLOB_WORDS);
         for (place, plan) in self.leaves.iter().enumerate() {
@@ -211,18 +211,19 @@ impl Builder<'_, '_> {
             let old = match entry.content {
                 Content::Leaf(leaf) => leaf,
                 Content::Whole(whole) => {
-                    at = copy_leaves(words, at, source, whole, plan);
+                    at = copy_leaves(words, at, source, whole, plan, &mut pointers);
                     keys += whole.count();
                     continue;
                 }
             };
             keys += 1;
+            pointers += i32::from(old.is_pointer());
             let suffix = &key[plan.depth..];
             if self.entries.has_old_names && old.suffix_len() == suffix.len() {
                 // Most leaves stay as they are: the path spells as much of them as before.
                 copy_leaf(words, at, source, old);
             } else {
-                leaf::write_head(words, at, suffix.len(), old.value_len(), old.seq(source));
+                leaf::write_head_like(words, at, suffix.len(), old, old.seq(source));
                 let len = suffix.len() + old.value_len();
                 let mut run = RunWriter::new(words, at.wrapping_add(leaf::HEAD_WORDS as u16), len);
                 run.push(suffix);
@@ -236,6 +237,7 @@ impl Builder<'_, '_> {
             at = at.wrapping_add(leaf::size_words(suffix.len(), old.value_len()) as u16);
         }
         header::set_counts(words, keys as u32, header::live_words(words));
+        header::count_pointers(words, pointers);
         Ok(())
     }
 }
@@ -252,7 +254,14 @@ fn copy_leaf(words: Words<'_>, at: Ref, source: Words<'_>, leaf: Leaf) {
 }
 
 /// Copies the leaves of a whole bucket to `at` and behind; returns where they end.
-fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan: &LeafPlan) -> Ref {
+fn copy_leaves(
+    words: Words<'_>,
+    at: Ref,
+    source: Words<'_>,
+    whole: Whole,
+    plan: &LeafPlan,
+    pointers: &mut i32,
+) -> Ref {
     let Some((bucket, _)) = plan.bucket else { unreachable!("a whole bucket is planned as a bucket") };
     let header = NodeHeader::load(words, bucket).with_count(whole.count());
     header.store(words, bucket);
@@ -261,6 +270,7 @@ fn copy_leaves(words: Words<'_>, at: Ref, source: Words<'_>, whole: Whole, plan:
         let leaf = whole.leaf(source, index);
         whole.fetch(source, index + LEAVES_AHEAD);
         copy_leaf(words, at, source, leaf);
+        *pointers += i32::from(leaf.is_pointer());
         words.store_ref(bucket::slot(bucket, header, index), at);
         at = at.wrapping_add(leaf.words() as u16);
     }

@@ -15,6 +15,7 @@ pub(crate) struct Findings {
     /// One sentence for every violation.
     pub(crate) problems: Vec<String>,
     pub(crate) keys: u32,
+    pub(crate) pointers: u32,
     pub(crate) depth_max: usize,
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn check(words: Words<'_>, base: &[u8]) -> Findings {
         live_words: 0,
         key: base.to_vec(),
         last_key: None,
-        findings: Findings { problems: Vec::new(), keys: 0, depth_max: 0 },
+        findings: Findings { problems: Vec::new(), keys: 0, pointers: 0, depth_max: 0 },
         levels: Vec::new(),
     };
     walk.header();
@@ -93,6 +94,10 @@ impl Walk<'_> {
         let (keys, live) = (header::key_count(self.words), header::live_words(self.words));
         if keys != self.findings.keys {
             self.problem(format!("the header counts {keys} keys, the tree holds {}", self.findings.keys));
+        }
+        let (counted, pointers) = (header::pointer_leaves(self.words), self.findings.pointers);
+        if counted != pointers {
+            self.problem(format!("the header counts {counted} pointer leaves, the tree holds {pointers}"));
         }
         if live != self.live_words {
             self.problem(format!("the header counts {live} live words, the nodes take {}", self.live_words));
@@ -164,6 +169,7 @@ impl Walk<'_> {
         }
         self.last_key = Some(self.key.clone());
         self.findings.keys += 1;
+        self.findings.pointers += u32::from(leaf.is_pointer());
         self.key.truncate(len);
     }
 

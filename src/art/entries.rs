@@ -205,6 +205,24 @@ impl<'a> Entries<'a> {
         Ok(())
     }
 
+    /// The same list, without knowing where its leaves are.
+    pub(crate) fn without_sources(self) -> Entries<'static> {
+        let Entries { list, tails, has_old_names, last_key, .. } = self;
+        Entries { sources: Vec::new(), list, tails, has_old_names, last_key }
+    }
+
+    /// Appends a part of a list that does not know where its leaves are: they are in `source`.
+    pub(crate) fn append_over(
+        &mut self,
+        other: &Entries<'static>,
+        source: Words<'a>,
+        part: Range<usize>,
+    ) -> Result<(), Torn> {
+        let first_source = self.sources.len() as u8;
+        self.sources.push(source);
+        self.push_part(other, part, None, first_source)
+    }
+
     /// Appends a part of another list, which lies above what is here. If `prefix` is given, that takes the
     /// place of so many bytes at the beginning of each key.
     pub(crate) fn append(
@@ -213,23 +231,35 @@ impl<'a> Entries<'a> {
         part: Range<usize>,
         prefix: Option<(usize, &[u8])>,
     ) -> Result<(), Torn> {
+        let first_source = self.sources.len() as u8;
+        self.sources.extend_from_slice(&other.sources);
+        self.push_part(other, part, prefix, first_source)
+    }
+
+    fn push_part(
+        &mut self,
+        other: &Entries<'_>,
+        part: Range<usize>,
+        prefix: Option<(usize, &[u8])>,
+        first_source: u8,
+    ) -> Result<(), Torn> {
         if part.is_empty() {
             return Ok(());
         }
-        let first_source = self.sources.len() as u8;
-        self.sources.extend_from_slice(&other.sources);
         let (cut, put) = prefix.unwrap_or((0, &[]));
         self.has_old_names &= prefix.is_none() && other.has_old_names;
         let mut key = other.key(part.start);
         key.splice(..cut, put.iter().copied());
         for index in part.clone() {
             let entry = &other.list[index];
+            let mut kept = 0;
             if index > part.start {
                 // What it shares with the one before may be part of the prefix only where all share it.
-                key.truncate(entry.common as usize - cut + put.len());
+                kept = entry.common as usize - cut + put.len();
+                key.truncate(kept);
                 key.extend_from_slice(other.tail(entry));
             }
-            self.push(&key, 0, first_source + entry.source, entry.content)?;
+            self.push(&key, kept, first_source + entry.source, entry.content)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use super::burst;
 use super::locate::{Spot, locate};
 use crate::blob::header::{self, ROOT_SLOT};
-use crate::blob::leaf::{self, Leaf};
+use crate::blob::leaf::{self, Leaf, Payload};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
 use crate::blob::space::{self, Need};
@@ -123,7 +123,7 @@ pub(crate) fn apply(
     spot: Spot,
     key: &Key<'_>,
     base: usize,
-    value: &[u8],
+    value: Payload<'_>,
     seq: u64,
 ) -> bool {
     header::raise_seq(words, seq);
@@ -177,7 +177,7 @@ pub(crate) fn apply(
     true
 }
 
-fn overwrite(words: Words<'_>, leaf: Leaf, slot: RefSlot, value: &[u8], seq: u64) {
+fn overwrite(words: Words<'_>, leaf: Leaf, slot: RefSlot, value: Payload<'_>, seq: u64) {
     if leaf::size_words(leaf.suffix_len(), value.len()) <= leaf.words() {
         leaf.overwrite(words, value, seq);
         return;
@@ -186,6 +186,9 @@ fn overwrite(words: Words<'_>, leaf: Leaf, slot: RefSlot, value: &[u8], seq: u64
     leaf.append_suffix(words, &mut suffix);
     let to = leaf::add(words, &suffix, value, seq);
     space::free(words, leaf.words());
+    if leaf.is_pointer() {
+        header::count_pointers(words, -1);
+    }
     words.store_ref(slot, to);
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<boo
                 if !leaf.is(words, key, depth) {
                     return Ok(false);
                 }
-                apply(words, cut, chain_words + leaf.words());
+                apply(words, cut, chain_words, leaf);
                 return Ok(true);
             }
             node::BUCKET => {
@@ -53,7 +53,7 @@ pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<boo
                 } else {
                     chain_words += bucket::size_words(header);
                 }
-                apply(words, cut, chain_words + leaf.words());
+                apply(words, cut, chain_words, leaf);
                 return Ok(true);
             }
             node::INNER4 | node::INNER16 | node::INNER_MAP => {
@@ -85,17 +85,20 @@ fn remove_end(words: Words<'_>, end: Ref, cut: Cut, chain_words: usize) -> bool 
     if end == 0 {
         return false;
     }
-    apply(words, cut, chain_words + Leaf::load(words, end).words());
+    apply(words, cut, chain_words, Leaf::load(words, end));
     true
 }
 
-fn apply(words: Words<'_>, cut: Cut, freed_words: usize) {
+fn apply(words: Words<'_>, cut: Cut, chain_words: usize, leaf: Leaf) {
     match cut {
         Cut::Root => words.store_ref(ROOT_SLOT, 0),
         Cut::Leaf { bucket, index } => bucket::remove(words, bucket, index),
         Cut::Child { at, byte } => inner::remove_child(words, at, byte),
         Cut::End { at } => words.store_ref(NodeHeader::end_slot(at), 0),
     }
-    space::free(words, freed_words);
+    space::free(words, chain_words + leaf.words());
     space::count_key(words, -1);
+    if leaf.is_pointer() {
+        header::count_pointers(words, -1);
+    }
 }

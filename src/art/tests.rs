@@ -10,6 +10,7 @@ use super::insert::Refused;
 use super::{build, check, find, insert, remove};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::KeyBuf;
+use crate::blob::leaf::Payload;
 use crate::blob::presence::Everything;
 use crate::blob::words::boxed_words;
 use crate::blob::{BLOB_WORDS, Words};
@@ -47,7 +48,7 @@ fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Res
     let mut buffer = KeyBuf::empty();
     let key = buffer.fill_whole(key);
     let spot = insert::prepare(words, &key, base, value.len(), 0, &Everything, || {})?;
-    Ok(insert::apply(words, spot, &key, base, value, seq))
+    Ok(insert::apply(words, spot, &key, base, Payload::value(value), seq))
 }
 
 fn compact(words: Words<'_>, base: &[u8]) {

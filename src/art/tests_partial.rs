@@ -9,6 +9,7 @@ use super::remove;
 use super::tests::{Random, random_key};
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::key::KeyBuf;
+use crate::blob::leaf::Payload;
 use crate::blob::presence::{Presence, SomePages};
 use crate::blob::words::{PAGE_WORDS, Ref, boxed_words};
 use crate::blob::{Key, Words};
@@ -81,7 +82,7 @@ impl Twice<'_> {
 fn put(words: Words<'_>, key: &Key<'_>, value: &[u8], presence: &SomePages) -> Result<bool, Refused> {
     let spot = insert::prepare(words, key, 0, value.len(), 0, presence, || {})?;
     assert_eq!(presence.missed(), 0, "prepared, with something missing");
-    Ok(insert::apply(words, spot, key, 0, value, 1))
+    Ok(insert::apply(words, spot, key, 0, Payload::value(value), 1))
 }
 
 fn take_out(words: Words<'_>, key: &Key<'_>, presence: &SomePages) -> Result<bool, Refused> {

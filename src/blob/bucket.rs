@@ -408,7 +408,7 @@ mod tests {
             }
             let header = NodeHeader::load(words, at);
             let index = count_below(words, at, header, &key, 3);
-            let leaf = leaf::add(words, key.rest(3), b"value", i as u64);
+            let leaf = leaf::add(words, key.rest(3), leaf::Payload::value(b"value"), i as u64);
             insert(words, at, index, fingerprint_of_key(&key, 3), leaf);
         }
         let header = NodeHeader::load(words, at);

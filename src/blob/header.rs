@@ -156,6 +156,18 @@ pub(crate) fn root(words: Words<'_>) -> Ref {
     words.load_ref(ROOT_SLOT)
 }
 
+/// How many leaves hold no value, but say where a long one lies.
+pub(crate) fn pointer_leaves(words: Words<'_>) -> u32 {
+    (words.load(ROOT_AT) >> 32) as u32
+}
+
+/// So many pointer leaves more or less.
+pub(crate) fn count_pointers(words: Words<'_>, change: i32) {
+    // Saturating: a hostile file may say anything here.
+    let count = pointer_leaves(words).saturating_add_signed(change);
+    words.store(ROOT_AT, (words.load(ROOT_AT) & 0xFFFF_FFFF) | (u64::from(count) << 32));
+}
+
 pub(crate) fn highest_seq(words: Words<'_>) -> u64 {
     words.load(SEQ_AT)
 }
@@ -208,10 +220,13 @@ mod tests {
         format(words, 7, BlobKind::Router);
         set_counts(words, 3, 40);
         words.store_ref(ROOT_SLOT, 777);
+        count_pointers(words, 5);
+        count_pointers(words, -2);
         raise_seq(words, 9);
         raise_seq(words, 8);
         set_generation(words, 5);
         assert_eq!((key_count(words), live_words(words)), (3, 40));
+        assert_eq!(pointer_leaves(words), 3);
         assert_eq!((root(words), highest_seq(words), words.load(GENERATION_AT)), (777, 9, 5));
         assert_eq!((magic(words), kind(words)), (MAGIC, Some(BlobKind::Router)));
     }

@@ -2,11 +2,15 @@
 //!
 //! The suffix holds only the bytes that the path above has not spelled. The value follows it without a
 //! gap: aligning it to a word would save some 40 of 700 instructions of a lookup, and cost 4 bytes a key.
+//!
+//! A *pointer leaf* has a flag: what stands where others have their value says where a long one lies. The
+//! blob's header counts these leaves. What it says is nothing that this file knows of.
 
 #![forbid(unsafe_code)]
 
 use core::cmp::Ordering;
 
+use super::header;
 use super::key::Key;
 use super::node::{LEAF, NodeHeader, run_words};
 use super::run::RunWriter;
@@ -15,6 +19,33 @@ use super::words::{Ref, Words};
 
 /// Words before the suffix.
 pub(crate) const HEAD_WORDS: usize = 2;
+
+/// The flag of a pointer leaf.
+const POINTER: u8 = 1;
+
+/// What a leaf holds beside its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload<'v> {
+    pub(crate) bytes: &'v [u8],
+    /// It is no value, but says where one lies.
+    pub(crate) is_pointer: bool,
+}
+
+impl<'v> Payload<'v> {
+    #[inline(always)]
+    pub(crate) fn value(bytes: &'v [u8]) -> Self {
+        Payload { bytes, is_pointer: false }
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn flags(&self) -> u8 {
+        if self.is_pointer { POINTER } else { 0 }
+    }
+}
 
 /// Words of a leaf with these lengths.
 #[inline(always)]
@@ -43,6 +74,12 @@ impl Leaf {
     #[inline(always)]
     pub(crate) fn value_len(self) -> usize {
         self.header.count()
+    }
+
+    /// Whether it says where a value lies, instead of holding it.
+    #[inline(always)]
+    pub(crate) fn is_pointer(self) -> bool {
+        self.header.flags() & POINTER != 0
     }
 
     pub(crate) fn words(self) -> usize {
@@ -91,7 +128,7 @@ impl Leaf {
     }
 
     /// Replaces value and seq where the leaf stands; the new leaf must not need more words.
-    pub(crate) fn overwrite(self, words: Words<'_>, value: &[u8], seq: u64) {
+    pub(crate) fn overwrite(self, words: Words<'_>, value: Payload<'_>, seq: u64) {
         let after = size_words(self.suffix_len(), value.len());
         let before = self.words();
         debug_assert!(after <= before);
@@ -101,31 +138,39 @@ impl Leaf {
         let start = words.load(first).to_le_bytes();
         let mut run = RunWriter::new(words, first, tail + value.len());
         run.push(&start[..tail]);
-        run.push(value);
+        run.push(value.bytes);
         run.finish();
         words.zero(self.at.wrapping_add(after as u16), before - after);
-        if value.len() != self.value_len() {
-            NodeHeader::new(LEAF, self.header.flags(), value.len(), self.suffix_len(), self.header.extra())
-                .store(words, self.at);
+        let header =
+            NodeHeader::new(LEAF, value.flags(), value.len(), self.suffix_len(), self.header.extra());
+        if header != self.header {
+            header.store(words, self.at);
             space::free(words, before - after);
+            if value.is_pointer != self.is_pointer() {
+                header::count_pointers(words, if value.is_pointer { 1 } else { -1 });
+            }
         }
     }
 }
 
-/// Writes a leaf's head at `at`.
+/// Writes the head of a leaf at `at` that holds what an old one did, under another suffix.
 #[inline]
-pub(crate) fn write_head(words: Words<'_>, at: Ref, suffix_len: usize, value_len: usize, seq: u64) {
-    NodeHeader::new(LEAF, 0, value_len, suffix_len, 0).store(words, at);
+pub(crate) fn write_head_like(words: Words<'_>, at: Ref, suffix_len: usize, old: Leaf, seq: u64) {
+    old.header.with_prefix_len(suffix_len).store(words, at);
     words.store(at.wrapping_add(1), seq);
 }
 
 /// Allocates and writes a leaf. The caller knows that it fits.
-pub(crate) fn add(words: Words<'_>, suffix: &[u8], value: &[u8], seq: u64) -> Ref {
+pub(crate) fn add(words: Words<'_>, suffix: &[u8], value: Payload<'_>, seq: u64) -> Ref {
     let at = space::take_leaf(words, size_words(suffix.len(), value.len()));
-    write_head(words, at, suffix.len(), value.len(), seq);
+    NodeHeader::new(LEAF, value.flags(), value.len(), suffix.len(), 0).store(words, at);
+    words.store(at.wrapping_add(1), seq);
+    if value.is_pointer {
+        header::count_pointers(words, 1);
+    }
     let mut run = RunWriter::new(words, at.wrapping_add(HEAD_WORDS as u16), suffix.len() + value.len());
     run.push(suffix);
-    run.push(value);
+    run.push(value.bytes);
     run.finish();
     at
 }
@@ -152,11 +197,11 @@ mod tests {
         header::format(words, 1, BlobKind::Range);
         let suffix: Vec<u8> = (0..21).collect();
         let value: Vec<u8> = (100..150).collect();
-        let at = add(words, &suffix, &value, 5);
+        let at = add(words, &suffix, Payload::value(&value), 5);
         assert_eq!(parts(words, at), (suffix.clone(), value.clone(), 5));
         let used = header::live_words(words) as usize;
         assert_eq!(used, size_words(21, 50));
-        Leaf::load(words, at).overwrite(words, &value[..30], 6);
+        Leaf::load(words, at).overwrite(words, Payload::value(&value[..30]), 6);
         assert_eq!(parts(words, at), (suffix.clone(), value[..30].to_vec(), 6));
         assert_eq!(header::live_words(words) as usize, size_words(21, 30));
         Leaf::load(words, at).shorten(words, 9);
@@ -166,5 +211,26 @@ mod tests {
         let key = buffer.fill_whole(&suffix);
         assert!(Leaf::load(words, at).is(words, &key, 9));
         assert!(!Leaf::load(words, at).is(words, &key, 8));
+    }
+
+    #[test]
+    fn pointer_leaves_are_told_apart_and_counted() {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        header::format(words, 1, BlobKind::Range);
+        let pointer = Payload { bytes: &[7; 16], is_pointer: true };
+        let (long, short) =
+            (add(words, b"long", pointer, 1), add(words, b"short", Payload::value(&[8; 16]), 2));
+        let load = |at| Leaf::load(words, at);
+        assert!(load(long).is_pointer() && !load(short).is_pointer());
+        assert_eq!(header::pointer_leaves(words), 1);
+        load(short).overwrite(words, pointer, 3);
+        load(long).shorten(words, 2);
+        assert!(load(long).is_pointer() && load(short).is_pointer());
+        assert_eq!((parts(words, long).1, parts(words, short).2), (vec![7; 16], 3));
+        assert_eq!(header::pointer_leaves(words), 2);
+        load(long).overwrite(words, Payload::value(&[9; 16]), 4);
+        assert!(!load(long).is_pointer());
+        assert_eq!(header::pointer_leaves(words), 1);
     }
 }

@@ -143,8 +143,8 @@ mod tests {
         let memory = boxed_words();
         let words = Words::new(&memory);
         header::format(words, 1, BlobKind::Range);
-        let last = leaf::add(words, b"suffix", &[7; 100], 1);
-        let long = leaf::add(words, b"suffix", &[7; 9000], 2);
+        let last = leaf::add(words, b"suffix", leaf::Payload::value(&[7; 100]), 1);
+        let long = leaf::add(words, b"suffix", leaf::Payload::value(&[7; 9000]), 2);
         let first_page = usize::from(long) / PAGE_WORDS;
         assert_eq!(first_page, 125);
         let some = SomePages::new(1 << 127);

@@ -92,11 +92,11 @@ mod tests {
         header::format(target, 1, BlobKind::Range);
         header::format(source, 1, BlobKind::Range);
         for _ in 0..50 {
-            leaf::add(target, b"suffix", b"value", 1);
+            leaf::add(target, b"suffix", leaf::Payload::value(b"value"), 1);
             let at = space::take_inner(target, 9);
             target.store(at, u64::MAX);
         }
-        leaf::add(source, b"other", b"thing", 2);
+        leaf::add(source, b"other", leaf::Payload::value(b"thing"), 2);
         header::set_generation(target, 42);
         let places = (0..BLOB_WORDS).step_by(STEP).filter(|at| !NOTES.contains(at));
         let before: Vec<(usize, u64)> = places.map(|at| (at, target.load(at as Ref))).collect();

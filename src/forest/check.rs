@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::long::check::Census;
 use super::route::{Lost, Route};
 use super::router::{self, Child, common_of_range};
 use super::{Forest, HEIGHT_MAX};
@@ -19,7 +20,7 @@ use crate::store::ROOT_BLOB;
 const PROBLEMS_MAX: usize = 100;
 
 /// What a walk over all blobs found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) problems: Vec<(u32, String)>,
     pub(crate) keys: u64,
@@ -28,6 +29,7 @@ pub(crate) struct Findings {
     pub(crate) live_words: u64,
     pub(crate) used_words: u64,
     pub(crate) height: usize,
+    long: Census,
 }
 
 /// A blob to look at, with its bounds.
@@ -90,6 +92,11 @@ impl Forest {
                 findings.problem(id, "is in use, but nothing names it".into());
             }
         }
+        let long = std::mem::take(&mut findings.long);
+        findings.keys = findings.keys.saturating_sub(long.own_keys);
+        for (blob, text) in long.problems() {
+            findings.problem(blob, text);
+        }
         Ok(findings)
     }
 
@@ -115,6 +122,7 @@ impl Forest {
         {
             findings.problem(*id, format!("key {last:?} lies above the range"));
         }
+        findings.long.take_in(*id, words, base_bytes, job.hi.as_deref());
         findings.keys += u64::from(inside.keys);
         findings.range_blobs += 1;
         findings.live_words += u64::from(header::live_words(words));

@@ -7,6 +7,7 @@ use super::bounds::Bounds;
 use super::route::Lost;
 use super::scan::Side;
 use crate::art::cursor::Direction;
+use crate::blob::Words;
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
@@ -39,8 +40,21 @@ impl Forest {
         Ok(keys)
     }
 
-    /// Looks at the blob that holds `from`.
+    /// What the blob that holds `from` counts.
     fn count_blob(&self, from: &[u8], end: &[u8]) -> Result<(Counted, Bounds)> {
+        self.look_at_blob(from, |words, bounds| {
+            let is_inside = bounds.lo == from && bounds.hi.as_deref().is_some_and(|hi| hi <= end);
+            let keys = u64::from(header::key_count(words));
+            if is_inside { Counted::Inside(keys) } else { Counted::Border }
+        })
+    }
+
+    /// Looks at the header of the blob that holds `from`; also says what its bounds are.
+    pub(super) fn look_at_blob<T>(
+        &self,
+        from: &[u8],
+        look: impl Fn(Words<'_>, &Bounds) -> T,
+    ) -> Result<(T, Bounds)> {
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill_whole(from);
         let mut faults = Faults::new(&self.store);
@@ -53,12 +67,11 @@ impl Forest {
                 };
                 arrived?;
                 let bounds = self.bounds(&route, &key)?;
-                let is_inside = bounds.lo == from && bounds.hi.as_deref().is_some_and(|hi| hi <= end);
-                let keys = u64::from(header::key_count(route.frame.words));
+                let seen = look(route.frame.words, &bounds);
                 if !route.is_unchanged() {
                     return Err(Lost::Restart);
                 }
-                Ok((if is_inside { Counted::Inside(keys) } else { Counted::Border }, bounds))
+                Ok((seen, bounds))
             });
             match found {
                 Ok(found) => return Ok(found),

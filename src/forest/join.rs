@@ -6,11 +6,15 @@ use super::Forest;
 use super::edits::Outcome;
 use super::lineage::Lineage;
 use super::rearrange::Target;
+use super::route::Route;
 use super::router::{self, Child, fit_base};
 use crate::art::entries::{Entries, Grain};
 use crate::blob::header::BlobKind;
+use crate::blob::key::KeyBuf;
 use crate::blob::{Words, header};
 use crate::error::Result;
+use crate::store::ROOT_BLOB;
+use crate::store::frames::Frame;
 
 /// Two neighbours that together stay below this fill become one, in hundredths.
 const JOIN_PERCENT: u64 = 70;
@@ -59,11 +63,23 @@ impl Forest {
     fn join_ranges(&self, key: &[u8]) -> Result<bool> {
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
+        let capacity = u64::from(self.shape.range_words);
+        let is_full = |route: &Route<'_>| self.live_words(route.frame.id) * 100 > capacity * JOIN_PERCENT;
+        if self.is_on_way(key, is_full) {
+            return Ok(false);
+        }
         let lineage = self.lineage(key)?;
         match self.left_of_pair(&lineage) {
             Some(left) => self.join_pair(&lineage, left),
             None => Ok(false),
         }
+    }
+
+    /// Whether this can be said of the way to a key. To read all routers on it takes much longer, and most
+    /// often there is nothing to join.
+    fn is_on_way(&self, key: &[u8], holds: impl Fn(&Route<'_>) -> bool) -> bool {
+        let mut buffer = KeyBuf::empty();
+        self.route(&buffer.fill_whole(key)).is_ok_and(|route| holds(&route))
     }
 
     /// The left one of two neighbours that should become one, the blob of the lineage among them.
@@ -112,6 +128,9 @@ impl Forest {
         let usual = self.shape.router_children.min(ROUTER_CHILDREN_USUAL);
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
+        if self.is_on_way(key, |route| route.height() < 2) {
+            return Ok(false);
+        }
         let lineage = self.lineage(key)?;
         let thin = (1..lineage.routers.len()).rev().find_map(|level| {
             let view = &lineage.routers[level];
@@ -174,6 +193,11 @@ impl Forest {
     pub(super) fn lower_root(&self) -> Result<bool> {
         let _pinned = self.pin_around(b"")?;
         let _gate = self.store.gate.enter();
+        let has_many =
+            |root: Frame<'_>| root.root().1 == Some(BlobKind::Router) && header::key_count(root.words) > 1;
+        if self.store.frames.get(ROOT_BLOB).is_some_and(has_many) {
+            return Ok(false);
+        }
         let lineage = self.lineage(b"")?;
         let Some(root) = lineage.routers.first().filter(|root| root.children.len() == 1) else {
             return Ok(false);

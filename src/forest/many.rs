@@ -79,8 +79,10 @@ impl Forest {
                 }
                 found => {
                     let mut value = Vec::new();
-                    let mut reading = Get { key: &keys[index], out: &mut value };
+                    let mut reading = Get::new(&keys[index], &mut value);
                     match self.try_reading(&mut reading, &route, found)? {
+                        // A lookup of its own goes on from there.
+                        Tried::Done(_) if reading.is_pointer => again.push(index),
                         Tried::Done(version) => answers[index] = version.map(|version| (value, version)),
                         Tried::Restart => again.push(index),
                         Tried::Fault(fault) => {
@@ -102,13 +104,14 @@ impl Forest {
                 let words = route.frame.words;
                 let found = match descent.advance(words, &keys[*index]) {
                     Ok(Pause::Again) => continue,
+                    Ok(Pause::Found(Some(leaf))) if leaf.is_pointer() => None,
                     Ok(Pause::Found(leaf)) => Some(leaf.map(|leaf| (value_of(words, leaf), leaf.seq(words)))),
                     Err(Torn) => None,
                 };
                 live &= !(1 << at);
                 match found {
                     Some(found) if route.is_unchanged() => answers[*index] = found,
-                    // Changed, or corrupt: a lookup of its own finds out.
+                    // Changed, corrupt, or a long value: a lookup of its own finds out.
                     _ => again.push(*index),
                 }
             }

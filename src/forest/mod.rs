@@ -18,6 +18,7 @@ pub(crate) mod graft;
 pub(crate) mod join;
 pub(crate) mod lineage;
 pub(crate) mod load;
+pub(crate) mod long;
 pub(crate) mod many;
 pub(crate) mod notes;
 pub(crate) mod pins;

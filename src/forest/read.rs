@@ -175,12 +175,20 @@ impl Forest {
     /// Copies the value of `key` into `out` and returns its version.
     #[inline]
     pub(crate) fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<u64>> {
-        self.read(key, &mut Get { key, out })
+        let mut get = Get::new(key, out);
+        let found = self.read(key, &mut get)?;
+        match (get.is_pointer, found) {
+            (true, Some(version)) => self.follow(key, version, out),
+            _ => Ok(found),
+        }
     }
 
-    /// The same; and the highest seq in the blob where the key was found, or missed.
-    pub(crate) fn observe(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<(Option<u64>, u64)> {
-        self.read(key, &mut Observe(Get { key, out }))
+    /// What the leaf of `key` holds, and whether it is a pointer leaf; and the highest seq in the blob where
+    /// the key was found, or missed.
+    pub(crate) fn observe(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Observed> {
+        let mut observe = Observe(Get::new(key, out));
+        let (version, highest_seq) = self.read(key, &mut observe)?;
+        Ok(Observed { version, highest_seq, is_pointer: observe.0.is_pointer })
     }
 
     /// The version of `key`, without its value.
@@ -197,9 +205,19 @@ impl Forest {
             let mut buffer = KeyBuf::empty();
             let probe = buffer.fill_whole(&key.bytes()[..len]);
             let mut reading = LongestPrefix { forest: self, key: &probe, shortest };
-            let (found, lo) = self.read(&probe, &mut reading)?;
-            if found.is_some() {
-                return Ok(found);
+            let (found, is_pointer, lo) = self.read(&probe, &mut reading)?;
+            match found {
+                Some((len, mut value, version)) if is_pointer => {
+                    let mut buffer = KeyBuf::empty();
+                    let prefix = buffer.fill_whole(&key.bytes()[..len]);
+                    if let Some(version) = self.follow(&prefix, version, &mut value)? {
+                        return Ok(Some((len, value, version)));
+                    }
+                    // It has gone meanwhile: all of it once more.
+                    continue;
+                }
+                Some(found) => return Ok(Some(found)),
+                None => {}
             }
             // Every prefix of the key that lies in an earlier range is a prefix of this range's lower bound.
             let common = common_prefix(&lo, key.bytes());
@@ -212,9 +230,26 @@ impl Forest {
     }
 }
 
+/// What a lookup finds.
+pub(crate) struct Observed {
+    pub(crate) version: Option<u64>,
+    pub(crate) highest_seq: u64,
+    pub(crate) is_pointer: bool,
+}
+
+/// Reads what the leaf of a key holds.
 pub(super) struct Get<'r> {
-    pub(super) key: &'r Key<'r>,
-    pub(super) out: &'r mut Vec<u8>,
+    key: &'r Key<'r>,
+    out: &'r mut Vec<u8>,
+    /// Whether it is no value, but says where one lies.
+    pub(super) is_pointer: bool,
+}
+
+impl<'r> Get<'r> {
+    #[inline(always)]
+    pub(super) fn new(key: &'r Key<'r>, out: &'r mut Vec<u8>) -> Self {
+        Get { key, out, is_pointer: false }
+    }
 }
 
 impl Reading for Get<'_> {
@@ -223,11 +258,13 @@ impl Reading for Get<'_> {
     #[inline]
     fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Option<u64>> {
         self.out.clear();
+        self.is_pointer = false;
         let words = route.frame.words;
         let Some(leaf) = find::find(words, route.root, self.key, route.base, presence)? else {
             return Ok(None);
         };
         leaf.append_value(words, self.out);
+        self.is_pointer = leaf.is_pointer();
         Ok(Some(leaf.seq(words)))
     }
 }
@@ -257,7 +294,8 @@ impl Reading for VersionOf<'_> {
     }
 }
 
-/// The longest prefix that lies in the range of the key, and the lower bound of that range.
+/// The longest prefix that lies in the range of the key, whether it is that of a pointer leaf, and the lower
+/// bound of that range.
 struct LongestPrefix<'r> {
     forest: &'r Forest,
     key: &'r Key<'r>,
@@ -265,13 +303,15 @@ struct LongestPrefix<'r> {
 }
 
 impl Reading for LongestPrefix<'_> {
-    type Answer = (Option<Prefix>, Vec<u8>);
+    type Answer = (Option<Prefix>, bool, Vec<u8>);
 
     fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Self::Answer> {
         let words = route.frame.words;
         let bounds = self.forest.bounds(route, self.key).map_err(|_| Torn)?;
         let found = find::longest_prefix(words, route.root, self.key, route.base, self.shortest, presence)?;
-        Ok((found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words))), bounds.lo))
+        let is_pointer = found.as_ref().is_some_and(|(leaf, _)| leaf.is_pointer());
+        let found = found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words)));
+        Ok((found, is_pointer, bounds.lo))
     }
 }
 

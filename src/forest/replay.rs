@@ -5,13 +5,14 @@
 use std::sync::atomic::Ordering;
 
 use super::Forest;
-use super::batch::{Batch, Refused};
+use super::batch::{Batch, Committed, Refused};
 use super::graft::Also;
+use super::long::Pointer;
 use super::write::Condition;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, NAMES, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, NAMES, SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
 use crate::log::Appended;
 use crate::log::batch::Writes;
 use crate::log::payload::Write;
@@ -30,7 +31,7 @@ impl Forest {
     fn redo(&self, write: Write<'_>) -> Result<Option<u64>> {
         let (mut buffer, mut other) = (KeyBuf::empty(), KeyBuf::empty());
         let done = match write {
-            Write::Put { value, .. } if value.len() > VALUE_BYTES_MAX => return Err(damaged(0)),
+            Write::Put { value, .. } if value.len() > SHORT_VALUE_BYTES_MAX => return Err(damaged(0)),
             Write::Put { key, value } => {
                 self.remember_tree(key, value);
                 self.put(&whole(&mut buffer, key)?, value, Condition::Always)?
@@ -42,11 +43,16 @@ impl Forest {
             Write::MovePrefix { from, to } => self.move_prefix(sound(from)?, sound(to)?)?,
             Write::RemovePrefix { prefix, also } => {
                 let key = also.map(sound).transpose()?;
-                self.remove_prefix(sound(prefix)?, key.map(|key| Also { key, version: None }))?
+                let also = key.map(|key| Also { key, version: None });
+                self.remove_prefix_alone(sound(prefix)?, also, None)?.flatten()
+            }
+            Write::MoveAway { from, to, also } => {
+                let also = Also { key: sound(also)?, version: None };
+                self.move_away(sound(from)?, sound(to)?, Some(also))?
             }
             Write::Batch(writes) => self.redo_batch(writes)?,
-            // The log hands out the batch in its place.
-            Write::BatchCommit(_) => return Err(damaged(0)),
+            // The log hands out the batch in its place; and a pointer comes in batches alone.
+            Write::BatchCommit(_) | Write::PutLong { .. } => return Err(damaged(0)),
         };
         Ok(done.map(|appended| appended.seq))
     }
@@ -57,10 +63,14 @@ impl Forest {
         for write in writes.iter() {
             let mut buffer = KeyBuf::empty();
             match write {
-                Write::Put { value, .. } if value.len() > VALUE_BYTES_MAX => return Err(damaged(0)),
+                Write::Put { value, .. } if value.len() > SHORT_VALUE_BYTES_MAX => return Err(damaged(0)),
                 Write::Put { key, value } => {
                     self.remember_tree(key, value);
                     batch.put([whole(&mut buffer, key)?.bytes(), b""], value, Condition::Always);
+                }
+                Write::PutLong { key, pointer } if Pointer::decode(pointer).is_some() => {
+                    let key = whole(&mut buffer, key)?;
+                    batch.put_pointer([key.bytes(), b""], pointer, Condition::Always);
                 }
                 Write::Remove { key } => {
                     batch.remove([whole(&mut buffer, key)?.bytes(), b""], Condition::Always);
@@ -73,8 +83,9 @@ impl Forest {
                 _ => return Err(damaged(0)),
             }
         }
-        match self.commit(&batch, &[]) {
-            Ok(applied) => Ok(applied.appended),
+        match self.commit_once(&batch.replayed(), &[]) {
+            Ok(Committed::Done(applied)) => Ok(applied.appended),
+            Ok(Committed::Unsettled(_)) => Err(damaged(0)),
             Err(Refused::Failed(error)) => Err(error),
             Err(Refused::Step { .. } | Refused::Stale) => Err(damaged(0)),
         }

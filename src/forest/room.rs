@@ -9,6 +9,7 @@ use super::Forest;
 use super::cut;
 use super::edits::{Outcome, Source};
 use super::lineage::Lineage;
+use super::long;
 use super::rearrange::Target;
 use super::router::fit_base;
 use crate::art::entries::{Entries, Grain, Span};
@@ -128,7 +129,10 @@ impl<'f> Full<'f> {
         if !forest.collect(&mut entries, &source, self.lineage.span(), self.grain())? {
             return Ok(false);
         }
-        let ascending = Some(self.key).filter(|_| self.shortage.is_new && entries.is_ascending());
+        // Parts of long values come in order, and eight of them fill a blob.
+        let is_next_part = long::is_part(self.key) && self.key > entries.last_key();
+        let is_ascending = self.shortage.is_new && (is_next_part || entries.is_ascending());
+        let ascending = Some(self.key).filter(|_| is_ascending);
         let parts = if ascending.is_some() { ASCENDING_GARBAGE_PARTS } else { GARBAGE_PARTS };
         let live = self.capacity() - garbage.min(self.capacity());
         let compacting_helps = live + u64::from(self.shortage.need.words()) <= self.capacity();

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::Forest;
+use super::long::long_length;
 use super::notes::Note;
 use super::route::{Lost, Route};
 use crate::art::cursor::{Cursor, Direction, Item};
@@ -67,6 +68,15 @@ pub(crate) struct Side {
     is_long: bool,
     /// What the walk has been in, if that is wanted.
     notes: Option<Vec<Note>>,
+    /// Whether the last step came to a pointer leaf.
+    is_pointer: bool,
+    /// The long value of the last step, if `has_long`.
+    long: Vec<u8>,
+    has_long: bool,
+    /// Its length, read or not.
+    long_bytes: usize,
+    /// Longer ones are not read.
+    long_bytes_max: usize,
     done: bool,
 }
 
@@ -97,6 +107,11 @@ impl Side {
             misses: 0,
             is_long: false,
             notes: None,
+            is_pointer: false,
+            long: Vec::new(),
+            has_long: false,
+            long_bytes: 0,
+            long_bytes_max: usize::MAX,
             done,
         }
     }
@@ -120,7 +135,24 @@ impl Side {
     /// The value of the last step, if it was asked for.
     #[inline]
     pub(crate) fn value(&self) -> &[u8] {
-        self.cursor.value()
+        if self.has_long { &self.long } else { self.cursor.value() }
+    }
+
+    /// The length of the value of the last step, read or not.
+    #[inline]
+    pub(crate) fn value_bytes(&self) -> usize {
+        if self.has_long { self.long_bytes } else { self.cursor.value().len() }
+    }
+
+    /// Long values with more bytes are not read from now on: they are handed out empty.
+    pub(crate) fn read_long_values_to(&mut self, bytes_max: usize) {
+        self.long_bytes_max = bytes_max;
+    }
+
+    /// Whether what the leaf of the last step holds is no value, but says where one lies.
+    #[inline]
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.is_pointer
     }
 
     /// Whether a key was handed out yet.
@@ -139,11 +171,42 @@ impl Side {
         self.skipping.is_some()
     }
 
-    /// Goes to the next key, and reads its value if wanted. The version (0 for a directory), or none at the
-    /// end.
+    /// The same as `step` with a value, and reads that if it is a long one.
+    #[inline]
+    pub(crate) fn step_to_value(&mut self, forest: &Forest) -> Result<Option<u64>> {
+        loop {
+            let version = self.step(forest, true)?;
+            let (true, Some(version)) = (self.is_pointer, version) else { return Ok(version) };
+            if let Some(version) = self.read_long(forest, version)? {
+                return Ok(Some(version));
+            }
+        }
+    }
+
+    /// Reads the long value of the last step, or what has come in its place; none if that has gone.
+    #[cold]
+    #[inline(never)]
+    fn read_long(&mut self, forest: &Forest, version: u64) -> Result<Option<u64>> {
+        let mut buffer = KeyBuf::empty();
+        let key = buffer.fill_whole(&self.last[..self.last_len]);
+        self.long.clear();
+        self.long_bytes = long_length(self.cursor.value())?;
+        if self.long_bytes > self.long_bytes_max {
+            self.has_long = true;
+            return Ok(Some(version));
+        }
+        self.long.extend_from_slice(self.cursor.value());
+        let found = forest.follow(&key, version, &mut self.long)?;
+        (self.has_long, self.long_bytes) = (found.is_some(), self.long.len());
+        Ok(found)
+    }
+
+    /// Goes to the next key, and reads what its leaf holds if wanted. The version (0 for a directory), or
+    /// none at the end.
     #[inline]
     pub(crate) fn step(&mut self, forest: &Forest, with_value: bool) -> Result<Option<u64>> {
         self.cursor.read_values(with_value);
+        (self.is_pointer, self.has_long) = (false, false);
         while !self.done {
             if self.position.is_none() {
                 self.enter(forest)?;
@@ -156,9 +219,9 @@ impl Side {
                 true => (self.advance(frame.words, &Everything), 0),
                 false => self.advance_in_part(frame),
             };
-            let version = match found {
-                Ok(Some(Item::Leaf(leaf))) => leaf.seq(frame.words),
-                _ => 0,
+            let (version, is_pointer) = match found {
+                Ok(Some(Item::Leaf(leaf))) => (leaf.seq(frame.words), leaf.is_pointer()),
+                _ => (0, false),
             };
             if !self.is_unchanged(forest) {
                 self.reposition();
@@ -181,6 +244,7 @@ impl Side {
                         return Ok(None);
                     }
                     self.hand_out(is_directory);
+                    self.is_pointer = is_pointer;
                     return Ok(Some(version));
                 }
                 Ok(None) => self.leave(forest)?,

@@ -4,13 +4,14 @@
 #![forbid(unsafe_code)]
 
 use super::Forest;
+use super::long;
 use super::route::{Lost, Route};
 use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
 use crate::art::{find, remove};
 use crate::blob::Key;
 use crate::blob::header;
-use crate::blob::leaf::Leaf;
+use crate::blob::leaf::{Leaf, Payload};
 use crate::blob::presence::{Everything, Presence};
 use crate::error::{Error, Result};
 use crate::log::payload::Write;
@@ -31,7 +32,7 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    fn holds(self, found: Option<u64>) -> bool {
+    pub(super) fn holds(self, found: Option<u64>) -> bool {
         match self {
             Condition::Always => true,
             Condition::Absent => found.is_none(),
@@ -79,6 +80,7 @@ impl Forest {
 
     /// Latches the range blob of `key`. The route saw that its inner nodes are in memory, and what leaves
     /// memory changes the version.
+    #[inline(always)]
     fn hold(&self, key: &Key<'_>) -> Try<(Held<'_>, usize)> {
         let route = self.route_for_writing(key)?;
         insert::fetch_ahead(route.frame.words, route.root);
@@ -127,6 +129,7 @@ impl Forest {
             match outcome {
                 Ok(Put::Written(appended)) => return Ok(Some(appended)),
                 Ok(Put::Refused) => return Ok(None),
+                Ok(Put::OverLong) => return self.put_over_long(key.bytes(), value, condition),
                 Ok(Put::Full(shortage)) => {
                     self.make_room(key.bytes(), shortage, times_full)?;
                     times_full += 1;
@@ -164,6 +167,9 @@ impl Forest {
         condition: Condition,
     ) -> Try<Put> {
         let id = held.frame.id;
+        if long::is_aside(key.bytes()) {
+            held.change_aside();
+        }
         if condition != Condition::Always {
             let found = version_in(held, key, base, presence)?;
             if !condition.holds(found) {
@@ -175,9 +181,11 @@ impl Forest {
             held.change();
         });
         match prepared {
+            Ok(Spot::Found { leaf, .. }) if leaf.is_pointer() => Ok(Put::OverLong),
             Ok(spot) => {
                 let appended = self.append(Write::Put { key: key.bytes(), value })?;
                 self.store.note_key_bytes(key.len());
+                let value = Payload::value(value);
                 insert::apply(held.change(), spot, key, base, value, appended.seq);
                 Ok(Put::Written(appended))
             }
@@ -196,13 +204,14 @@ impl Forest {
                 self.hold(key).and_then(|(held, base)| self.remove_held(held, base, key, condition))
             };
             match outcome {
-                Ok((removed, wants_join)) => {
+                Ok(Removed::Done(removed, wants_join)) => {
                     if wants_join {
                         // The key is gone in any case.
                         let _ = self.join(key.bytes());
                     }
                     return Ok(removed);
                 }
+                Ok(Removed::Long) => return self.remove_long(key.bytes(), condition),
                 Err(stop) => self.resume(stop, &mut faults)?,
             }
         }
@@ -214,19 +223,29 @@ impl Forest {
         base: usize,
         key: &Key<'_>,
         condition: Condition,
-    ) -> Try<(Option<Appended>, bool)> {
+    ) -> Try<Removed> {
         let id = held.frame.id;
         let presence = held.frame.presence();
-        let found = version_in(&held, key, base, &presence)?;
+        let found = find_in(&held, key, base, &presence)?;
         held.frame.note_read(&presence);
-        if found.is_none() || !condition.holds(found) {
-            return Ok((None, false));
+        match found {
+            Some(leaf) if !condition.holds(Some(leaf.seq(held.words()))) => {
+                return Ok(Removed::Done(None, false));
+            }
+            Some(leaf) if leaf.is_pointer() => return Ok(Removed::Long),
+            Some(_) => {}
+            None => return Ok(Removed::Done(None, false)),
+        }
+        if long::is_aside(key.bytes()) {
+            held.change_aside();
         }
         let appended = self.append(Write::Remove { key: key.bytes() })?;
         let words = held.change();
         remove::remove(words, key, base).map_err(|_| Self::corrupt(id))?;
         header::raise_seq(words, appended.seq);
-        Ok((Some(appended), self.wants_join(words)))
+        // Few parts of long values fill a blob, so that each counts.
+        let wants_join = self.wants_join(words) || (long::is_part(key.bytes()) && self.is_thin(words));
+        Ok(Removed::Done(Some(appended), wants_join))
     }
 
     /// Moves a value to another key in one step. None if `from` is not there.
@@ -288,7 +307,11 @@ impl Forest {
             Ok(spot) => {
                 let appended = self.append(Write::Rename { from: from.bytes(), to: to.bytes() })?;
                 self.store.note_key_bytes(to.len());
-                insert::apply(to_held.change(), spot, to, target.base, &value, appended.seq);
+                let value = Payload { bytes: &value, is_pointer: leaf.is_pointer() };
+                if value.is_pointer {
+                    self.store.long.count_arrival();
+                }
+                insert::apply(to_held.change(), spot, to, target.base, value, appended.seq);
                 let words = source_held.change();
                 remove::remove(words, from, source.base).map_err(|_| Self::corrupt(from_id))?;
                 header::raise_seq(words, appended.seq);
@@ -325,7 +348,15 @@ fn version_in(held: &Held<'_>, key: &Key<'_>, base: usize, presence: &impl Prese
 enum Put {
     Written(Appended),
     Refused,
+    /// There is a pointer leaf, and what it refers to has to go as well.
+    OverLong,
     Full(Shortage),
+}
+
+enum Removed {
+    Done(Option<Appended>, bool),
+    /// There is a pointer leaf, and what it refers to has to go as well.
+    Long,
 }
 
 enum Renamed {

@@ -121,6 +121,7 @@ fn split_write(bytes: &[u8]) -> Option<(Write<'_>, &[u8])> {
     let (second, rest) = rest.split_at_checked(second_bytes)?;
     let write = match Kind::from_byte(kind)? {
         Kind::Put => Write::Put { key: first, value: second },
+        Kind::PutLong => Write::PutLong { key: first, pointer: second },
         Kind::Remove if second.is_empty() => Write::Remove { key: first },
         Kind::Rename => Write::Rename { from: first, to: second },
         _ => return None,
@@ -224,6 +225,7 @@ mod tests {
         assert_eq!((&bytes[key], &bytes[value]), (&b"treea/b"[..], &b"value"[..]));
         push(&mut bytes, Kind::Remove, [b"", b""], [b"", b""]);
         push(&mut bytes, Kind::Rename, [b"x", b""], [b"y", b"z"]);
+        push(&mut bytes, Kind::PutLong, [b"a", b"b"], [b"pointer", b""]);
         bytes
     }
 
@@ -235,9 +237,10 @@ mod tests {
             Write::Put { key: b"treea/b", value: b"value" },
             Write::Remove { key: b"" },
             Write::Rename { from: b"x", to: b"yz" },
+            Write::PutLong { key: b"ab", pointer: b"pointer" },
         ];
         assert_eq!(writes.iter().collect::<Vec<_>>(), expected);
-        assert_eq!(writes.count(), 3);
+        assert_eq!(writes.count(), 4);
         for end in 0..bytes.len() {
             assert_eq!(Writes::decode(&bytes[..end]), None, "{end} bytes");
         }

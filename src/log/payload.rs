@@ -7,6 +7,7 @@
 //! MovePrefix     bytes u32 | prefix from | prefix to
 //! Load           keys u64 | prefix
 //! RemovePrefix   bytes u32 | prefix | another key that was removed, or nothing
+//! MoveAway       bytes u32 | prefix from | bytes u32 | prefix to | another key that was removed
 //! ```
 //!
 //! What a batch looks like is told in [`super::batch`].
@@ -40,6 +41,16 @@ pub(crate) enum Write<'a> {
         prefix: &'a [u8],
         also: Option<&'a [u8]>,
     },
+    MoveAway {
+        from: &'a [u8],
+        to: &'a [u8],
+        also: &'a [u8],
+    },
+    /// Only in a batch: `pointer` says where the value lies.
+    PutLong {
+        key: &'a [u8],
+        pointer: &'a [u8],
+    },
     Load {
         prefix: &'a [u8],
         keys: u64,
@@ -57,6 +68,8 @@ impl<'a> Write<'a> {
             Write::Rename { .. } => Kind::Rename,
             Write::MovePrefix { .. } => Kind::MovePrefix,
             Write::RemovePrefix { .. } => Kind::RemovePrefix,
+            Write::MoveAway { .. } => Kind::MoveAway,
+            Write::PutLong { .. } => Kind::PutLong,
             Write::Load { .. } => Kind::Load,
             Write::Batch(_) => Kind::Batch,
             Write::BatchCommit(_) => Kind::BatchCommit,
@@ -76,7 +89,7 @@ impl<'a> Write<'a> {
     pub(crate) fn encode(self, bytes: &mut Vec<u8>) {
         bytes.clear();
         match self {
-            Write::Put { key, value } => {
+            Write::Put { key, value } | Write::PutLong { key, pointer: value } => {
                 bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
                 bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
                 bytes.extend_from_slice(key);
@@ -86,6 +99,11 @@ impl<'a> Write<'a> {
             Write::Rename { from, to } | Write::MovePrefix { from, to } => encode_two(bytes, from, to),
             // Every key begins with a tree id, so an empty one is none.
             Write::RemovePrefix { prefix, also } => encode_two(bytes, prefix, also.unwrap_or_default()),
+            Write::MoveAway { from, to, also } => {
+                encode_two(bytes, from, &(to.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(to);
+                bytes.extend_from_slice(also);
+            }
             Write::Load { prefix, keys } => {
                 bytes.extend_from_slice(&keys.to_le_bytes());
                 bytes.extend_from_slice(prefix);
@@ -111,13 +129,18 @@ impl<'a> Write<'a> {
                 let (prefix, also) = decode_two(payload)?;
                 Some(Write::RemovePrefix { prefix, also: Some(also).filter(|also| !also.is_empty()) })
             }
+            Kind::MoveAway => {
+                let (from, rest) = decode_two(payload)?;
+                let (to, also) = decode_two(rest)?;
+                Some(Write::MoveAway { from, to, also })
+            }
             Kind::Load => {
                 let (keys, prefix) = payload.split_first_chunk()?;
                 Some(Write::Load { prefix, keys: u64::from_le_bytes(*keys) })
             }
             Kind::Batch => Writes::decode(payload).map(Write::Batch),
             Kind::BatchCommit => Ticket::decode(payload).map(Write::BatchCommit),
-            Kind::Segment | Kind::Jump | Kind::BatchPart => None,
+            Kind::Segment | Kind::Jump | Kind::BatchPart | Kind::PutLong => None,
         }
     }
 }
@@ -156,6 +179,7 @@ mod tests {
             Write::RemovePrefix { prefix: b"tree", also: None },
             Write::Load { prefix: b"treea/", keys: 3_000_000_000 },
             Write::RemovePrefix { prefix: b"tree", also: Some(b"namename") },
+            Write::MoveAway { from: b"tree", to: b"away", also: b"namename" },
         ] {
             write.encode(&mut bytes);
             assert_eq!(Write::decode(write.kind(), &bytes), Some(write));
@@ -163,6 +187,7 @@ mod tests {
         assert_eq!(Write::decode(Kind::Put, &[9, 0, 0, 0, 1, 0, 0, 0, 1]), None);
         assert_eq!(Write::decode(Kind::Rename, &[9, 0, 0, 0, 1]), None);
         assert_eq!(Write::decode(Kind::Rename, &[9, 0]), None);
+        assert_eq!(Write::decode(Kind::MoveAway, &[1, 0, 0, 0, 1, 2, 0, 0, 0, 1]), None);
         assert_eq!(Write::decode(Kind::Jump, &[]), None);
     }
 }

@@ -43,6 +43,10 @@ pub(crate) enum Kind {
     RemovePrefix = 7,
     /// Keys with a prefix were loaded. They are in the blobs that the next checkpoint makes count.
     Load = 8,
+    /// All keys with a prefix were moved to where nobody looks, and a single one was removed.
+    MoveAway = 9,
+    /// In batches alone: where a long value lies was written.
+    PutLong = 10,
     /// Several writes: see [`super::batch`].
     Batch = 16,
     /// A part of a batch that is too long for one record.
@@ -54,7 +58,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
         let single = [Kind::Segment, Kind::Jump, Kind::Put, Kind::Remove, Kind::Rename];
-        let whole = [Kind::MovePrefix, Kind::RemovePrefix, Kind::Load];
+        let whole = [Kind::MovePrefix, Kind::RemovePrefix, Kind::Load, Kind::MoveAway, Kind::PutLong];
         let batches = [Kind::Batch, Kind::BatchPart, Kind::BatchCommit];
         single.into_iter().chain(whole).chain(batches).find(|&kind| kind as u8 == byte)
     }

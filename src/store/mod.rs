@@ -22,6 +22,7 @@ pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod latch;
 pub(crate) mod lifecycle;
+pub(crate) mod long;
 pub(crate) mod open;
 pub(crate) mod overlay;
 pub(crate) mod page_writer;
@@ -47,6 +48,7 @@ use durable::{Durability, Durable};
 use frames::{Frame, Frames, Held};
 use gate::Gate;
 use ids::Ids;
+use long::LongState;
 use residency::{Fault, Residency};
 use scratch::Scratches;
 
@@ -69,6 +71,7 @@ pub(crate) struct Store {
     discard_later: Mutex<BTreeSet<u32>>,
     /// Held by a bulk load from beginning to end.
     pub(crate) loading: Mutex<()>,
+    pub(crate) long: LongState,
     /// The number of the last write.
     seq: AtomicU64,
     /// The id that the next new tree gets.
@@ -102,6 +105,7 @@ impl Store {
             structure: Mutex::new(()),
             discard_later: Mutex::default(),
             loading: Mutex::new(()),
+            long: LongState::default(),
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             key_bytes_max: AtomicU32::new(0),

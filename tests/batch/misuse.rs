@@ -40,7 +40,7 @@ fn every_misuse_has_its_own_error() {
     refuse("KeyTooLong", &|batch| batch.rename(&tree, "a", &long));
     refuse("KeyTooLong", &|batch| batch.expect_absent(&tree, &long));
     refuse("KeyTooLong", &|batch| batch.expect_empty(&tree, &long));
-    refuse("ValueTooLarge", &|batch| batch.put(&tree, "a", vec![0; 65_536]));
+    refuse("ValueTooLarge", &|batch| batch.put(&tree, "a", vec![0; spinney::VALUE_BYTES_MAX + 1]));
     refuse("OtherDatabase", &|batch| batch.put(&stranger, "a", ""));
     refuse("OtherDatabase", &|batch| batch.expect_empty(&stranger, ""));
     assert!(stranger.is_empty().unwrap());

@@ -171,7 +171,7 @@ fn files_of_a_folder_are_put() {
     assert_eq!(value["size"], 2);
     assert!(value["mtime"].as_i64().unwrap() > 1_600_000_000);
 
-    fs::write(place.folder.join("large"), vec![0; 65_536]).unwrap();
+    fs::write(place.folder.join("large"), vec![0; spinney::VALUE_BYTES_MAX + 1]).unwrap();
     let ran = place.run("import", &["--walk", &folder, "--content", "--prefix", "c/"]);
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("large: longer than") && ran.stderr.contains("1 file longer than"));

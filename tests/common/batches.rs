@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use spinney::{Batch, Error, Result, Tree, Version};
 
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, Sizes};
 use super::oracle::{Model, under};
 use super::{Random, short};
 
@@ -27,7 +27,7 @@ pub struct Draft<'d> {
     /// The first step whose condition does not hold.
     refused: Option<usize>,
     /// How many values in a hundred are large.
-    large_percent: usize,
+    sizes: Sizes,
 }
 
 /// What a batch has done to a key of the tree of this number.
@@ -43,9 +43,9 @@ enum Seen {
 }
 
 impl<'d> Draft<'d> {
-    pub fn new(sides: Vec<Side<'d>>, large_percent: usize) -> Self {
+    pub fn new(sides: Vec<Side<'d>>, sizes: Sizes) -> Self {
         let now = vec![BTreeMap::new(); sides.len()];
-        Draft { sides, now, effects: Vec::new(), refused: None, large_percent }
+        Draft { sides, now, effects: Vec::new(), refused: None, sizes }
     }
 
     fn seen(&self, at: usize, key: &[u8]) -> Seen {
@@ -93,7 +93,7 @@ impl<'d> Draft<'d> {
     }
 
     fn put(&mut self, batch: &mut Batch, at: usize, key: Vec<u8>, random: &mut Random) {
-        let value = keys::mixed_value(random, self.large_percent);
+        let value = keys::mixed_value(random, self.sizes);
         batch.put(self.sides[at].0, &key, &value);
         if self.refused.is_none() {
             self.now[at].insert(key, Some((value, self.effects.len())));
@@ -155,7 +155,7 @@ impl<'d> Draft<'d> {
         if !holds && !fails {
             return self.put(batch, at, key, random);
         }
-        let value = keys::mixed_value(random, self.large_percent);
+        let value = keys::mixed_value(random, self.sizes);
         match choice {
             0 => batch.put_if_absent(tree, &key, &value),
             1 => batch.compare_and_put(tree, &key, version, &value),

@@ -4,6 +4,8 @@
 
 use std::ops::Bound;
 
+use spinney::SHORT_VALUE_BYTES_MAX;
+
 use super::Random;
 use super::oracle::Model;
 
@@ -193,17 +195,28 @@ pub fn value(random: &mut Random) -> Vec<u8> {
         0..=699 => random.below(40),
         700..=949 => random.below(300),
         950..=996 => random.below(4_000),
-        997..=998 => random.below(spinney::VALUE_BYTES_MAX + 1),
-        _ => *random.pick(&[0, spinney::VALUE_BYTES_MAX, spinney::VALUE_BYTES_MAX - 1]),
+        997..=998 => random.below(SHORT_VALUE_BYTES_MAX + 1),
+        _ => *random.pick(&[0, SHORT_VALUE_BYTES_MAX, SHORT_VALUE_BYTES_MAX - 1]),
     };
     let first = random.next() as u8;
     (0..len).map(|at| first.wrapping_add((at / 7) as u8)).collect()
 }
 
 /// Of a hundred values so many large ones.
-pub fn mixed_value(random: &mut Random, large_percent: usize) -> Vec<u8> {
-    let is_large = large_percent > 0 && random.percent(large_percent);
-    if is_large { large_value(random) } else { value(random) }
+/// How many values in a hundred are large: a few dozen fill a blob. And how many are too long for a leaf.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    pub large_percent: usize,
+    pub long_percent: usize,
+}
+
+pub fn mixed_value(random: &mut Random, sizes: Sizes) -> Vec<u8> {
+    let mut is_one = |percent| percent > 0 && random.percent(percent);
+    if is_one(sizes.long_percent) {
+        let (len, first) = (65_536 + random.below(200_000), random.next() as u8);
+        return (0..len).map(|at| first.wrapping_add((at / 300) as u8)).collect();
+    }
+    if is_one(sizes.large_percent) { large_value(random) } else { value(random) }
 }
 
 /// A few dozen of these fill a blob.

@@ -5,7 +5,7 @@
 
 use spinney::{Entry, Error, Result, Transaction, Tree};
 
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, Sizes};
 use super::oracle::{Child, Listing, Model, Window, above};
 use super::{Random, short};
 
@@ -16,7 +16,7 @@ pub fn change(
     model: &mut Model,
     keys: &Keys,
     random: &mut Random,
-    large_percent: usize,
+    sizes: Sizes,
 ) -> Result<()> {
     let key = keys.some_key(model, random);
     match random.below(5) {
@@ -41,7 +41,7 @@ pub fn change(
             }
         }
         _ => {
-            let value = keys::mixed_value(random, large_percent);
+            let value = keys::mixed_value(random, sizes);
             tx.put(tree, &key, &value)?;
             model.insert(key, (value, 0));
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use spinney::{Db, Error, Tree};
 
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, Sizes};
 use super::oracle::Model;
 use super::reads::{self, Look};
 use super::{Place, Random, short};
@@ -58,8 +58,8 @@ pub struct World {
     pub random: Random,
     /// The version of the last write.
     pub version: u64,
-    /// How many values in a hundred are large.
-    pub large_percent: usize,
+    /// How large values are.
+    pub sizes: Sizes,
     /// What took effect, or was refused, and how often.
     pub counts: BTreeMap<&'static str, u64>,
     seed: u64,
@@ -92,7 +92,7 @@ impl World {
             shelves: trees.iter().map(shelf).collect(),
             keys: Keys::new(seed),
             version: db.stats().last_version,
-            large_percent: 0,
+            sizes: Sizes::default(),
             counts: BTreeMap::new(),
             seed,
             step: 0,
@@ -199,7 +199,7 @@ impl World {
     }
 
     pub fn any_value(&mut self) -> Vec<u8> {
-        keys::mixed_value(&mut self.random, self.large_percent)
+        keys::mixed_value(&mut self.random, self.sizes)
     }
 
     /// Takes note of a write: versions only grow.
@@ -212,11 +212,19 @@ impl World {
             self.version
         );
         self.version = version;
+        self.catch_up();
         self.did(what);
         if self.is_traced {
             eprintln!("{}: {what} {} in version {version}", self.place(), short(key));
         }
         version
+    }
+
+    /// Long values take versions for what nobody sees of them.
+    pub fn catch_up(&mut self) {
+        if self.sizes.long_percent > 0 {
+            self.version = self.db.stats().last_version;
+        }
     }
 
     pub fn put(&mut self, at: usize) {
@@ -377,6 +385,7 @@ impl World {
 
     /// Looks at everything: structure, all entries from both ends, counts, names.
     pub fn verify(&mut self) {
+        self.catch_up();
         let place = self.place();
         for shelf in &self.shelves {
             reads::verify(

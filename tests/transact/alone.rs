@@ -4,7 +4,7 @@
 
 use spinney::{Db, Entry, Error};
 
-use crate::common::keys::Keys;
+use crate::common::keys::{Keys, Sizes};
 use crate::common::oracle::Model;
 use crate::common::{Random, reads, transactions};
 
@@ -22,7 +22,7 @@ fn a_transaction_sees_what_it_has_written() {
             let outcome = db.transact(|tx| {
                 runs += 1;
                 for _ in 0..random.below(40) {
-                    transactions::change(tx, &tree, &mut now, &keys, &mut random, 0)?;
+                    transactions::change(tx, &tree, &mut now, &keys, &mut random, Sizes::default())?;
                 }
                 transactions::look(tx, &tree, &now, &keys, &mut random)?;
                 if aborts { Err(tx.abort()) } else { Ok(7) }
@@ -119,7 +119,7 @@ fn misuse_is_told() {
     let long = vec![0; 65_001];
     assert_eq!(code(&|tx| tx.put(&tree, &long, "")), "KeyTooLong");
     assert_eq!(code(&|tx| tx.get(&tree, &long).map(drop)), "KeyTooLong");
-    assert_eq!(code(&|tx| tx.put(&tree, "a", vec![0; 65_536])), "ValueTooLarge");
+    assert_eq!(code(&|tx| tx.put(&tree, "a", vec![0; spinney::VALUE_BYTES_MAX + 1])), "ValueTooLarge");
     assert_eq!(code(&|tx| tx.put(&stranger, "a", "")), "OtherDatabase");
     assert_eq!(code(&|tx| tx.scan(&stranger, "").map(drop)), "OtherDatabase");
     assert_eq!(code(&|tx| tx.list(&stranger, "").map(drop)), "OtherDatabase");

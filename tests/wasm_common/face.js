@@ -425,6 +425,9 @@ export function limits(Spinney) {
   refused(() => db.transact((tx) => tx.put(db, "a", tooLarge)), "ValueTooLarge");
   db.put("a", huge.subarray(0, most));
   same(db.get("a").length, most, "the longest value");
+  const [entry] = db.scan("a", { values: false });
+  same(entry.value, undefined, "a scan passes it over");
+  same(db.scan("a").next().value.value.length, most, "or reads it");
   refused(() => db.tree(""), "TreeName", { lengthBytes: 0, limitBytes: 255 });
   refused(() => db.tree("\u00e9".repeat(128)), "TreeName", { lengthBytes: 256, limitBytes: 255 });
   same(db.tree("\u00e9".repeat(127)).get(""), undefined, "a long name");

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use spinney::{Durability, Error, KEY_BYTES_MAX};
 
 use crate::common::batches::{self, Draft};
+use crate::common::keys::Sizes;
 use crate::common::oracle::{Model, under};
 use crate::common::world::World;
 use crate::common::{Random, keys, setting, short, transactions};
@@ -35,10 +36,11 @@ impl Life {
         let folder = Folder::new(&format!("world-{seed}"));
         let (home, db) = Home::first(&how, &mut random);
         let mut world = World::of(db, seed);
-        world.large_percent = *random.pick(&[0, 5, 15, 30]);
+        let large_percent = *random.pick(&[0, 5, 15, 30]);
+        world.sizes = Sizes { large_percent, long_percent: *random.pick(&[0, 0, 4]) };
         let is_traced = setting("SPINNEY_MODEL_TRACE", 0) != 0;
         let verify_every = setting("SPINNEY_WORLD_VERIFY_EVERY", 200);
-        println!("seed {seed}: {how:?}, {home:?}, {} % large", world.large_percent);
+        println!("seed {seed}: {how:?}, {home:?}, {:?}", world.sizes);
         let held = Vec::new();
         let mut life = Life { world, home, how, held, folder, files: 0, verify_every, steps: 0, is_traced };
         // So that there are blobs from the beginning.
@@ -58,6 +60,7 @@ impl Life {
     /// One random call.
     pub fn step(&mut self) {
         self.steps += 1;
+        self.world.catch_up();
         match self.world.random.below(1000) {
             0..=799 => self.world.step(),
             800..=834 => self.batch(),
@@ -140,7 +143,7 @@ impl Life {
         let world = &mut self.world;
         let (mut batch, place, last) = (world.db.batch(), world.place(), world.version);
         let sides = trees.iter().map(|&at| (&world.shelves[at].tree, &world.shelves[at].model)).collect();
-        let mut draft = Draft::new(sides, world.large_percent);
+        let mut draft = Draft::new(sides, world.sizes);
         for _ in 0..1 + world.random.below(if world.random.clone().percent(10) { 400 } else { 40 }) {
             draft.step(&mut batch, &world.keys, &mut world.random);
         }
@@ -168,7 +171,7 @@ impl Life {
         let (place, last) = (world.place(), world.version);
         let mut models = Vec::new();
         let (keys, random) = (&world.keys, &mut world.random);
-        let (changes, aborts, large) = (random.below(30), random.percent(25), world.large_percent);
+        let (changes, aborts, sizes) = (random.below(30), random.percent(25), world.sizes);
         let (shelves, mut runs) = (&world.shelves, 0);
         let outcome = world.db.transact(|tx| {
             runs += 1;
@@ -176,7 +179,7 @@ impl Life {
             for _ in 0..changes {
                 let nth = random.below(trees.len());
                 let tree = &shelves[trees[nth]].tree;
-                transactions::change(tx, tree, &mut models[nth], keys, random, large)?;
+                transactions::change(tx, tree, &mut models[nth], keys, random, sizes)?;
                 if random.percent(10) {
                     transactions::look(tx, tree, &models[nth], keys, random)?;
                 }
@@ -211,12 +214,14 @@ impl Life {
     /// Keys for a bulk load, in order.
     fn some_items(&mut self, prefix: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let world = &mut self.world;
+        // What is loaded has to fit leaves.
+        let sizes = Sizes { large_percent: world.sizes.large_percent / 2, long_percent: 0 };
         let count = *world.random.pick(&[0, 1, 20, 300, 1_500]);
         let mut items = BTreeMap::new();
         for _ in 0..if count > 1 { world.random.below(count) } else { count } {
             let mut tail = world.keys.key(&mut world.random);
             tail.truncate((KEY_BYTES_MAX - prefix.len()).min(6_000));
-            let value = keys::mixed_value(&mut world.random, world.large_percent / 2);
+            let value = keys::mixed_value(&mut world.random, sizes);
             items.insert([prefix, &tail].concat(), value);
         }
         items

@@ -42,5 +42,7 @@ pub const CASES: &[Case] = &[
     disk::amplify::CASE,
     #[cfg(unix)]
     disk::directories::CASE,
+    #[cfg(unix)]
+    disk::sorted::CASE,
     keys::CASE,
 ];

@@ -7,9 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::resolve::{Change, Resolved, Stored, resolve};
+use super::resolve::{Change, Content, Resolved, Stored, resolve};
 use super::{Applied, Commit, Emptiness};
 use crate::art::insert::{self, Refused};
 use crate::art::locate::Spot;
@@ -20,6 +21,7 @@ use crate::blob::leaf::Leaf;
 use crate::blob::presence::{Everything, Presence};
 use crate::error::Result;
 use crate::forest::Forest;
+use crate::forest::long::Settlement;
 use crate::forest::notes::Note;
 use crate::forest::route::Route;
 use crate::forest::write::{Stop, Try, unreadable};
@@ -49,6 +51,8 @@ pub(super) enum Ended<'p> {
     Crowded,
     /// These changes of one blob do not fit it, or nobody knows.
     Full(Vec<Change<'p>>),
+    /// This is what it would do to long values.
+    Unsettled(Settlement),
 }
 
 /// The keys of one blob.
@@ -94,11 +98,11 @@ impl Stored for Blobs<'_, '_> {
         self.find(key, |route, leaf| leaf.seq(route.frame.words))
     }
 
-    fn value(&self, key: usize) -> Try<Vec<u8>> {
+    fn value(&self, key: usize) -> Try<Content<'static>> {
         let copy = |route: &Route<'_>, leaf: Leaf| {
             let mut value = Vec::new();
             leaf.append_value(route.frame.words, &mut value);
-            value
+            Content { bytes: Cow::Owned(value), is_pointer: leaf.is_pointer() }
         };
         Ok(self.find(key, copy)?.unwrap_or_default())
     }
@@ -144,6 +148,9 @@ impl<'f, 'p> Commit<'f, 'p> {
                 return Ok(Ended::TooLarge { encoded_bytes });
             }
         };
+        if let Some(settlement) = self.unsettled(&blobs, &changes)? {
+            return Ok(Ended::Unsettled(settlement));
+        }
         share_out(&mut groups, &changes);
         let mut held = self.hold(&groups, &noted)?;
         for (group, hold) in groups.iter_mut().zip(&mut held) {
@@ -154,6 +161,9 @@ impl<'f, 'p> Commit<'f, 'p> {
         let mut appended = None;
         if effects.iter().any(Option::is_some) {
             let append = self.append()?;
+            if changes.iter().any(|change| change.value.as_ref().is_some_and(|value| value.is_pointer)) {
+                self.forest.store.long.count_arrival();
+            }
             self.apply(&groups, &mut held, &changes, append.seq)?;
             appended = Some(append);
         }
@@ -287,11 +297,11 @@ impl<'f, 'p> Commit<'f, 'p> {
             let key = buffer.fill_whole(self.plan.keys[change.key]);
             let spot = match group.spot {
                 Some(spot) => spot,
-                None => insert::prepare(words, &key, base, value.len(), reserve, &Everything, || {})
+                None => insert::prepare(words, &key, base, value.bytes.len(), reserve, &Everything, || {})
                     .map_err(|_| corrupt())?,
             };
             self.forest.store.note_key_bytes(key.len());
-            insert::apply(words, spot, &key, base, value, first + u64::from(change.ordinal));
+            insert::apply(words, spot, &key, base, value.payload(), first + u64::from(change.ordinal));
         }
         for change in changes.iter().filter(|change| change.value.is_none()) {
             let mut buffer = KeyBuf::empty();
@@ -345,5 +355,5 @@ pub(super) fn puts_of<'c>(
     keys: &'c [&'c [u8]],
     changes: &'c [Change<'_>],
 ) -> impl Iterator<Item = (&'c [u8], &'c [u8])> + Clone {
-    changes.iter().filter_map(|change| Some((keys[change.key], change.value.as_deref()?)))
+    changes.iter().filter_map(|change| Some((keys[change.key], change.value.as_ref()?.bytes.as_ref())))
 }

@@ -19,18 +19,20 @@ mod attempt;
 mod plan;
 mod resolve;
 mod room;
+mod settle;
 mod trial;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Forest;
+use super::long::{POINTER_BYTES, Settlement};
 use super::notes::Note;
 use super::scan::{Side, successor};
 use super::write::{Condition, Stop};
 use crate::art::cursor::Direction;
 use crate::error::{Error, Result};
-use crate::limits::TREE_ID_BYTES;
+use crate::limits::{SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
 use crate::log::Appended;
 use crate::log::batch::{self as format, BATCH_BYTES_MAX};
 use crate::log::record::Kind;
@@ -66,6 +68,8 @@ struct Step {
     condition: Condition,
     first: Range<usize>,
     second: Range<usize>,
+    /// What is put is no value, but says where one lies.
+    is_pointer: bool,
 }
 
 /// A list of steps. Keys begin with the id of their tree.
@@ -76,6 +80,14 @@ pub(crate) struct Batch {
     /// Keys and prefixes of the steps that write nothing.
     guards: Vec<u8>,
     steps: Vec<Step>,
+    /// Values that are too long for a leaf, and the steps that put them.
+    long: Vec<(usize, Vec<u8>)>,
+    /// The long values of which the steps speak; what else the batch would do to some ends an attempt.
+    settlement: Settlement,
+    /// The ids of those that were written for it, in ascending order.
+    fresh: Vec<u64>,
+    /// It comes from the log: what it says of long values is right.
+    is_replayed: bool,
 }
 
 /// What has come of a batch.
@@ -84,6 +96,13 @@ pub(crate) struct Applied {
     pub(crate) appended: Option<Appended>,
     /// For each step the number of its write, counted from the first; none if it has written nothing.
     pub(crate) effects: Vec<Option<u32>>,
+}
+
+/// How a batch ended that was not refused.
+pub(crate) enum Committed {
+    Done(Applied),
+    /// It would do this to long values, and does not say so. Nothing was applied.
+    Unsettled(Settlement),
 }
 
 /// Why nothing was applied.
@@ -113,6 +132,7 @@ impl Batch {
         self.writes.clear();
         self.guards.clear();
         self.steps.clear();
+        self.long.clear();
     }
 
     /// How much it writes; more than the limit is refused.
@@ -120,9 +140,11 @@ impl Batch {
         self.writes.len()
     }
 
-    /// Whether a step that writes so many bytes may be added.
-    pub(crate) fn has_room_for(&self, more_bytes: usize) -> Result<()> {
-        let encoded_bytes = self.bytes() + format::pushed_bytes(more_bytes, 0) + 2 * TREE_ID_BYTES;
+    /// Whether a step with keys and a value of so many bytes may be added.
+    pub(crate) fn has_room_for(&self, key_bytes: usize, value_bytes: usize) -> Result<()> {
+        let is_long = value_bytes > SHORT_VALUE_BYTES_MAX;
+        let value_bytes = if is_long { POINTER_BYTES } else { value_bytes };
+        let encoded_bytes = self.bytes() + format::pushed_bytes(key_bytes, value_bytes) + 2 * TREE_ID_BYTES;
         match encoded_bytes > BATCH_BYTES_MAX {
             true => Err(Error::BatchTooLarge { encoded_bytes, limit_bytes: BATCH_BYTES_MAX }),
             false => Ok(()),
@@ -134,18 +156,31 @@ impl Batch {
             format::begin(&mut self.writes);
         }
         let [first, second] = format::push(&mut self.writes, step.1, first, second);
-        self.steps.push(Step { what: step.0, condition, first, second });
+        let is_pointer = step.1 == Kind::PutLong;
+        self.steps.push(Step { what: step.0, condition, first, second, is_pointer });
     }
 
     fn guard(&mut self, what: What, condition: Condition, key: [&[u8]; 2]) {
         let from = self.guards.len();
         key.into_iter().for_each(|part| self.guards.extend_from_slice(part));
-        self.steps.push(Step { what, condition, first: from..self.guards.len(), second: 0..0 });
+        let first = from..self.guards.len();
+        self.steps.push(Step { what, condition, first, second: 0..0, is_pointer: false });
     }
 
     /// Keys are given in two parts: the id of the tree, and the rest.
     pub(crate) fn put(&mut self, key: [&[u8]; 2], value: &[u8], condition: Condition) {
         self.write((What::Put, Kind::Put), condition, key, [value, b""]);
+    }
+
+    /// Puts a value that is too long for a leaf. It is written when the batch is committed.
+    pub(crate) fn put_long(&mut self, key: [&[u8]; 2], value: Vec<u8>, condition: Condition) {
+        self.long.push((self.steps.len(), value));
+        self.put_pointer(key, &[0; POINTER_BYTES], condition);
+    }
+
+    /// Puts what says where a long value lies.
+    pub(crate) fn put_pointer(&mut self, key: [&[u8]; 2], pointer: &[u8], condition: Condition) {
+        self.write((What::Put, Kind::PutLong), condition, key, [pointer, b""]);
     }
 
     pub(crate) fn remove(&mut self, key: [&[u8]; 2], condition: Condition) {
@@ -195,8 +230,13 @@ struct Commit<'f, 'p> {
 }
 
 impl Forest {
-    /// Applies a batch, if what was noted is as it was, and all conditions hold.
-    pub(crate) fn commit(&self, batch: &Batch, notes: &[Note]) -> std::result::Result<Applied, Refused> {
+    /// Applies a batch, if what was noted is as it was, all conditions hold, and it does to long values what
+    /// it says.
+    pub(crate) fn commit_once(
+        &self,
+        batch: &Batch,
+        notes: &[Note],
+    ) -> std::result::Result<Committed, Refused> {
         let encoded_bytes = batch.bytes();
         if encoded_bytes > BATCH_BYTES_MAX {
             return Err(Error::BatchTooLarge { encoded_bytes, limit_bytes: BATCH_BYTES_MAX }.into());
@@ -213,19 +253,25 @@ impl Forest {
             proofs: Proofs::default(),
             faults,
         };
-        let (applied, thin) = commit.run()?;
+        let ended = commit.run()?;
         drop(commit);
+        let (applied, thin) = match ended {
+            Ended::Done(applied, thin) => (applied, thin),
+            Ended::Unsettled(settlement) => return Ok(Committed::Unsettled(settlement)),
+            // `run` goes on after all others.
+            _ => return Err(Refused::Stale),
+        };
         for key in thin {
             // The keys are gone in any case.
             let _ = self.join(plan.keys[key]);
         }
-        Ok(applied)
+        Ok(Committed::Done(applied))
     }
 }
 
 impl<'f, 'p> Commit<'f, 'p> {
-    /// Tries until it is done, or refused. Also says around which keys blobs have become thin.
-    fn run(&mut self) -> std::result::Result<(Applied, Vec<usize>), Refused> {
+    /// Tries until it is done, refused, or unsettled.
+    fn run(&mut self) -> std::result::Result<Ended<'p>, Refused> {
         let forest = self.forest;
         let writes = self.plan.writes.map_or(&[][..], |writes| writes.bytes());
         let mut tries = 0;
@@ -253,7 +299,7 @@ impl<'f, 'p> Commit<'f, 'p> {
             };
             tries += 1;
             match tried {
-                Ok(Ended::Done(applied, thin)) => return Ok((applied, thin)),
+                Ok(ended @ (Ended::Done(..) | Ended::Unsettled(_))) => return Ok(ended),
                 Ok(Ended::Refused { index, reason }) => return Err(Refused::Step { index, reason }),
                 Ok(Ended::TooLarge { encoded_bytes }) => {
                     let error = Error::BatchTooLarge { encoded_bytes, limit_bytes: BATCH_BYTES_MAX };

@@ -9,15 +9,36 @@ use std::borrow::Cow;
 
 use super::plan::Plan;
 use super::{Emptiness, Step, What};
+use crate::blob::leaf::Payload;
+use crate::forest::long::Pointer;
 use crate::forest::write::{Condition, Try};
 use crate::log::batch::BATCH_BYTES_MAX;
+
+/// What a leaf holds, or is to hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Content<'p> {
+    pub(super) bytes: Cow<'p, [u8]>,
+    /// It is no value, but says where one lies.
+    pub(super) is_pointer: bool,
+}
+
+impl Content<'_> {
+    pub(super) fn payload(&self) -> Payload<'_> {
+        Payload { bytes: &self.bytes, is_pointer: self.is_pointer }
+    }
+
+    /// Where the value lies, if it is a long one.
+    pub(super) fn pointer(&self) -> Option<Pointer> {
+        if self.is_pointer { Pointer::decode(&self.bytes) } else { None }
+    }
+}
 
 /// What becomes of one key.
 pub(super) struct Change<'p> {
     /// Its index in the plan.
     pub(super) key: usize,
     /// None to remove it.
-    pub(super) value: Option<Cow<'p, [u8]>>,
+    pub(super) value: Option<Content<'p>>,
     /// The number of the write, counted from the first of the batch.
     pub(super) ordinal: u32,
 }
@@ -41,8 +62,8 @@ pub(super) trait Stored {
     /// The version of a key of the plan.
     fn version(&self, key: usize) -> Try<Option<u64>>;
 
-    /// Its value; empty if it is not there.
-    fn value(&self, key: usize) -> Try<Vec<u8>>;
+    /// What its leaf holds; empty if it is not there.
+    fn value(&self, key: usize) -> Try<Content<'static>>;
 }
 
 /// What has become of a key so far.
@@ -50,7 +71,7 @@ pub(super) trait Stored {
 enum Now<'p> {
     AsStored,
     Absent,
-    Put(Cow<'p, [u8]>),
+    Put(Content<'p>),
 }
 
 /// What a step sees of a key.
@@ -143,7 +164,8 @@ impl<'p, S: Stored> Resolver<'_, 'p, S> {
         }
         match step.what {
             What::Put => {
-                self.now[key] = (Now::Put(Cow::Borrowed(self.plan.batch.second(step))), ordinal);
+                let bytes = Cow::Borrowed(self.plan.batch.second(step));
+                self.now[key] = (Now::Put(Content { bytes, is_pointer: step.is_pointer }), ordinal);
                 Ok(Ok(true))
             }
             What::Remove if seen.is_there() => {
@@ -156,9 +178,9 @@ impl<'p, S: Stored> Resolver<'_, 'p, S> {
                 }
                 let value = match std::mem::replace(&mut self.now[key], (Now::Absent, ordinal)).0 {
                     Now::Put(value) => value,
-                    _ => Cow::Owned(self.stored.value(key)?),
+                    _ => self.stored.value(key)?,
                 };
-                self.moved_bytes += value.len();
+                self.moved_bytes += value.bytes.len();
                 self.now[other] = (Now::Put(value), ordinal);
                 Ok(Ok(true))
             }

@@ -54,7 +54,7 @@ impl Proofs {
 
 /// The puts among some changes, as a proof has them.
 fn sizes_of(changes: &[Change<'_>]) -> impl Iterator<Item = (u32, u32)> {
-    changes.iter().filter_map(|change| Some((change.key as u32, change.value.as_ref()?.len() as u32)))
+    changes.iter().filter_map(|change| Some((change.key as u32, change.value.as_ref()?.bytes.len() as u32)))
 }
 
 /// A key and its value.

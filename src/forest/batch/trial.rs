@@ -10,6 +10,7 @@ use crate::art::bound::{self, Bound};
 use crate::art::insert::{self, Refused, Shortage};
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
+use crate::blob::leaf::Payload;
 use crate::blob::presence::Everything;
 use crate::blob::space::Need;
 use crate::blob::words::{BLOB_WORDS, Ref};
@@ -76,7 +77,7 @@ impl Forest {
             let reserve = self.reserve_words();
             match insert::prepare(words, &key, route.base, value.len(), reserve, &Everything, || {}) {
                 Ok(spot) => {
-                    insert::apply(words, spot, &key, route.base, value, 0);
+                    insert::apply(words, spot, &key, route.base, Payload::value(value), 0);
                 }
                 Err(Refused::Torn) => return Err(Stop::Failed(Self::corrupt(frame.id))),
                 Err(Refused::Full(shortage)) => {

@@ -14,6 +14,8 @@ mod inside;
 mod plan;
 mod subtree;
 
+use std::cell::Cell;
+
 use self::inside::Inside;
 use self::plan::{Kid, Plan, Stop, Try};
 use self::subtree::Subtree;
@@ -57,6 +59,16 @@ impl Forest {
     /// Moves all keys that begin with `from`: they begin with `to` afterwards. None if there is no such key;
     /// an error if there are others at `to`.
     pub(crate) fn move_prefix(&self, from: &[u8], to: &[u8]) -> Result<Option<Appended>> {
+        self.move_away(from, to, None)
+    }
+
+    /// The same, and removes one more key, if that is given; none if that is not what it should be.
+    pub(crate) fn move_away(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        also: Option<Also<'_>>,
+    ) -> Result<Option<Appended>> {
         if to.starts_with(from) {
             return Err(Error::RenameIntoItself);
         }
@@ -65,9 +77,19 @@ impl Forest {
         };
         let source = Subtree { prefix: from, end: &from_end };
         let target = Subtree { prefix: to, end: &to_end };
-        let done = self.graft(&[from, to], |forest, pinned| {
+        let keys = [from, to, also.map_or(to, |also| also.key)];
+        let done = self.graft(&keys, |forest, pinned| {
+            if let Some(also) = also
+                && !forest.is_there(also)?
+            {
+                return Ok(None);
+            }
             let prepared = forest.prepare_move(pinned, source, target)?;
-            forest.commit_graft(prepared, Write::MovePrefix { from, to })
+            let write = match also {
+                Some(Also { key, .. }) => Write::MoveAway { from, to, also: key },
+                None => Write::MovePrefix { from, to },
+            };
+            forest.commit_graft_also(prepared, write, also)
         })?;
         if done.is_some() {
             self.tidy(&[from, &from_end, to, &to_end]);
@@ -75,15 +97,26 @@ impl Forest {
         Ok(done)
     }
 
-    /// Removes all keys that begin with `prefix`, and one more, if that is given. None if there is nothing to
-    /// remove, or the other key is not what it should be.
-    pub(crate) fn remove_prefix(&self, prefix: &[u8], also: Option<Also<'_>>) -> Result<Option<Appended>> {
+    /// Removes all keys that begin with `prefix`, and one more, if that is given; but not what pointer leaves
+    /// refer to. If `arrivals` is given, nothing is done where some have come since: the answer is none.
+    /// The inner answer is none if there is nothing to remove, or the other key is not what it should be.
+    pub(crate) fn remove_prefix_alone(
+        &self,
+        prefix: &[u8],
+        also: Option<Also<'_>>,
+        arrivals: Option<(u64, u64)>,
+    ) -> Result<Option<Option<Appended>>> {
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
         };
         let subtree = Subtree { prefix, end: &end };
         let keys = [prefix, also.map_or(prefix, |also| also.key)];
+        let have_come = Cell::new(false);
         let done = self.graft(&keys, |forest, pinned| {
+            have_come.set(arrivals.is_some_and(|arrivals| arrivals != forest.pointer_arrivals()));
+            if have_come.get() {
+                return Ok(None);
+            }
             if let Some(also) = also
                 && !forest.is_there(also)?
             {
@@ -94,16 +127,18 @@ impl Forest {
                 prepared => prepared.unwrap_or_else(|| forest.prepared(forest.no_edits())),
             };
             let write = Write::RemovePrefix { prefix, also: also.map(|also| also.key) };
-            let done = forest.commit_graft(Some(prepared), write)?;
-            if let (Some((appended, _)), Some(also)) = (&done, also) {
-                forest.remove_alone(also.key, appended.seq)?;
-            }
-            Ok(done)
+            forest.commit_graft_also(Some(prepared), write, also)
         })?;
         if done.is_some() {
             self.tidy(&[prefix, &end]);
         }
-        Ok(done)
+        Ok(Some(done).filter(|_| !have_come.get()))
+    }
+
+    /// Numbers that are the same as long as no pointer leaf has come to a key, if asked with the gate held
+    /// alone.
+    pub(crate) fn pointer_arrivals(&self) -> (u64, u64) {
+        (self.store.long.arrivals(), self.store.moves())
     }
 
     /// Runs a change with the gate held alone, as often as it takes until nothing is missing. Whoever waits
@@ -248,6 +283,20 @@ impl Forest {
             self.store.ids.free(id);
         }
         Ok(Some((appended, freed)))
+    }
+
+    /// The same, and removes one more key.
+    fn commit_graft_also(
+        &self,
+        prepared: Option<Prepared<'_>>,
+        write: Write<'_>,
+        also: Option<Also<'_>>,
+    ) -> Try<Option<(Appended, Vec<u32>)>> {
+        let done = self.commit_graft(prepared, write)?;
+        if let (Some((appended, _)), Some(also)) = (&done, also) {
+            self.remove_alone(also.key, appended.seq)?;
+        }
+        Ok(done)
     }
 
     fn prepare_move(&self, pinned: &[u32], from: Subtree<'_>, to: Subtree<'_>) -> Try<Option<Prepared<'_>>> {

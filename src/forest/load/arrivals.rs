@@ -3,16 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
-
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
-
-/// A value that has just arrived, or was put back.
-enum Value<V> {
-    New(V),
-    Back(Vec<u8>),
-}
+use crate::limits::{KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
 
 /// See the head of this file.
 pub(super) struct Arrivals<'p, I, V> {
@@ -21,11 +13,7 @@ pub(super) struct Arrivals<'p, I, V> {
     prefix: &'p [u8],
     /// The next key, tree id included, if there is a value.
     key: Vec<u8>,
-    value: Option<Value<V>>,
-    /// Taken once, and put back: they come before everything new.
-    back: VecDeque<(Vec<u8>, Vec<u8>)>,
-    /// The last new key.
-    last: Vec<u8>,
+    value: Option<V>,
     pub(super) key_bytes_max: usize,
 }
 
@@ -36,27 +24,19 @@ where
     V: AsRef<[u8]>,
 {
     pub(super) fn new(prefix: &'p [u8], items: I) -> Result<Self> {
-        let (key, last, back) = (prefix[..TREE_ID_BYTES].to_vec(), Vec::new(), VecDeque::new());
-        let mut arrivals = Arrivals { items, prefix, key, value: None, back, last, key_bytes_max: 0 };
+        let key = prefix[..TREE_ID_BYTES].to_vec();
+        let mut arrivals = Arrivals { items, prefix, key, value: None, key_bytes_max: 0 };
         arrivals.advance()?;
         Ok(arrivals)
     }
 
     /// The next key, tree id included, and its value.
     pub(super) fn next(&self) -> Option<(&[u8], &[u8])> {
-        match &self.value {
-            Some(Value::New(value)) => Some((&self.key, value.as_ref())),
-            Some(Value::Back(value)) => Some((&self.key, value)),
-            None => None,
-        }
+        self.value.as_ref().map(|value| (&self.key[..], value.as_ref()))
     }
 
     /// Goes on behind it.
     pub(super) fn advance(&mut self) -> Result<()> {
-        if let Some((key, value)) = self.back.pop_front() {
-            (self.key, self.value) = (key, Some(Value::Back(value)));
-            return Ok(());
-        }
         let Some((key, value)) = self.items.next() else {
             self.value = None;
             return Ok(());
@@ -65,10 +45,8 @@ where
         self.look_at(key.as_ref(), value.as_ref().len(), is_first)?;
         self.key.truncate(TREE_ID_BYTES);
         self.key.extend_from_slice(key.as_ref());
-        self.last.clear();
-        self.last.extend_from_slice(key.as_ref());
         self.key_bytes_max = self.key_bytes_max.max(self.key.len());
-        self.value = Some(Value::New(value));
+        self.value = Some(value);
         Ok(())
     }
 
@@ -76,32 +54,19 @@ where
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
         }
-        if value_bytes > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes: VALUE_BYTES_MAX });
+        if value_bytes > SHORT_VALUE_BYTES_MAX {
+            let limit_bytes = SHORT_VALUE_BYTES_MAX;
+            return Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes });
         }
         let refused = |reason| Err(Error::LoadRefused { key: key.to_vec(), reason });
         if !key.starts_with(&self.prefix[TREE_ID_BYTES..]) {
             return refused("does not begin with the prefix");
         }
-        match key.cmp(self.last.as_slice()) {
+        match key.cmp(&self.key[TREE_ID_BYTES..]) {
             _ if is_first => Ok(()),
             std::cmp::Ordering::Greater => Ok(()),
             std::cmp::Ordering::Equal => refused("came twice"),
             std::cmp::Ordering::Less => refused("lies below the one before it"),
         }
-    }
-
-    /// Takes keys back that were taken: they ascend, and lie below what is next.
-    pub(super) fn put_back(&mut self, items: Vec<(Vec<u8>, Vec<u8>)>) {
-        let Some((first, rest)) = items.split_first() else {
-            return;
-        };
-        if let Some((key, value)) = self.next().map(|(key, value)| (key.to_vec(), value.to_vec())) {
-            self.back.push_front((key, value));
-        }
-        for item in rest.iter().rev() {
-            self.back.push_front(item.clone());
-        }
-        (self.key, self.value) = (first.0.clone(), Some(Value::Back(first.1.clone())));
     }
 }

@@ -1,18 +1,21 @@
 //! Bulk loading: blobs are packed from keys in order, and tied in all at once.
 //!
-//! With a backend the blobs are written straight to their places, by a thread of their own while the next
-//! ones are packed. What makes them count is a checkpoint, during which writers wait: a crash leaves all of
-//! the keys or none, and the log has nothing to do again.
+//! Whoever calls gathers the keys of the next blobs, while a thread packs the last ones. With a backend the
+//! blobs are written straight to their places, by another thread. What makes them count is a checkpoint,
+//! during which writers wait: a crash leaves all of the keys or none, and the log has nothing to do again.
 
 #![forbid(unsafe_code)]
 
 mod arrivals;
 mod pack;
+mod sheaf;
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::thread::ScopedJoinHandle;
 
 use self::arrivals::Arrivals;
-use self::pack::Packer;
+use self::pack::{Packer, Places};
+use self::sheaf::Sheaf;
 use super::Forest;
 use super::router::Child;
 use super::scan::successor;
@@ -22,11 +25,15 @@ use crate::store::adopt::{Outgoing, Reservation};
 
 /// Blobs on their way to the disk.
 const OUTGOING_MAX: usize = 3;
+/// Sheaves on their way to be packed.
+const SHEAVES_MAX: usize = 1;
 
 /// What was packed so far.
 #[derive(Default)]
 pub(super) struct Run {
     pub(super) children: Vec<Child>,
+    /// An id that is reserved for the next blob.
+    spare_id: Option<u32>,
     /// Ids and checksums of blobs in storage.
     pub(super) stored: Vec<(u32, u64)>,
     pub(super) keys: u64,
@@ -59,8 +66,8 @@ impl Forest {
         match done {
             Ok(appended) => Ok((run.keys, appended)),
             Err(error) => {
-                let ids: Vec<u32> = run.children.iter().map(|child| child.id).collect();
-                self.store.give_back(&ids);
+                let ids = run.children.iter().map(|child| child.id).chain(run.spare_id);
+                self.store.give_back(&ids.collect::<Vec<u32>>());
                 Err(error)
             }
         }
@@ -76,61 +83,65 @@ impl Forest {
         reservation: &mut Reservation,
     ) -> Result<()> {
         let mut arrivals = Arrivals::new(prefix, items)?;
-        let mut packer = Packer::new(self, self.store.last_seq());
-        let (sender, receiver) = sync_channel(OUTGOING_MAX);
-        std::thread::scope(|scope| {
+        if arrivals.next().is_none() {
+            return Ok(());
+        }
+        let done = std::thread::scope(|scope| {
+            let (outgoing, receiver) = sync_channel(OUTGOING_MAX);
             let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
-            let mut next = Some(prefix.to_vec()).filter(|_| arrivals.next().is_some());
-            let mut pack_one = |lo: Vec<u8>| {
-                let id = self.store.reserve_blob(reservation)?;
-                // Noted at once: whatever happens, it is given back.
-                run.children.push(Child { lo, id, base: 0 });
-                let (next, outgoing) = self.pack_last(run, &mut packer, &mut arrivals, end)?;
-                // The writer has ended only if it failed; it says why.
-                let goes_on = outgoing.is_none_or(|outgoing| sender.send(outgoing).is_ok());
-                if !progress(run.keys) {
-                    return Err(Error::Cancelled);
-                }
-                Ok(next.filter(|_| goes_on))
+            let outgoing = Some(outgoing).filter(|_| writer.is_some());
+            let (wanted, orders) = channel();
+            let mut packer = Packer::new(self, (prefix, end), Places { run, reservation, outgoing }, wanted);
+            let seq = self.store.last_seq();
+            let mut keys = 0;
+            let mut gather = || {
+                // Without an order packing has failed, which says why.
+                let words_wanted = orders.recv().map_err(|_| Error::Closed)?;
+                let sheaf = Sheaf::gather(self, &mut arrivals, words_wanted, seq)?;
+                keys += sheaf.len() as u64;
+                if progress(keys) { Ok(sheaf) } else { Err(Error::Cancelled) }
             };
-            let packed = loop {
-                let Some(lo) = next else { break Ok(()) };
-                match pack_one(lo) {
-                    Ok(then) => next = then,
-                    Err(error) => break Err(error),
+            let packed = gather().and_then(|first| {
+                if first.next_key.is_none() || cfg!(target_family = "wasm") {
+                    return each_sheaf(first, &mut gather, |sheaf| packer.take(sheaf));
                 }
-            };
-            drop(sender);
-            let written = writer.map_or(Ok(()), |writer| writer.join().unwrap_or(Err(Error::Closed)));
-            run.key_bytes_max = arrivals.key_bytes_max;
-            written.and(packed)
-        })
-    }
-
-    /// Fills the last blob of a run with what is next. Returns the lower bound of the blob after it, and what
-    /// is to be written.
-    fn pack_last<I, K, V>(
-        &self,
-        run: &mut Run,
-        packer: &mut Packer<'_>,
-        arrivals: &mut Arrivals<'_, I, V>,
-        end: &[u8],
-    ) -> Result<(Option<Vec<u8>>, Option<Outgoing>)>
-    where
-        I: Iterator<Item = (K, V)>,
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
-        let Some(child) = run.children.last_mut() else { return Ok((None, None)) };
-        let packed = packer.pack(arrivals, child.id, &child.lo, end)?;
-        let outgoing = self.store.settle_words(child.id, packed.scratch.words())?;
-        child.base = packed.base;
-        run.keys += packed.keys;
-        run.stored.extend(outgoing.as_ref().map(|outgoing| (child.id, outgoing.checksum)));
-        Ok((packed.next, outgoing))
+                let (sender, sheaves) = sync_channel(SHEAVES_MAX);
+                let packing =
+                    scope.spawn(move || sheaves.into_iter().try_for_each(|sheaf| packer.take(sheaf)));
+                let sent =
+                    each_sheaf(first, &mut gather, |sheaf| sender.send(sheaf).map_err(|_| Error::Closed));
+                drop(sender);
+                joined(packing).and(sent)
+            });
+            writer.map_or(Ok(()), joined).and(packed)
+        });
+        run.key_bytes_max = arrivals.key_bytes_max;
+        done
     }
 
     fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {
         outgoing.iter().try_for_each(|blob| self.store.write_out(&blob))
     }
+}
+
+/// Hands on the first sheaf, and all after it.
+fn each_sheaf<'f>(
+    first: Sheaf<'f>,
+    mut gather: impl FnMut() -> Result<Sheaf<'f>>,
+    mut hand_on: impl FnMut(Sheaf<'f>) -> Result<()>,
+) -> Result<()> {
+    let mut sheaf = first;
+    loop {
+        let is_last = sheaf.next_key.is_none();
+        hand_on(sheaf)?;
+        if is_last {
+            return Ok(());
+        }
+        sheaf = gather()?;
+    }
+}
+
+/// What a thread has come to; if it has panicked, so does this one.
+fn joined(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,20 +1,24 @@
-//! Full blobs from keys that arrive in order.
+//! Full blobs from sheaves, in their order.
 //!
-//! Values lie in a frame of their own until their blob is built, keys in a front-coded list. How many words
-//! a list will take is only known when it is built, so it is guessed from what the last one took.
+//! How many words a list of keys will take is only known when it is built. So it is guessed from what the
+//! last one took. Sheaves are gathered meanwhile, by another thread where there are any: how large the next
+//! one is to be is decided when the one before the last is packed. What did not fit goes into the next blob.
 
 #![forbid(unsafe_code)]
 
-use super::arrivals::Arrivals;
+use std::collections::VecDeque;
+use std::sync::mpsc::{Sender, SyncSender};
+
+use super::Run;
+use super::sheaf::Sheaf;
 use crate::art::build::{self, DoesNotFit};
-use crate::art::entries::{Content, Entries};
-use crate::blob::header::{self, BlobKind};
+use crate::art::entries::Entries;
+use crate::blob::header;
 use crate::blob::key::common_prefix;
-use crate::blob::leaf::{self, Leaf};
-use crate::blob::space::{self, Need};
 use crate::error::{Error, Result};
 use crate::forest::Forest;
-use crate::forest::router::{common_of_range, fit_base};
+use crate::forest::router::{Child, common_of_range, fit_base};
+use crate::store::adopt::{Outgoing, Reservation};
 use crate::store::scratch::Scratch;
 
 /// How full a blob is to be, in hundredths.
@@ -26,143 +30,233 @@ const TRY_AGAIN_PERCENT: u64 = 94;
 const FIRST_GUESS_PERMILLE: u64 = 1_050;
 /// If a list has turned out too long, so much of it is tried next, in hundredths.
 const SHORTER_PERCENT: u64 = 96;
+/// Sheaves that are gathered before anything is known of the first.
+const AHEAD: usize = 2;
 
-/// A blob that is ready to be written.
-pub(super) struct Packed<'f> {
-    pub(super) scratch: Scratch<'f>,
-    pub(super) base: usize,
-    pub(super) keys: u64,
-    /// The lower bound of the next one; none if no key is left.
-    pub(super) next: Option<Vec<u8>>,
+/// Where packed blobs go.
+pub(super) struct Places<'r> {
+    pub(super) run: &'r mut Run,
+    pub(super) reservation: &'r mut Reservation,
+    /// To storage, if there is any.
+    pub(super) outgoing: Option<SyncSender<Outgoing>>,
 }
 
 /// See the head of this file.
-pub(super) struct Packer<'f> {
+pub(super) struct Packer<'f, 'r> {
     forest: &'f Forest,
-    /// The version that all keys get.
-    seq: u64,
+    places: Places<'r>,
+    /// The lower bound of the next blob, and the upper one of the last.
+    lo: Vec<u8>,
+    end: Vec<u8>,
+    /// What is not packed yet: these sheaves, the first of them from key `first` on.
+    pending: VecDeque<Sheaf<'f>>,
+    first: usize,
     guess_permille: u64,
-    values: Scratch<'f>,
+    /// Who gathers is told how many words the next sheaf is to have.
+    wanted: Sender<u64>,
+    /// By how many words the sheaves that are on their way were ordered smaller, because so many were left.
+    smaller: VecDeque<u64>,
+    scratch: Scratch<'f>,
 }
 
-impl<'f> Packer<'f> {
-    pub(super) fn new(forest: &'f Forest, seq: u64) -> Self {
-        let values = forest.store.scratches.take();
-        Packer { forest, seq, guess_permille: FIRST_GUESS_PERMILLE, values }
+impl<'f, 'r> Packer<'f, 'r> {
+    /// Orders the first sheaves.
+    pub(super) fn new(
+        forest: &'f Forest,
+        bounds: (&[u8], &[u8]),
+        places: Places<'r>,
+        wanted: Sender<u64>,
+    ) -> Self {
+        let mut packer = Packer {
+            forest,
+            places,
+            lo: bounds.0.to_vec(),
+            end: bounds.1.to_vec(),
+            pending: VecDeque::new(),
+            first: 0,
+            guess_permille: FIRST_GUESS_PERMILLE,
+            wanted,
+            smaller: VecDeque::new(),
+            scratch: forest.store.scratches.take(),
+        };
+        for _ in 0..AHEAD {
+            packer.order(0);
+        }
+        packer
     }
 
-    /// Fills blob `id`, whose keys lie from `lo` up to `end` at most, with what is next.
-    pub(super) fn pack<I, K, V>(
-        &mut self,
-        arrivals: &mut Arrivals<'_, I, V>,
-        id: u32,
-        lo: &[u8],
-        end: &[u8],
-    ) -> Result<Packed<'f>>
-    where
-        I: Iterator<Item = (K, V)>,
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
-        let capacity = u64::from(self.forest.shape.range_words);
-        let values = self.values.words();
-        header::format(values, 0, BlobKind::Range);
-        header::raise_seq(values, self.seq);
-        let mut entries = Entries::new();
-        entries.sources.push(values);
-        // Words up to each key.
-        let mut words: Vec<u64> = vec![0];
-        let scratch = self.forest.store.scratches.take();
-        let mut least = 0;
+    /// Packs what is there with one more sheaf: all of it if that is the last.
+    pub(super) fn take(&mut self, sheaf: Sheaf<'f>) -> Result<()> {
+        let is_last = sheaf.next_key.is_none();
+        self.pending.push_back(sheaf);
+        let left = loop {
+            let words = self.words();
+            let left = words.last().copied().unwrap_or(0);
+            let is_enough = left * self.guess_permille / 1_000 >= self.capacity() * TRY_AGAIN_PERCENT / 100;
+            if left == 0 || !(is_enough || is_last) || !self.pack(&words, is_last)? {
+                break left;
+            }
+        };
+        self.smaller.pop_front();
+        self.order(left);
+        Ok(())
+    }
+
+    fn capacity(&self) -> u64 {
+        u64::from(self.forest.shape.range_words)
+    }
+
+    /// Orders a sheaf that fills a blob with the so many words that are left.
+    fn order(&mut self, left: u64) {
+        let full = self.capacity() * FULL_PERCENT * 10 / self.guess_permille;
+        let smaller = left.saturating_sub(self.smaller.iter().sum()).min(full);
+        self.smaller.push_back(smaller);
+        // If nobody gathers any more, there is nothing left to gather.
+        let _ = self.wanted.send(full - smaller);
+    }
+
+    /// Words up to each key that is not packed yet.
+    fn words(&self) -> Vec<u64> {
+        let mut words = Vec::with_capacity(self.pending.iter().map(Sheaf::len).sum());
+        let mut first = self.first;
+        for sheaf in &self.pending {
+            let before = words.last().copied().unwrap_or(0);
+            words.extend(sheaf.words_from(first).map(|so_far| before + so_far));
+            first = 0;
+        }
+        words
+    }
+
+    /// Packs one blob: false if it would not be full, and more keys may come.
+    fn pack(&mut self, words: &[u64], is_last: bool) -> Result<bool> {
+        let mut least = 1;
         loop {
-            let is_full = |words: u64, guess: u64| words * guess / 1_000 >= capacity * FULL_PERCENT / 100;
-            let mut is_out = false;
-            while let Some((key, value)) = arrivals.next() {
-                let total = words.last().copied().unwrap_or(0);
-                let need = leaf::size_words(0, value.len()) as u32;
-                is_out = !space::fits(values, Need { inner: 0, leaf: need });
-                if is_out || is_full(total, self.guess_permille) && entries.len() > least {
-                    break;
+            let full = self.capacity() * FULL_PERCENT * 10 / self.guess_permille;
+            let wanted = words.partition_point(|&so_far| so_far < full) + 1;
+            let built = self.build(words, wanted.max(least).min(words.len()))?;
+            let used = u64::from(header::used_words(self.scratch.words()));
+            self.guess_permille = (used * 1_000 / words[built.keys - 1].max(1)).max(1);
+            if used * 100 < self.capacity() * TRY_AGAIN_PERCENT && !built.is_short {
+                if built.keys < words.len() {
+                    // At least one more, whatever the guess is: so this comes to an end.
+                    least = built.keys + 1;
+                    continue;
                 }
-                let leaf = Leaf::load(values, leaf::add(values, b"", value, self.seq));
-                let pushed = entries.push(key, 0, 0, Content::Leaf(leaf));
-                pushed.map_err(|_| Forest::corrupt(id))?;
-                let tail = entries.list.last().map_or(0, |entry| entry.tail_len as usize);
-                words.push(total + leaf::size_words(tail, value.len()) as u64 + 1);
-                arrivals.advance()?;
+                if !is_last {
+                    return Ok(false);
+                }
             }
-            let (count, base) = self.build(&scratch, id, &entries, &words, arrivals.next(), lo, end)?;
-            let used = u64::from(header::used_words(scratch.words()));
-            self.guess_permille = (used * 1_000 / words[count].max(1)).max(1);
-            let is_all = count == entries.len();
-            if is_all && !is_out && arrivals.next().is_some() && used * 100 < capacity * TRY_AGAIN_PERCENT {
-                // At least one more, whatever the guess is: so this comes to an end.
-                least = count;
-                continue;
-            }
-            let next = separator(&entries, count, arrivals.next());
-            arrivals.put_back(taken_from(&entries, count));
-            return Ok(Packed { scratch, base, keys: count as u64, next });
+            self.settle(built)?;
+            return Ok(true);
         }
     }
 
-    /// Builds as much of a list as fits; says how many keys that were, and the blob's base.
-    #[allow(clippy::too_many_arguments)]
-    fn build(
-        &self,
-        scratch: &Scratch<'_>,
-        id: u32,
-        entries: &Entries<'_>,
-        words: &[u64],
-        next: Option<(&[u8], &[u8])>,
-        lo: &[u8],
-        end: &[u8],
-    ) -> Result<(usize, usize)> {
+    /// The id of the next blob.
+    fn id(&mut self) -> Result<u32> {
+        let Places { run, reservation, .. } = &mut self.places;
+        if let Some(id) = run.spare_id {
+            return Ok(id);
+        }
+        let id = self.forest.store.reserve_blob(reservation)?;
+        // Noted at once: whatever happens, it is given back.
+        run.spare_id = Some(id);
+        Ok(id)
+    }
+
+    /// Builds as many of the first `count` keys as fit.
+    fn build(&mut self, words: &[u64], count: usize) -> Result<Built> {
+        let id = self.id()?;
+        let (first, next_key) = (self.first, self.pending.back().and_then(|last| last.next_key.clone()));
+        let build = Build {
+            forest: self.forest,
+            scratch: &self.scratch,
+            id,
+            lo: &self.lo,
+            end: &self.end,
+            next_key: next_key.as_deref(),
+        };
+        if let ([only], 0) = (self.pending.make_contiguous(), first) {
+            return only.with_entries(|entries| build.build(entries, words, count));
+        }
+        let mut entries = Entries::new();
+        for (index, sheaf) in self.pending.iter().enumerate() {
+            sheaf.append_to(&mut entries, if index == 0 { first } else { 0 })?;
+        }
+        build.build(&entries, words, count)
+    }
+
+    /// Gives what was built its place.
+    fn settle(&mut self, built: Built) -> Result<()> {
+        let id = self.id()?;
+        let Places { run, outgoing, .. } = &mut self.places;
+        let lo = std::mem::replace(&mut self.lo, built.hi.unwrap_or_default());
+        run.children.push(Child { lo, id, base: built.base });
+        run.spare_id = None;
+        let to_write = self.forest.store.settle_words(id, self.scratch.words())?;
+        run.keys += built.keys as u64;
+        run.stored.extend(to_write.as_ref().map(|blob| (id, blob.checksum)));
+        if let (Some(outgoing), Some(blob)) = (outgoing, to_write) {
+            // The writer has ended only if it failed; it says why.
+            outgoing.send(blob).map_err(|_| Error::Closed)?;
+        }
+        self.first += built.keys;
+        while let Some(sheaf) = self.pending.front().filter(|sheaf| sheaf.len() <= self.first) {
+            self.first -= sheaf.len();
+            self.pending.pop_front();
+        }
+        Ok(())
+    }
+}
+
+/// A blob in the scratch frame.
+struct Built {
+    keys: usize,
+    base: usize,
+    /// The lower bound of the next blob; none if no key is left.
+    hi: Option<Vec<u8>>,
+    /// More did not fit.
+    is_short: bool,
+}
+
+/// What a blob is built with.
+struct Build<'b> {
+    forest: &'b Forest,
+    scratch: &'b Scratch<'b>,
+    id: u32,
+    lo: &'b [u8],
+    end: &'b [u8],
+    /// The key behind the list.
+    next_key: Option<&'b [u8]>,
+}
+
+impl Build<'_> {
+    fn build(&self, entries: &Entries<'_>, words: &[u64], count: usize) -> Result<Built> {
         let reserve = self.forest.reserve_words();
-        let mut count = entries.len();
-        while count > 0 {
-            let hi = separator(entries, count, next).unwrap_or_else(|| end.to_vec());
-            let base = fit_base(common_of_range(lo, Some(&hi)), lo, Some(&hi));
-            let built = build::build(scratch.words(), id, entries, 0..count, base);
-            match built {
-                Ok(()) if header::free_words(scratch.words()) >= reserve => return Ok((count, base)),
+        let mut keys = count;
+        while keys > 0 {
+            let hi = self.separator(entries, keys);
+            let bound = hi.as_deref().unwrap_or(self.end);
+            let base = fit_base(common_of_range(self.lo, Some(bound)), self.lo, Some(bound));
+            match build::build(self.scratch.words(), self.id, entries, 0..keys, base) {
+                Ok(()) if header::free_words(self.scratch.words()) >= reserve => {
+                    return Ok(Built { keys, base, hi, is_short: keys < count });
+                }
                 Ok(()) | Err(DoesNotFit) => {
-                    let target = words[count] * SHORTER_PERCENT / 100;
-                    count = words[..count].partition_point(|&so_far| so_far <= target).saturating_sub(1);
+                    let target = words[keys - 1] * SHORTER_PERCENT / 100;
+                    keys = words[..keys - 1].partition_point(|&so_far| so_far <= target);
                 }
             }
         }
         Err(Error::OutOfSpace { limit_blobs: self.forest.store.ids.in_use().0 })
     }
-}
 
-/// The lower bound of the blob that begins with key `count`; none if there is no such key.
-fn separator(entries: &Entries<'_>, count: usize, next: Option<(&[u8], &[u8])>) -> Option<Vec<u8>> {
-    if count < entries.len() {
-        return Some(entries.separator(count));
-    }
-    let (key, _) = next?;
-    let common = common_prefix(entries.last_key(), key);
-    Some(key[..common + 1].to_vec())
-}
-
-/// The keys from `count` on, with their values.
-fn taken_from(entries: &Entries<'_>, count: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-    if count == entries.len() {
-        return Vec::new();
-    }
-    let mut key = entries.key(count);
-    let mut items = Vec::new();
-    for (index, entry) in entries.list.iter().enumerate().skip(count) {
-        if index > count {
-            key.truncate(entry.common as usize);
-            key.extend_from_slice(entries.tail(entry));
+    /// The lower bound of the blob that begins with key `count`; none if there is no such key.
+    fn separator(&self, entries: &Entries<'_>, count: usize) -> Option<Vec<u8>> {
+        if count < entries.len() {
+            return Some(entries.separator(count));
         }
-        let mut value = Vec::new();
-        if let Content::Leaf(leaf) = entry.content {
-            leaf.append_value(entries.sources[0], &mut value);
-        }
-        items.push((key.clone(), value));
+        let key = self.next_key?;
+        let common = common_prefix(entries.last_key(), key);
+        Some(key[..common + 1].to_vec())
     }
-    items
 }

@@ -50,13 +50,13 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn try_hold(self, version: Version) -> Option<Held<'a>> {
         // `then_some` would make a `Held` that is not held, and give back another's latch by dropping it.
-        self.latch().try_lock(version).then(|| Held { frame: self, version, change: Change::Nothing })
+        self.latch().try_lock(version).then(|| Held::new(self, version))
     }
 
     /// Takes the latch as soon as it is free.
     pub(crate) fn hold(self) -> Held<'a> {
         let version = self.latch().lock();
-        Held { frame: self, version, change: Change::Nothing }
+        Held::new(self, version)
     }
 
     /// What of the frame a reader or writer of it may use. Pages may arrive beyond it; when one leaves, the
@@ -106,9 +106,19 @@ pub(crate) struct Held<'a> {
     pub(crate) frame: Frame<'a>,
     version: Version,
     change: Change,
+    is_aside: bool,
 }
 
 impl<'a> Held<'a> {
+    fn new(frame: Frame<'a>, version: Version) -> Self {
+        Held { frame, version, change: Change::Nothing, is_aside: false }
+    }
+
+    /// What is changed here does not count as content: transactions cannot see it.
+    pub(crate) fn change_aside(&mut self) {
+        self.is_aside = true;
+    }
+
     /// The words, for changing them: readers of the old ones will notice.
     #[inline]
     pub(crate) fn change(&mut self) -> Words<'a> {
@@ -262,7 +272,9 @@ impl Drop for Held<'_> {
             self.publish_kept();
         }
         if matches!(self.change, Change::Words | Change::Kept) {
-            self.frame.raise_content();
+            if !self.is_aside {
+                self.frame.raise_content();
+            }
             self.frame.refresh_root_of_changed();
             if self.frame.words.take_recount() {
                 self.frame.count_changed();

@@ -18,6 +18,7 @@ use crate::store::superblock::word;
 pub(crate) struct HeaderCounts {
     pub(crate) is_router: bool,
     pub(crate) keys: u32,
+    pub(crate) pointers: u32,
     pub(crate) live_words: u32,
     pub(crate) garbage_words: u32,
 }
@@ -35,6 +36,7 @@ impl HeaderCounts {
         let counts = HeaderCounts {
             is_router,
             keys: header::key_count(words),
+            pointers: header::pointer_leaves(words),
             live_words: header::live_words(words),
             garbage_words: header::garbage_words(words),
         };
@@ -84,6 +86,7 @@ fn counts_of(id: u32, bytes: &[u8]) -> HeaderCounts {
     HeaderCounts {
         is_router: BlobKind::from_byte((word(bytes, 1) >> 32) as u8) == Some(BlobKind::Router),
         keys: counts as u32,
+        pointers: (word(bytes, 5) >> 32) as u32,
         live_words,
         garbage_words: used.saturating_sub(live_words),
     }

@@ -15,6 +15,7 @@ pub mod directories;
 pub mod durable;
 mod ledger;
 mod place;
+pub mod sorted;
 pub mod stall;
 mod updates;
 pub mod warm;

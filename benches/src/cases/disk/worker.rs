@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::work::Work;
-use super::{amplify, cold, directories, durable, stall, warm};
+use super::{amplify, cold, directories, durable, sorted, stall, warm};
 use crate::cases::families;
 use crate::keys::Values;
 use crate::options;
@@ -78,6 +78,7 @@ fn task<S: DiskStore>(task: &str, work: &Work) -> Result<()> {
         cold::READ => cold::read::<S>(work),
         warm::LOAD => warm::load::<S>(work),
         warm::READ => warm::read::<S>(work),
+        sorted::LOAD => sorted::load::<S>(work),
         stall::PUT => stall::put::<S>(work),
         directories::ON_DISK => directories::on_disk::<S>(work),
         directories::IN_MEMORY => directories::in_memory::<S>(work),

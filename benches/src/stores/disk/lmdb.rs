@@ -5,18 +5,40 @@ use super::below::{Entry, STEP_ENTRIES};
 use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithTls};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, WithTls};
 use std::ops::Bound;
+use std::path::Path;
 
 /// Addresses for the map: more than any data set here needs.
 const MAP_BYTES: usize = 64 << 30;
 /// Entries of a transaction of `load`. Of many more, the list of the pages that a transaction frees grows so
 /// long that all later ones write it again.
 const LOAD_ENTRIES: usize = 1_000;
+/// What is appended frees none.
+const LOAD_SORTED_ENTRIES: usize = 100_000;
 
 pub struct Lmdb {
     env: Env,
     entries: Database<Bytes, Bytes>,
+}
+
+impl Lmdb {
+    fn load_with<'k, V: AsRef<[u8]>>(
+        &self,
+        flags: PutFlags,
+        at_once: usize,
+        entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        let mut entries = entries.peekable();
+        while entries.peek().is_some() {
+            let mut transaction = self.env.write_txn()?;
+            for (key, value) in entries.by_ref().take(at_once) {
+                self.entries.put_with_flags(&mut transaction, flags, key, value.as_ref())?;
+            }
+            transaction.commit()?;
+        }
+        Ok(())
+    }
 }
 
 impl DiskStore for Lmdb {
@@ -47,15 +69,15 @@ impl DiskStore for Lmdb {
     }
 
     fn load<'k, V: AsRef<[u8]>>(&self, entries: impl Iterator<Item = (&'k [u8], V)>) -> Result<()> {
-        let mut entries = entries.peekable();
-        while entries.peek().is_some() {
-            let mut transaction = self.env.write_txn()?;
-            for (key, value) in entries.by_ref().take(LOAD_ENTRIES) {
-                self.entries.put(&mut transaction, key, value.as_ref())?;
-            }
-            transaction.commit()?;
-        }
-        Ok(())
+        self.load_with(PutFlags::empty(), LOAD_ENTRIES, entries)
+    }
+
+    fn load_sorted<'k, V: AsRef<[u8]>>(
+        &self,
+        _dir: &Path,
+        entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        self.load_with(PutFlags::APPEND, LOAD_SORTED_ENTRIES, entries)
     }
 
     fn sync(&self) -> Result<()> {

@@ -80,6 +80,16 @@ pub trait DiskStore: Sized + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Puts many entries in ascending order into an empty store, in the way it likes best; durable after a
+    /// `checkpoint`. What it needs for that beside its own files goes into `dir`.
+    fn load_sorted<'k, V: AsRef<[u8]>>(
+        &self,
+        _dir: &Path,
+        entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        self.load(entries)
+    }
+
     /// Everything acknowledged so far is on stable storage.
     fn sync(&self) -> Result<()>;
 

@@ -6,12 +6,17 @@
 use super::{Ack, Child, DiskStore, Session, Setup, Visit, below, list_by_seeking};
 use crate::stores::Result;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIterator, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIterator, IngestExternalFileOptions, Options,
+    ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
 };
+use std::path::Path;
+
+/// Entries of a table that is loaded: some 64 MB.
+const TABLE_ENTRIES: usize = 400_000;
 
 pub struct RocksDb {
     db: DB,
+    options: Options,
     write: WriteOptions,
 }
 
@@ -46,11 +51,34 @@ impl DiskStore for RocksDb {
         options.set_max_background_jobs(2);
         let mut write = WriteOptions::default();
         write.set_sync(setup.ack == Ack::Synced);
-        Ok(Self { db: DB::open(&options, setup.dir)?, write })
+        Ok(Self { db: DB::open(&options, setup.dir)?, options, write })
     }
 
     fn session(&self) -> Result<&Self> {
         Ok(self)
+    }
+
+    /// As tables that are written aside and then taken in.
+    fn load_sorted<'k, V: AsRef<[u8]>>(
+        &self,
+        dir: &Path,
+        entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        let mut entries = entries.peekable();
+        let mut paths = Vec::new();
+        while entries.peek().is_some() {
+            let mut table = SstFileWriter::create(&self.options);
+            let path = dir.join(format!("aside-{}.sst", paths.len()));
+            table.open(&path)?;
+            for (key, value) in entries.by_ref().take(TABLE_ENTRIES) {
+                table.put(key, value.as_ref())?;
+            }
+            table.finish()?;
+            paths.push(path);
+        }
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        Ok(self.db.ingest_external_file_opts(&options, paths)?)
     }
 
     fn sync(&self) -> Result<()> {

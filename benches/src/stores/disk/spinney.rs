@@ -6,6 +6,7 @@ use super::{Ack, Child, DiskStore, Session, Setup, Visit};
 use crate::stores::Result;
 use crate::stores::spinney::list_lent;
 use spinney::{Db, Durability, Tree};
+use std::path::Path;
 
 pub struct Spinney {
     db: Db,
@@ -42,6 +43,15 @@ impl DiskStore for Spinney {
 
     fn session(&self) -> Result<&Self> {
         Ok(self)
+    }
+
+    fn load_sorted<'k, V: AsRef<[u8]>>(
+        &self,
+        _dir: &Path,
+        entries: impl Iterator<Item = (&'k [u8], V)>,
+    ) -> Result<()> {
+        self.tree.load("", entries)?;
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {

@@ -47,10 +47,10 @@ impl Args {
             out.line(format!("{:>12}  {:>12}  {:>12}", "keys", "key bytes", "value bytes"))?;
         }
         let (mut total, mut sum, mut child) = (Sum::default(), Sum::default(), Vec::new());
-        let mut scan = tree.scan(&top);
+        let mut scan = tree.scan(&top).values_up_to(0);
         // Keys come in order, so those of a child come together.
         while let Some(entry) = scan.next_ref()? {
-            let (key, value) = (entry.key(), entry.value());
+            let key = entry.key();
             let name = child_of(key, top.len());
             if sum.keys > 0 && name != child.as_slice() {
                 self.print(out, &child, top.len(), sum)?;
@@ -60,7 +60,7 @@ impl Args {
                 child.clear();
                 child.extend_from_slice(name);
             }
-            sum.add(Sum { keys: 1, key_bytes: key.len() as u64, value_bytes: value.len() as u64 });
+            sum.add(Sum { keys: 1, key_bytes: key.len() as u64, value_bytes: entry.value_bytes() as u64 });
         }
         if sum.keys > 0 {
             self.print(out, &child, top.len(), sum)?;

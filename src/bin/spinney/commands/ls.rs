@@ -35,9 +35,10 @@ pub struct Args {
 }
 
 /// One line of the listing.
-enum Line<'a> {
+#[derive(Clone, Copy)]
+enum Line {
     Directory { keys: Option<u64> },
-    Key { value: &'a [u8], version: u64 },
+    Key { value_bytes: usize, version: u64 },
 }
 
 impl Args {
@@ -45,8 +46,7 @@ impl Args {
         let name = out.key(&self.directory)?;
         let (_db, tree) = self.place.read()?;
         let may_be_key = self.after.is_none() && !name.is_empty() && !name.ends_with(b"/");
-        if may_be_key && let Some(value) = tree.get(&name)? {
-            let line = Line::Key { value: &value, version: value.version().number() };
+        if may_be_key && let Some(line) = key_line(&tree, &name)? {
             return self.print(out, &name, 0, line);
         }
         let prefix = directory(name);
@@ -67,7 +67,7 @@ impl Args {
     }
 
     fn children(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
-        let mut list = tree.list(prefix).limit(self.limit);
+        let mut list = tree.list(prefix).values_up_to(0).limit(self.limit);
         if let Some(after) = self.after(out, prefix)? {
             list = list.start_after(after);
         }
@@ -80,7 +80,13 @@ impl Args {
                     self.print(out, name, prefix.len(), Line::Directory { keys })?;
                 }
                 ListRef::Key { key, value, version } => {
-                    self.print(out, key, prefix.len(), Line::Key { value, version: version.number() })?;
+                    // A long value was not read, and has no bytes here.
+                    let value_bytes = match value.len() {
+                        0 => tree.value_bytes(key)?.unwrap_or(0),
+                        value_bytes => value_bytes,
+                    };
+                    let line = Line::Key { value_bytes, version: version.number() };
+                    self.print(out, key, prefix.len(), line)?;
                 }
             }
         }
@@ -88,14 +94,14 @@ impl Args {
     }
 
     fn all(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
-        let mut scan = tree.scan(prefix).limit(self.limit);
+        let mut scan = tree.scan(prefix).values_up_to(0).limit(self.limit);
         if let Some(after) = self.after(out, prefix)? {
             scan = scan.start_after(after);
         }
         let mut shown = false;
         while let Some(entry) = scan.next_ref()? {
             shown = true;
-            let line = Line::Key { value: entry.value(), version: entry.version().number() };
+            let line = Line::Key { value_bytes: entry.value_bytes(), version: entry.version().number() };
             self.print(out, entry.key(), prefix.len(), line)?;
         }
         Ok(shown)
@@ -112,8 +118,8 @@ impl Args {
             Line::Directory { keys } => {
                 (format!("{:>12}  {:>10}  ", keys_of(keys), "-"), out.directory(name).into_owned())
             }
-            Line::Key { value, version } => {
-                (format!("{:>12}  {version:>10}  ", value.len()), out.name(name).into_owned())
+            Line::Key { value_bytes, version } => {
+                (format!("{value_bytes:>12}  {version:>10}  "), out.name(name).into_owned())
             }
         };
         if self.long {
@@ -121,6 +127,16 @@ impl Args {
         }
         out.line(name)
     }
+}
+
+/// The line of a single key, if it is there.
+fn key_line(tree: &Tree, key: &[u8]) -> Result<Option<Line>> {
+    let found = tree
+        .range(key..=key)
+        .values_up_to(0)
+        .next_ref()?
+        .map(|entry| Line::Key { value_bytes: entry.value_bytes(), version: entry.version().number() });
+    Ok(found)
 }
 
 fn keys_of(keys: Option<u64>) -> String {
@@ -136,9 +152,9 @@ fn as_object(key: &[u8], line: Line) -> Value {
             }
             Value::Object(object)
         }
-        Line::Key { value, version } => {
+        Line::Key { value_bytes, version } => {
             let mut object = key_object("key", key);
-            object.insert("size_bytes".to_string(), json!(value.len()));
+            object.insert("size_bytes".to_string(), json!(value_bytes));
             object.insert("version".to_string(), json!(version));
             Value::Object(object)
         }

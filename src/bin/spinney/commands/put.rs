@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use spinney::VALUE_BYTES_MAX;
@@ -23,6 +25,9 @@ pub struct Args {
     key: OsString,
     /// The value; without one it is read from stdin
     value: Option<OsString>,
+    /// Take the value from this file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "value")]
+    from: Option<PathBuf>,
     /// Change nothing if the key is there (exit code 1)
     #[arg(long)]
     if_absent: bool,
@@ -31,9 +36,13 @@ pub struct Args {
 impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
         let key = out.key(&self.key)?;
-        let value = match self.value {
-            Some(value) => value.into_vec(),
-            None => read_value()?,
+        let value = match (self.value, &self.from) {
+            (Some(value), _) => value.into_vec(),
+            (None, Some(path)) => {
+                let failed = |error| Failure::with_path(path, error);
+                read_value(File::open(path).map_err(failed)?, &path.display().to_string())?
+            }
+            (None, None) => read_value(std::io::stdin().lock(), "stdin")?,
         };
         let (db, tree) = self.place.make()?;
         let version = match self.if_absent {
@@ -53,13 +62,13 @@ impl Args {
 }
 
 /// No more than what is surely too much.
-fn read_value() -> Result<Vec<u8>> {
+fn read_value(input: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut value = Vec::new();
-    let read = std::io::stdin().lock().take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value);
-    read.map_err(|error| Failure::Failed(format!("stdin cannot be read: {error}")))?;
+    let read = input.take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value);
+    read.map_err(|error| Failure::Failed(format!("{name} cannot be read: {error}")))?;
     if value.len() > VALUE_BYTES_MAX {
-        let limit = "a value has at most 65,535 bytes: split it over several keys";
-        return Err(Failure::Failed(format!("stdin has more bytes than a value may have; {limit}")));
+        let limit = "a value has at most 64 MiB: split it over several keys";
+        return Err(Failure::Failed(format!("{name} has more bytes than a value may have; {limit}")));
     }
     Ok(value)
 }

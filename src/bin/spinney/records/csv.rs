@@ -148,6 +148,6 @@ mod tests {
             assert!(all(text.as_bytes()).is_err_and(|error| error.contains(why)), "{text}");
         }
         let long = format!("a,{}", "x".repeat(VALUE_BYTES_MAX + 1));
-        assert!(all(long.as_bytes()).is_err_and(|error| error.contains("more than 65535")));
+        assert!(all(long.as_bytes()).is_err_and(|error| error.contains("more than 67108864")));
     }
 }

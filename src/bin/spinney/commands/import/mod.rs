@@ -41,7 +41,7 @@ pub struct Args {
     /// Put the files below this directory: path -> {"size":..,"mtime":..}
     #[arg(long, value_name = "DIR", conflicts_with_all = ["input", "format", "null"])]
     walk: Option<PathBuf>,
-    /// With --walk: put what is in the files, up to 65,535 bytes each
+    /// With --walk: put what is in the files, up to 64 MiB each
     #[arg(long, requires = "walk")]
     content: bool,
 }

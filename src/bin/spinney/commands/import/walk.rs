@@ -52,7 +52,7 @@ pub fn walk(folder: &Path, own: &Path, with_content: bool, sink: &mut Sink) -> R
     if left_out == 0 {
         return Ok(());
     }
-    let why = "longer than 65,535 bytes and were left out";
+    let why = "longer than 64 MiB and were left out";
     Err(Failure::Failed(format!("{} {why}", counted(left_out, "file"))))
 }
 
