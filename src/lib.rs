@@ -62,7 +62,7 @@ mod tree;
 mod tree_names;
 mod value;
 #[cfg(target_arch = "wasm32")]
-pub mod wasm;
+mod wasm;
 
 #[cfg(test)]
 mod tests;

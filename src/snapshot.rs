@@ -107,6 +107,12 @@ pub struct SnapshotTree {
 }
 
 impl SnapshotTree {
+    /// What it reads.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn reader(&self) -> &Tree {
+        &self.tree
+    }
+
     /// The value of a key: [`Tree::get`](crate::Tree::get).
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {

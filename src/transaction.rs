@@ -84,10 +84,7 @@ fn try_once<T>(
     run: &mut impl FnMut(&Transaction) -> Result<T>,
     kept: &mut Kept,
 ) -> Option<Result<T>> {
-    let moves = open.forest.store.moves();
-    let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
-    let tx =
-        Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) };
+    let tx = Transaction::of(open, durability);
     let outcome = run(&tx);
     let (state, durability) = (tx.state.into_inner(), tx.durability.get());
     if !state.is_broken {
@@ -187,6 +184,12 @@ impl State {
 }
 
 impl Transaction {
+    fn of(open: &Arc<Open>, durability: Durability) -> Self {
+        let moves = open.forest.store.moves();
+        let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
+        Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) }
+    }
+
     /// How often a transaction is run before it is given up: [`Error::Conflict`].
     ///
     /// ```
@@ -505,6 +508,32 @@ impl Transaction {
     /// ```
     pub fn durability(&self, durability: Durability) {
         self.durability.set(durability);
+    }
+}
+
+/// For JavaScript, which runs the closure itself.
+#[cfg(target_arch = "wasm32")]
+impl Transaction {
+    /// Begins a run.
+    pub(crate) fn begin(db: &crate::Db) -> Self {
+        Transaction::of(db.open_handle(), Durability::Sync)
+    }
+
+    /// Whether the run has to be given up and done again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.state.borrow().is_broken
+    }
+
+    /// Ends a run. False if it has to be done again.
+    pub(crate) fn commit(self) -> Result<bool> {
+        let state = self.state.into_inner();
+        if state.is_broken {
+            return Ok(false);
+        }
+        let mut kept = Kept::default();
+        let committed = state.commit(&self.open, self.durability.get(), &mut kept);
+        self.open.forest.give_up(kept);
+        committed
     }
 }
 

@@ -4,18 +4,19 @@
 //! the place. A test that needs a worker or any other thing that only a browser has goes into a file
 //! `tests/wasm_*.rs` of its own, which names its mode; such a file runs in Chromium alone.
 //!
-//! What a user of the JavaScript face sees is tested in JavaScript, in `wasm_common/face.js`.
+//! What a user of the JavaScript face sees is tested in JavaScript, in `wasm_common/face.js`; the package is
+//! tested with the same file.
 
 #![cfg(target_arch = "wasm32")]
 #![forbid(unsafe_code)]
 
+mod common;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 
-use js_sys::{Array, Reflect, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use spinney::Db;
-use spinney::wasm::{Spinney, Tree};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -32,47 +33,110 @@ fn words_are_little_endian() {
     assert_eq!(seen.to_vec(), words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>());
 }
 
-/// The class, as JavaScript has it.
-fn class() -> JsValue {
-    let spinney = JsValue::from(Spinney::memory());
-    Reflect::get(&spinney, &"constructor".into()).expect("an object has a constructor")
+/// What the tests below want of JavaScript.
+mod js {
+    use wasm_bindgen::prelude::*;
+
+    #[wasm_bindgen(module = "/pkg-template/face/face.js")]
+    extern "C" {
+        pub fn attach(exports: &JsValue);
+
+        #[wasm_bindgen(thread_local_v2, js_name = Spinney)]
+        pub static SPINNEY: JsValue;
+    }
+
+    #[wasm_bindgen(module = "/tests/wasm_common/face.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = openAndClose)]
+        pub fn open_and_close(class: &JsValue) -> JsValue;
+
+        #[wasm_bindgen(js_name = openAndPut)]
+        pub fn open_and_put(class: &JsValue, key: &str) -> JsValue;
+
+        #[wasm_bindgen(js_name = putAndGet)]
+        pub fn put_and_get(db: &JsValue, key: &str);
+
+        #[wasm_bindgen(js_name = startAndEnd)]
+        pub fn start_and_end(class: &JsValue);
+
+        #[wasm_bindgen(js_name = imageOf)]
+        pub fn image_of(class: &JsValue, bytes: js_sys::Uint8Array) -> Vec<u8>;
+    }
 }
 
-/// Declares the functions of `wasm_common/face.js`, and a test for each.
-macro_rules! face {
-    ($($test:ident = $name:literal),* $(,)?) => {
-        mod face {
+/// The class `Spinney`, over the functions of this very module.
+fn class() -> JsValue {
+    thread_local! {
+        static ATTACHED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !ATTACHED.replace(true) {
+        js::attach(&wasm_bindgen::exports());
+    }
+    js::SPINNEY.with(JsValue::clone)
+}
+
+/// Files that others import have to be named, too: only what is named is there when the tests run.
+macro_rules! carry {
+    ($($module:literal as $name:ident = $js_name:literal),* $(,)?) => {
+        mod carried {
             use wasm_bindgen::prelude::*;
 
-            #[wasm_bindgen(module = "/tests/wasm_common/face.js")]
+            $(#[wasm_bindgen(module = $module)]
+            extern "C" {
+                #[wasm_bindgen(thread_local_v2, js_name = $js_name)]
+                pub static $name: JsValue;
+            })*
+        }
+
+        #[wasm_bindgen_test]
+        fn all_files_that_others_import_are_there() {
+            $(assert!(carried::$name.with(|item| !item.is_undefined()), $module);)*
+        }
+    };
+}
+
+carry! {
+    "/pkg-template/face/batch.js" as BATCH = "Batch",
+    "/pkg-template/face/database.js" as DATABASE = "Spinney",
+    "/pkg-template/face/entries.js" as ENTRIES = "Entries",
+    "/pkg-template/face/errors.js" as ERRORS = "SpinneyError",
+    "/pkg-template/face/memory.js" as MEMORY = "attach",
+    "/pkg-template/face/scope.js" as SCOPE = "Scope",
+    "/pkg-template/face/transaction.js" as TRANSACTION = "Transaction",
+    "/pkg-template/face/tree.js" as TREE = "Tree",
+    "/tests/wasm_common/assert.js" as ASSERT = "same",
+}
+
+/// Declares the functions of a file of tests, and a test for each.
+macro_rules! face {
+    ($module:ident, $path:literal, $($test:ident = $name:literal),* $(,)?) => {
+        mod $module {
+            use wasm_bindgen::prelude::*;
+
+            #[wasm_bindgen(module = $path)]
             extern "C" {
                 $(#[wasm_bindgen(js_name = $name)]
                 pub fn $test(class: &JsValue);)*
-
-                #[wasm_bindgen(js_name = openAndClose)]
-                pub fn open_and_close(class: &JsValue) -> JsValue;
-
-                #[wasm_bindgen(js_name = putAndGet)]
-                pub fn put_and_get(db: &JsValue, key: &str);
-
-                #[wasm_bindgen(js_name = startAndEnd)]
-                pub fn start_and_end(db: &JsValue);
             }
         }
 
         $(#[wasm_bindgen_test]
         fn $test() {
-            face::$test(&class());
+            $module::$test(&class());
         })*
     };
 }
 
-face! {
+face! { face, "/tests/wasm_common/face.js",
     puts_gets_and_removes = "putGetRemove",
     gets_into_a_buffer = "getInto",
+    gets_texts_and_entries = "textsAndEntries",
+    gets_many = "getMany",
+    puts_under_conditions = "conditions",
     keys_are_bytes = "keysAreBytes",
     takes_typed_arrays_of_all_kinds = "typedArraysOfAllKinds",
     has_trees = "trees",
+    renames_trees = "renamedTrees",
     scans = "scans",
     scans_with_options = "scanOptions",
     lists = "lists",
@@ -88,6 +152,18 @@ face! {
     is_closed_after_close = "closing",
 }
 
+face! { together, "/tests/wasm_common/together.js",
+    renames_keys = "renames",
+    moves_and_removes_directories = "directories",
+    commits_batches = "batches",
+    refuses_batches = "refusedBatches",
+    transacts = "transactions",
+    transacts_again_after_a_conflict = "conflicts",
+    reads_ranges_in_transactions = "transactionRanges",
+    has_snapshots = "snapshots",
+    agrees_with_a_plain_map = "model",
+}
+
 fn memory_bytes() -> u32 {
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
     let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
@@ -97,27 +173,26 @@ fn memory_bytes() -> u32 {
 /// What JavaScript has seen of the memory is not the memory any more once it has grown.
 #[wasm_bindgen_test]
 fn works_on_while_the_memory_grows() {
+    let class = class();
     let before = memory_bytes();
     let mut held = Vec::new();
     let mut grown = 0;
     while grown < 3 {
         let seen = memory_bytes();
-        let db = JsValue::from(Spinney::memory());
-        face::put_and_get(&db, &format!("directory/{}", held.len()));
-        held.push(db);
+        held.push(js::open_and_put(&class, &format!("directory/{}", held.len())));
         grown += u32::from(memory_bytes() > seen);
         assert!(memory_bytes() - before < 1 << 30, "the memory grows without end");
     }
     for db in &held {
-        face::put_and_get(db, "more");
+        js::put_and_get(db, "more");
     }
 }
 
 #[wasm_bindgen_test]
 fn iterators_give_their_memory_back() {
-    let db = JsValue::from(Spinney::memory());
+    let class = class();
     let before = memory_bytes();
-    face::start_and_end(&db);
+    js::start_and_end(&class);
     assert!(memory_bytes() - before < 16 << 20);
 }
 
@@ -126,95 +201,27 @@ fn closing_gives_the_memory_back() {
     let class = class();
     let held = Array::new();
     for _ in 0..3 {
-        held.push(&face::open_and_close(&class));
+        held.push(&js::open_and_close(&class));
     }
     let before = memory_bytes();
     for _ in 0..20 {
-        held.push(&face::open_and_close(&class));
+        held.push(&js::open_and_close(&class));
     }
     assert_eq!(memory_bytes(), before);
 }
 
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
-    }
-
-    fn key(&mut self) -> String {
-        let folder = ["photos", "caf\u{e9}", "a/b/c", "\u{1f332}"][self.below(4) as usize];
-        let numbers = (self.below(20), self.below(100));
-        format!("{folder}/{}/{:02}", numbers.0, numbers.1)
-    }
-}
-
-type Model = BTreeMap<String, Vec<u8>>;
-
-fn property(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &name.into()).expect("an object has properties")
-}
-
-/// The tree holds what the model holds below a prefix, in the same order.
-fn assert_same_below(tree: &Tree, model: &Model, prefix: &str) {
-    let scan = tree.scan(&prefix.into(), &JsValue::UNDEFINED).expect("scan");
-    let entries = Array::from(&scan);
-    let expected = model.range(prefix.to_string()..).take_while(|(key, _)| key.starts_with(prefix));
-    let mut count = 0;
-    for (key, value) in expected {
-        let entry = entries.get(count);
-        assert_eq!(property(&entry, "key").as_string().as_deref(), Some(&key[..]));
-        let found: Uint8Array = property(&entry, "value").unchecked_into();
-        assert_eq!(&found.to_vec(), value);
-        count += 1;
-    }
-    assert_eq!(entries.length(), count);
-}
-
-/// Random operations through the face, beside a plain map.
+/// The same operations, keys that hurt among them, as in `tests/model.rs`, against the same oracle.
 #[wasm_bindgen_test]
-fn agrees_with_a_plain_map() {
-    let db = Spinney::memory();
-    let name = JsValue::from("model");
-    let tree = db.tree(&name).expect("tree");
-    let mut model = Model::new();
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    for operation in 0..10_000 {
-        let key = random.key();
-        let js_key = JsValue::from(&key[..]);
-        match random.below(10) {
-            0..5 => {
-                let value = vec![operation as u8; random.below(600) as usize];
-                tree.put(&js_key, &Uint8Array::from(&value[..])).expect("put");
-                model.insert(key, value);
-            }
-            5..7 => {
-                let removed = tree.remove(&js_key).expect("remove");
-                assert_eq!(removed, model.remove(&key).is_some());
-            }
-            7 => {
-                let found = tree.get(&js_key).expect("get");
-                let found = found.dyn_into::<Uint8Array>().ok();
-                assert_eq!(found.map(|found| found.to_vec()).as_ref(), model.get(&key));
-            }
-            8 => assert_eq!(tree.contains(&js_key).expect("contains"), model.contains_key(&key)),
-            _ if operation % 20 == 0 => {
-                let prefix = key.rsplit_once('/').map_or("", |(folder, _)| folder);
-                assert_same_below(&tree, &model, prefix);
-            }
-            _ => {}
+fn every_answer_is_that_of_a_sorted_map() {
+    let mut world = common::world::World::new(7);
+    for step in 1..=3_000 {
+        world.step();
+        if step % 500 == 0 {
+            world.verify();
         }
     }
-    assert_same_below(&tree, &model, "");
-    let report = db.check().expect("check");
-    assert_eq!(property(&report, "isClean").as_bool(), Some(true));
-
-    let copy = Spinney::from_image(&db.image().expect("image")).expect("from_image");
-    assert_same_below(&copy.tree(&name).expect("tree"), &model, "");
+    world.reopen();
+    world.verify();
 }
 
 #[wasm_bindgen_test]
@@ -225,5 +232,8 @@ fn the_workload_gives_the_same_bytes_as_natively() {
     assert!(report.is_clean(), "{:?}", report.problems);
     workload::assert_eventful(&db.stats());
     workload::assert_same(&db, &model);
-    workload::assert_identical(&db.image().expect("image"));
+    let image = db.image().expect("image");
+    workload::assert_identical(&image);
+    // And through JavaScript.
+    workload::assert_identical(&js::image_of(&class(), Uint8Array::from(&image[..])));
 }

@@ -1,32 +1,96 @@
-//! The JavaScript face: the class [`Spinney`], as the npm package hands it out.
+//! What JavaScript calls: functions of numbers, nothing else.
 //!
-//! It is the Rust face with JavaScript's manners, and decides nothing about keys, blobs or files. How a thing
-//! crosses the boundary has a file of its own: keys and values (`keys.rs`), options (`options.rs`), errors
-//! (`error.rs`), entries that come out a bundle at a time (`bundle.rs`). What JavaScript holds are handles to
-//! slots of one shared table (`handle.rs`), so `close` gives the memory back whatever is still held.
+//! The classes that users see are JavaScript, in `pkg-template/face`. They write keys and values into buffers
+//! of this module, call a function here with handles and lengths, and read from its buffers what came of it.
+//! So a call costs one crossing of some nanoseconds, no JavaScript object enters the module, and nothing here
+//! calls back: no code of a user can run while something is borrowed.
 //!
-//! What costs time here is the crossing, not the work. Hence:
-//! * a key is written by a loop in `glue.js` straight into the memory of this module;
-//! * a value leaves into the caller's buffer (`getInto`), or in one copy for a whole bundle of entries;
-//! * an iterator crosses once for up to 256 entries.
+//! | File | What |
+//! |---|---|
+//! | `memory.rs` | the buffers, and the table of numbers that says where they lie |
+//! | `page.rs` | entries, packed for one crossing |
+//! | `handles.rs` | what a handle stands for: databases, and all that was made from them |
+//! | `refusal.rs`, `json.rs`, `report.rs` | errors, and what else leaves as an object |
+//! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
 //!
-//! No JavaScript that a user wrote may run while a [`std::cell::RefCell`] of this module is borrowed: options
-//! are read, and getters thereby run, before anything is borrowed.
+//! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
+//! the text of the output buffer says why. Whatever the numbers are that it is given, it does not panic: a
+//! wrong handle is one of something that was closed.
+//!
+//! Other places to read from have a file of their own beside `database.rs`, which makes a `Db` of them and
+//! puts it among the handles; the rest stays as it is. None of it may know what a key or a blob looks like.
 
 // Macros of wasm-bindgen generate `unsafe`; none is written here.
 #![allow(unsafe_code)]
 
-mod bundle;
-mod db;
-mod error;
-mod glue;
-mod handle;
-mod iterate;
-mod keys;
-mod options;
+mod batch;
+mod database;
+mod handles;
+mod json;
+mod memory;
+mod page;
+mod refusal;
 mod report;
+mod scan;
+mod snapshot;
+mod transaction;
 mod tree;
 
-pub use db::Spinney;
-pub use iterate::Cursor;
-pub use tree::Tree;
+use std::cell::RefCell;
+
+use handles::{Databases, Open};
+use memory::Memory;
+use refusal::Outcome;
+
+/// There is no such thing, or a condition does not hold.
+const ABSENT: f64 = -1.0;
+/// It was refused, and the output buffer says why.
+const FAILED: f64 = -2.0;
+/// An earlier call has trapped, and nothing more can be said.
+const BROKEN: f64 = -3.0;
+
+struct Module {
+    memory: Memory,
+    databases: Databases,
+}
+
+impl Module {
+    fn new() -> Self {
+        Module { memory: Memory::new(), databases: Databases::new() }
+    }
+}
+
+thread_local! {
+    static MODULE: RefCell<Module> = RefCell::new(Module::new());
+}
+
+/// Runs a call.
+fn call(run: impl FnOnce(&mut Memory, &mut Databases) -> Outcome<f64>) -> f64 {
+    MODULE.with(|module| {
+        // Only a trap, which unwinds nothing, leaves it borrowed.
+        let Ok(mut module) = module.try_borrow_mut() else {
+            return BROKEN;
+        };
+        let Module { memory, databases } = &mut *module;
+        let outcome = run(memory, databases);
+        outcome.unwrap_or_else(|refusal| {
+            memory.lend_text(refusal.to_json());
+            FAILED
+        })
+    })
+}
+
+/// Runs a call of an open database.
+fn call_on(database: u32, run: impl FnOnce(&mut Memory, &mut Open) -> Outcome<f64>) -> f64 {
+    call(|memory, databases| run(memory, databases.get(database)?))
+}
+
+/// What JavaScript has of a boolean.
+fn number_of(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
+/// What JavaScript has of a version that there may be.
+fn number_of_version(version: Option<crate::value::Version>) -> f64 {
+    version.map_or(ABSENT, |version| version.number() as f64)
+}

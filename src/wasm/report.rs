@@ -1,56 +1,48 @@
-//! What `stats` and `check` return, as JavaScript objects.
+//! What `stats` and `check` return.
 
-use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::JsValue;
-
+use super::json::Object;
+use crate::blob::header::CAPACITY_WORDS;
 use crate::check::CheckReport;
 use crate::stats::Stats;
 
-fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in properties {
-        let done = Reflect::set(&object, &name.into(), &value);
-        debug_assert!(done.is_ok(), "a plain object takes a property");
-    }
-    object.into()
+pub(super) fn stats(stats: &Stats) -> String {
+    let numbers = [
+        ("keys", stats.keys),
+        ("blobs", u64::from(stats.blobs())),
+        ("rangeBlobs", u64::from(stats.range_blobs)),
+        ("routerBlobs", u64::from(stats.router_blobs)),
+        ("totalBlobs", u64::from(stats.total_blobs)),
+        ("hops", u64::from(stats.hops)),
+        ("sizeBytes", stats.size_bytes()),
+        ("liveBytes", stats.live_bytes),
+        ("garbageBytes", stats.garbage_bytes),
+        ("capacityBytes", u64::from(stats.range_blobs) * u64::from(CAPACITY_WORDS) * 8),
+        ("lastVersion", stats.last_version),
+        ("splits", stats.splits),
+        ("ascendingCuts", stats.ascending_cuts),
+        ("shares", stats.shares),
+        ("joins", stats.joins),
+        ("grafts", stats.grafts),
+        ("compactions", stats.compactions),
+        ("routerSplits", stats.router_splits),
+        ("restarts", stats.restarts),
+        ("openSnapshots", u64::from(stats.snapshots.open)),
+        ("keptBytes", stats.snapshots.kept_bytes),
+    ];
+    let object = numbers.iter().fold(Object::new(), |object, (name, number)| object.number(name, *number));
+    object.end()
 }
 
-pub(super) fn stats(stats: &Stats) -> JsValue {
-    let number = |number: u64| JsValue::from(number as f64);
-    object([
-        ("keys", number(stats.keys)),
-        ("blobs", stats.blobs().into()),
-        ("rangeBlobs", stats.range_blobs.into()),
-        ("routerBlobs", stats.router_blobs.into()),
-        ("totalBlobs", stats.total_blobs.into()),
-        ("hops", stats.hops.into()),
-        ("sizeBytes", number(stats.size_bytes())),
-        ("liveBytes", number(stats.live_bytes)),
-        ("garbageBytes", number(stats.garbage_bytes)),
-        ("fill", stats.fill().into()),
-        ("lastVersion", number(stats.last_version)),
-        ("splits", number(stats.splits)),
-        ("ascendingCuts", number(stats.ascending_cuts)),
-        ("shares", number(stats.shares)),
-        ("joins", number(stats.joins)),
-        ("grafts", number(stats.grafts)),
-        ("loads", number(stats.loads)),
-        ("compactions", number(stats.compactions)),
-        ("routerSplits", number(stats.router_splits)),
-        ("restarts", number(stats.restarts)),
-    ])
-}
-
-pub(super) fn check(report: &CheckReport) -> JsValue {
-    let problems = Array::new();
-    for problem in &report.problems {
-        problems.push(&object([("blob", problem.blob.into()), ("text", problem.text.as_str().into())]));
-    }
-    object([
-        ("isClean", report.is_clean().into()),
-        ("problems", problems.into()),
-        ("keys", JsValue::from(report.keys as f64)),
-        ("rangeBlobs", report.range_blobs.into()),
-        ("routerBlobs", report.router_blobs.into()),
-    ])
+pub(super) fn check(report: &CheckReport) -> String {
+    let problem = |problem: &crate::check::Problem| {
+        Object::new().number("blob", problem.blob).text("text", &problem.text).end()
+    };
+    let problems: Vec<String> = report.problems.iter().map(problem).collect();
+    Object::new()
+        .boolean("isClean", report.is_clean())
+        .raw("problems", &format!("[{}]", problems.join(",")))
+        .number("keys", report.keys)
+        .number("rangeBlobs", report.range_blobs)
+        .number("routerBlobs", report.router_blobs)
+        .end()
 }

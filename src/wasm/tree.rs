@@ -1,161 +1,174 @@
-//! The class `Tree`, and the calls that it shares with `Spinney`.
-
-use std::rc::Rc;
+//! Single keys and whole directories of a tree.
 
 use wasm_bindgen::prelude::*;
 
-use super::error::Outcome;
-use super::handle::{Shared, Which};
-use super::iterate::{Kind, iterate};
-use super::keys::{self, with_buffers};
+use super::{ABSENT, call_on, number_of, number_of_version};
+use crate::value::Version;
 
-/// A handle to one tree: an ordered map from keys to values.
-///
-/// Keys are strings, stored as UTF-8, or `Uint8Array`s. Values are `Uint8Array`s. A version is the number of
-/// the write that a value comes from: 1, 2, 3 ... for the life of the database, hence an exact `number`.
+/// Makes the value of a key the output. Returns its length.
 #[wasm_bindgen]
-pub struct Tree {
-    handle: Handle,
+pub fn spinney_get(database: u32, tree: u32, key_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let (key, out) = memory.key_and_output(key_bytes)?;
+        let found = match open.tree(tree)? {
+            Some(keys) => keys.tree.get_into(key, out)?,
+            None => None,
+        };
+        Ok(found.map_or(ABSENT, |version| memory.lend_output(version)))
+    })
 }
 
+/// Looks up the keys that lie in the input: a page of values.
 #[wasm_bindgen]
-impl Tree {
-    /// Sets the value of a key; returns the version it got.
-    pub fn put(&self, key: &JsValue, value: &JsValue) -> Result<f64, JsValue> {
-        Ok(self.handle.put(key, value)?)
-    }
-
-    /// The value of a key, as a `Uint8Array` of its own; `undefined` if the key is not there.
-    pub fn get(&self, key: &JsValue) -> Result<JsValue, JsValue> {
-        Ok(self.handle.get(key)?)
-    }
-
-    /// Copies the value of a key into `target` and returns its length; `undefined` if the key is not there.
-    ///
-    /// A value that is longer than `target` is not copied: make `target` that long and call again.
-    #[wasm_bindgen(js_name = getInto)]
-    pub fn get_into(&self, key: &JsValue, target: &JsValue) -> Result<Option<f64>, JsValue> {
-        Ok(self.handle.get_into(key, target)?)
-    }
-
-    /// Whether a key is there.
-    pub fn contains(&self, key: &JsValue) -> Result<bool, JsValue> {
-        Ok(self.handle.contains(key)?)
-    }
-
-    /// Removes a key. False if it was not there.
-    pub fn remove(&self, key: &JsValue) -> Result<bool, JsValue> {
-        Ok(self.handle.remove(key)?)
-    }
-
-    /// An iterator over the children of a directory: its keys, and each directory below it once.
-    ///
-    /// The entries are `{ key, value, version, isPrefix }`; a directory has only a `key`, with the delimiter
-    /// at its end, and `isPrefix` true. Options, all of them optional:
-    ///
-    /// * `startAfter`: go on behind this key or directory, in the order of the iteration;
-    /// * `limit`: so many entries at most;
-    /// * `reverse`: from the last to the first;
-    /// * `delimiter`: another character than `/` between directories;
-    /// * `values: false`: leave the values out;
-    /// * `keys: "bytes"`: keys as `Uint8Array`s. Without it they are strings, save those that are not UTF-8.
-    ///
-    /// Entries are read ahead, up to 256 at a time; the values of such a bundle are views of one buffer that
-    /// they share. Take a `slice()` of one to keep it alone.
-    pub fn list(&self, prefix: &JsValue, options: &JsValue) -> Result<JsValue, JsValue> {
-        Ok(self.handle.iterate(Kind::List, prefix, options)?)
-    }
-
-    /// An iterator over all keys that begin with `prefix`, in order. Entries and options are those of `list`,
-    /// save the delimiter.
-    pub fn scan(&self, prefix: &JsValue, options: &JsValue) -> Result<JsValue, JsValue> {
-        Ok(self.handle.iterate(Kind::Scan, prefix, options)?)
-    }
-}
-
-impl Tree {
-    pub(super) fn new(handle: Handle) -> Self {
-        Tree { handle }
-    }
-}
-
-/// A database and one of its trees.
-pub(super) struct Handle {
-    pub(super) shared: Rc<Shared>,
-    which: Which,
-}
-
-impl Handle {
-    pub(super) fn new(shared: Rc<Shared>, which: Which) -> Self {
-        Handle { shared, which }
-    }
-
-    pub(super) fn put(&self, key: &JsValue, value: &JsValue) -> Outcome<f64> {
-        with_buffers(|buffers| {
-            let (key, value) = buffers.pair(key, value)?;
-            self.shared.with(|open| {
-                let version = open.tree_to_write(self.which)?.put(key, value)?;
-                Ok(version.number() as f64)
-            })
-        })
-    }
-
-    /// Whether the key is there. Its value is in `out` then.
-    fn find(&self, key: &[u8], out: &mut Vec<u8>) -> Outcome<bool> {
-        self.shared.with(|open| match open.tree(self.which)? {
-            Some(tree) => Ok(tree.get_into(key, out)?.is_some()),
-            None => Ok(false),
-        })
-    }
-
-    pub(super) fn get(&self, key: &JsValue) -> Outcome<JsValue> {
-        with_buffers(|buffers| {
-            let (key, out) = buffers.key(key)?;
-            let found = self.find(key, out)?;
-            Ok(if found { keys::give(out) } else { JsValue::UNDEFINED })
-        })
-    }
-
-    pub(super) fn get_into(&self, key: &JsValue, target: &JsValue) -> Outcome<Option<f64>> {
-        with_buffers(|buffers| {
-            let (key, out) = buffers.key(key)?;
-            if !self.find(key, out)? {
-                return Ok(None);
-            }
-            keys::copy_into(out, target)?;
-            Ok(Some(out.len() as f64))
-        })
-    }
-
-    pub(super) fn contains(&self, key: &JsValue) -> Outcome<bool> {
-        with_buffers(|buffers| {
-            let (key, _) = buffers.key(key)?;
-            self.shared.with(|open| match open.tree(self.which)? {
-                Some(tree) => Ok(tree.contains(key)?),
-                None => Ok(false),
-            })
-        })
-    }
-
-    pub(super) fn remove(&self, key: &JsValue) -> Outcome<bool> {
-        with_buffers(|buffers| {
-            let (key, _) = buffers.key(key)?;
-            self.shared.with(|open| match open.tree(self.which)? {
-                Some(tree) => Ok(tree.remove(key)?.is_some()),
-                None => Ok(false),
-            })
-        })
-    }
-
-    pub(super) fn iterate(&self, kind: Kind, prefix: &JsValue, options: &JsValue) -> Outcome<JsValue> {
-        iterate(&self.shared, self.which, kind, prefix, options)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if let Which::Slot(slot) = self.which {
-            self.shared.release(|open| drop(open.trees.take(slot)));
+pub fn spinney_get_many(database: u32, tree: u32, count: u32, bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let (wanted, page) = memory.keys_and_page(count, bytes)?;
+        let values = match open.tree(tree)? {
+            Some(keys) => keys.tree.get_many(&wanted)?,
+            None => vec![None; wanted.len()],
+        };
+        for value in &values {
+            page.push_value(value.as_ref().map(|value| (&**value, value.version())));
         }
-    }
+        Ok(memory.lend_page(0))
+    })
+}
+
+/// Whether a key is there.
+#[wasm_bindgen]
+pub fn spinney_contains(database: u32, tree: u32, key_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let key = memory.key(key_bytes)?;
+        let is_there = match open.tree(tree)? {
+            Some(keys) => keys.tree.contains(key)?,
+            None => false,
+        };
+        Ok(number_of(is_there))
+    })
+}
+
+/// Sets the value of a key. Returns its version.
+#[wasm_bindgen]
+pub fn spinney_put(database: u32, tree: u32, key_bytes: u32, value_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let (key, value) = (memory.key(key_bytes)?, memory.value(value_bytes)?);
+        Ok(open.tree_to_write(tree)?.put(key, value)?.number() as f64)
+    })
+}
+
+/// The same, if the key is not there.
+#[wasm_bindgen]
+pub fn spinney_put_if_absent(database: u32, tree: u32, key_bytes: u32, value_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let (key, value) = (memory.key(key_bytes)?, memory.value(value_bytes)?);
+        Ok(number_of_version(open.tree_to_write(tree)?.put_if_absent(key, value)?))
+    })
+}
+
+/// The same, if the key has this version.
+#[wasm_bindgen]
+pub fn spinney_compare_and_put(
+    database: u32,
+    tree: u32,
+    key_bytes: u32,
+    version: f64,
+    value_bytes: u32,
+) -> f64 {
+    call_on(database, |memory, open| {
+        let (key, value) = (memory.key(key_bytes)?, memory.value(value_bytes)?);
+        let version = Version::from_number(version as u64);
+        Ok(number_of_version(open.tree_to_write(tree)?.compare_and_put(key, version, value)?))
+    })
+}
+
+/// Removes a key; if `version` is not negative, only with that version.
+#[wasm_bindgen]
+pub fn spinney_remove(database: u32, tree: u32, key_bytes: u32, version: f64) -> f64 {
+    call_on(database, |memory, open| {
+        let key = memory.key(key_bytes)?;
+        if open.tree(tree)?.is_none() {
+            return Ok(ABSENT);
+        }
+        let tree = open.tree_to_write(tree)?;
+        let removed = match version >= 0.0 {
+            true => tree.remove_if(key, Version::from_number(version as u64))?,
+            false => tree.remove(key)?,
+        };
+        Ok(number_of_version(removed))
+    })
+}
+
+/// What is moved or removed.
+#[derive(Clone, Copy)]
+enum Move {
+    Key,
+    Prefix,
+}
+
+fn rename(what: Move, database: u32, tree: u32, from_bytes: u32, to_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let (from, to) = (memory.key(from_bytes)?, memory.second_key(to_bytes)?);
+        if open.tree(tree)?.is_none() {
+            return Ok(ABSENT);
+        }
+        let tree = open.tree_to_write(tree)?;
+        let moved = match what {
+            Move::Key => tree.rename(from, to)?,
+            Move::Prefix => tree.rename_prefix(from, to)?,
+        };
+        Ok(number_of_version(moved))
+    })
+}
+
+/// Gives a key another name.
+#[wasm_bindgen]
+pub fn spinney_rename(database: u32, tree: u32, from_bytes: u32, to_bytes: u32) -> f64 {
+    rename(Move::Key, database, tree, from_bytes, to_bytes)
+}
+
+/// Moves a directory.
+#[wasm_bindgen]
+pub fn spinney_rename_prefix(database: u32, tree: u32, from_bytes: u32, to_bytes: u32) -> f64 {
+    rename(Move::Prefix, database, tree, from_bytes, to_bytes)
+}
+
+/// Removes a directory.
+#[wasm_bindgen]
+pub fn spinney_remove_prefix(database: u32, tree: u32, prefix_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let prefix = memory.key(prefix_bytes)?;
+        if open.tree(tree)?.is_none() {
+            return Ok(ABSENT);
+        }
+        Ok(number_of_version(open.tree_to_write(tree)?.remove_prefix(prefix)?))
+    })
+}
+
+/// How many keys begin with a prefix.
+#[wasm_bindgen]
+pub fn spinney_count(database: u32, tree: u32, prefix_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let prefix = memory.key(prefix_bytes)?;
+        Ok(match open.tree(tree)? {
+            Some(keys) => keys.count(prefix)? as f64,
+            None => 0.0,
+        })
+    })
+}
+
+/// The longest key that a path begins with, as a page of one entry.
+#[wasm_bindgen]
+pub fn spinney_longest_prefix(database: u32, tree: u32, path_bytes: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let path = memory.key(path_bytes)?;
+        let found = match open.tree(tree)? {
+            Some(keys) => keys.tree.longest_prefix(path)?,
+            None => None,
+        };
+        let page = memory.empty_page();
+        if let Some((key, value)) = found {
+            page.push_key(super::page::KeyForm::Text, &key, Some(&value), value.version());
+        }
+        Ok(memory.lend_page(0))
+    })
 }

@@ -1,40 +1,8 @@
-// Tests of the JavaScript face, in JavaScript: each gets the class `Spinney`. tests/wasm.rs runs them.
+// Tests of the JavaScript face, in JavaScript: each gets the class `Spinney`. tests/wasm.rs runs them over the
+// module that it is compiled into, tests/package runs them over the package. What changes more than one key,
+// and transactions and snapshots, are in together.js.
 
-const bytes = (...numbers) => Uint8Array.from(numbers);
-const utf8 = (text) => new TextEncoder().encode(text);
-const text = (value) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(value);
-const keysOf = (entries) => Array.from(entries, (entry) => entry.key);
-
-function assert(condition, what) {
-  if (!condition) throw new Error(`assertion failed: ${what}`);
-}
-
-function show(value) {
-  if (value instanceof Uint8Array) return `bytes(${value})`;
-  const inner = (_, part) => (part instanceof Uint8Array ? `bytes(${part})` : part);
-  return JSON.stringify(value, inner) ?? "undefined";
-}
-
-function same(found, expected, what) {
-  assert(show(found) === show(expected), `${what}: ${show(found)} instead of ${show(expected)}`);
-}
-
-// The error that a call throws, which must have this code and these fields.
-function refused(call, code, fields = {}) {
-  let error;
-  try {
-    call();
-  } catch (thrown) {
-    error = thrown;
-  }
-  assert(error !== undefined, `${code} was expected, nothing was thrown by ${call}`);
-  assert(error instanceof Error, `${call} threw ${error}`);
-  same(error.name, "SpinneyError", `name of ${error}, thrown by ${call}`);
-  same(error.code, code, `code of ${error}, thrown by ${call}`);
-  for (const [name, value] of Object.entries(fields)) same(error[name], value, `${name} of ${error}`);
-  assert(error.message.length > 10 && String(error).startsWith("SpinneyError: "), `message of ${error}`);
-  return error;
-}
+import { assert, bytes, filled, keysOf, refused, same, show, text, utf8 } from "./assert.js";
 
 // ----------------------------------------------------------- keys and values -----
 
@@ -77,6 +45,68 @@ export function getInto(Spinney) {
   same(db.getInto("key", part), 101, "into a part of a buffer");
   refused(() => db.getInto("key", []), "InvalidArgument", { argument: "target" });
   refused(() => db.getInto("key"), "InvalidArgument", { argument: "target" });
+  db.close();
+}
+
+export function textsAndEntries(Spinney) {
+  const db = Spinney.memory();
+  const long = "caf\u00e9 \u65e5\u672c \u{1f332} ".repeat(2000);
+  const texts = ["", "plain", "caf\u00e9", "\ufeffmark", "x".repeat(199), "\u00e9".repeat(200), long];
+  for (const value of texts) {
+    const version = db.put("key", value);
+    same(db.getText("key"), value, "a text");
+    same(db.get("key"), utf8(value), "its bytes");
+    const entry = db.getEntry("key");
+    same([entry.key, entry.text, entry.version, entry.isPrefix], ["key", value, version, false], "an entry");
+    same(entry.value, utf8(value), "the value of an entry");
+  }
+  const late = "x".repeat(20000) + "\u{1f332}".repeat(10000);
+  db.put("key", late);
+  same(db.getText("key"), late, "a text that is longer than it began");
+  same([db.getText("other"), db.getEntry("other")], [undefined, undefined], "misses");
+  const key = bytes(1, 2);
+  db.put(key, "1");
+  const entry = db.getEntry(key);
+  key[0] = 9;
+  same(entry.key, bytes(1, 2), "the key of an entry is a copy");
+  db.put("", "root");
+  db.put("home/", "disk");
+  same(db.longestPrefix("home/ada").key, "home/", "the longest prefix");
+  same(db.longestPrefix("other").text, "root", "the empty key");
+  same(db.tree("none").longestPrefix("other"), undefined, "no prefix");
+  db.close();
+}
+
+export function getMany(Spinney) {
+  const { db, keys } = filled(Spinney);
+  same(db.getMany([]), [], "no keys");
+  const asked = [...keys, "missing", utf8(keys[3]), keys[3], "caf\u00e9"];
+  const found = db.getMany(asked);
+  const expected = asked.map((key) => db.get(key));
+  same(found, expected, "values");
+  db.put("empty", "");
+  same(db.getMany(["empty", "none", "empty"]), [bytes(), undefined, bytes()], "empty values");
+  same(db.getMany(new Set(keys.slice(0, 3))), expected.slice(0, 3), "any iterable");
+  const long = Array.from({ length: 100 }, (_, i) => `${"x".repeat(60000)}${i}`);
+  for (const key of long) db.put(key, key.slice(-3));
+  same(db.getMany(long).map(text), long.map((key) => key.slice(-3)), "long keys");
+  refused(() => db.getMany(["a", "x".repeat(65001)]), "KeyTooLong", { lengthBytes: 65001 });
+  same(Spinney.memory().getMany(["a", "b"]), [undefined, undefined], "of a tree that does not exist");
+  db.close();
+}
+
+export function conditions(Spinney) {
+  const db = Spinney.memory();
+  const first = db.putIfAbsent("a", "1");
+  assert(first > 0, "a version");
+  same(db.putIfAbsent("a", "2"), undefined, "it is there");
+  same(db.getText("a"), "1", "and stays");
+  same(db.compareAndPut("a", first + 1, "2"), undefined, "another version");
+  const second = db.compareAndPut("a", first, "2");
+  assert(second > first && db.getText("a") === "2", "the right version");
+  same(db.removeIf("a", first), false, "removing an older version");
+  same(db.removeIf("a", second), true, "removing this version");
+  same(db.contains("a"), false, "gone");
   db.close();
 }
 
@@ -162,28 +192,39 @@ export function trees(Spinney) {
   same(text(db.tree("default").get("2")), "again", "the default tree is made again");
   db.tree("\u65e5\u672c").put("1", bytes(1));
   assert(db.trees().includes("\u65e5\u672c"), "a name that is not ASCII");
-  users.free();
-  posts.free();
+  users.close();
+  users.close();
+  refused(() => users.get("1"), "Closed");
+  posts.close();
+  db.close();
+}
+
+export function renamedTrees(Spinney) {
+  const db = Spinney.memory();
+  const drafts = db.tree("drafts");
+  drafts.put("a", "text");
+  same(db.renameTree("drafts", "letters"), true, "renaming a tree");
+  same(db.renameTree("drafts", "other"), false, "there is none of this name");
+  same([drafts.getText("a"), db.tree("letters").getText("a")], ["text", "text"], "handles go on");
+  db.tree("third");
+  refused(() => db.renameTree("letters", "third"), "TargetExists");
+  refused(() => db.renameTree("letters", ""), "TreeName", { lengthBytes: 0 });
+  db.put("b", "default");
+  same(db.renameTree("default", "before"), true, "renaming the default tree");
+  same([db.get("b"), db.tree("before").getText("b")], [undefined, "default"], "there is none at first");
+  same(db.renameTree("letters", "default"), true, "a new default tree");
+  same(db.getText("a"), "text", "and what is in it");
   db.close();
 }
 
 // --------------------------------------------------------------- iterations -----
 
-// 1000 keys: more than one bundle, whatever the sizes of the bundles are.
-function filled(Spinney) {
-  const db = Spinney.memory();
-  const name = (i) => `dir${i % 10}/sub${(i >> 3) % 4}/file${String(i).padStart(4, "0")}`;
-  const keys = Array.from({ length: 1000 }, (_, i) => name(i));
-  const versions = new Map(keys.map((key) => [key, db.put(key, utf8(`value ${key}`))]));
-  db.put("zz", bytes(1));
-  return { db, keys: keys.sort(), versions };
-}
-
 export function scans(Spinney) {
   const { db, keys, versions } = filled(Spinney);
   let count = 0;
   for (const entry of db.scan("dir")) {
-    same(Object.keys(entry), ["key", "value", "version", "isPrefix"], "properties");
+    same(Object.keys(entry), ["key", "version", "isPrefix"], "properties");
+    same(entry.text, text(entry.value), "text");
     same(entry.key, keys[count], "key");
     same(text(entry.value), `value ${entry.key}`, "value");
     same(entry.version, versions.get(entry.key), "version");
@@ -238,7 +279,7 @@ export function lists(Spinney) {
   same(Array.from(db.list(""), (entry) => entry.isPrefix), [...dirs.map(() => true), false], "isPrefix");
   const [first] = db.list("");
   same([first.value, first.version], [undefined, undefined], "a directory has no value");
-  same(Object.keys(first), ["key", "value", "version", "isPrefix"], "properties");
+  same(first.text, undefined, "a directory has no text");
   const subs = keysOf(db.list("dir4/"));
   same(subs, ["dir4/sub0/", "dir4/sub1/", "dir4/sub2/", "dir4/sub3/"], "a directory");
   same(keysOf(db.list("dir4/", { reverse: true })), [...subs].reverse(), "reverse");
@@ -375,8 +416,18 @@ export function limits(Spinney) {
   refused(() => db.remove("\u00e9".repeat(70000)), "KeyTooLong", { lengthBytes: 140000, limitBytes });
   refused(() => db.get(new Uint8Array(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
   refused(() => db.scan("x".repeat(65001)), "KeyTooLong", { lengthBytes: 65001, limitBytes });
-  const tooLarge = new Uint8Array(67108865);
-  refused(() => db.put("a", tooLarge), "ValueTooLarge", { lengthBytes: 67108865, limitBytes: 67108864 });
+  const huge = new Uint8Array((64 << 20) + 1);
+  const { limitBytes: most } = refused(() => db.put("a", huge), "ValueTooLarge", { lengthBytes: huge.length });
+  const tooLarge = huge.subarray(0, most + 1);
+  refused(() => db.putIfAbsent("a", tooLarge), "ValueTooLarge", { lengthBytes: most + 1, limitBytes: most });
+  refused(() => db.put("a", "x".repeat(most + 1)), "ValueTooLarge", { lengthBytes: most + 1, limitBytes: most });
+  refused(() => db.batch().put(db, "a", tooLarge), "ValueTooLarge");
+  refused(() => db.transact((tx) => tx.put(db, "a", tooLarge)), "ValueTooLarge");
+  db.put("a", huge.subarray(0, most));
+  same(db.get("a").length, most, "the longest value");
+  const [entry] = db.scan("a", { values: false });
+  same(entry.value, undefined, "a scan passes it over");
+  same(db.scan("a").next().value.value.length, most, "or reads it");
   refused(() => db.tree(""), "TreeName", { lengthBytes: 0, limitBytes: 255 });
   refused(() => db.tree("\u00e9".repeat(128)), "TreeName", { lengthBytes: 256, limitBytes: 255 });
   same(db.tree("\u00e9".repeat(127)).get(""), undefined, "a long name");
@@ -389,13 +440,31 @@ export function wrongArguments(Spinney) {
   for (const key of [undefined, null, 5, true, {}, [], new String("a"), Symbol("a"), 5n, () => "a"]) {
     wrong(() => db.put(key, bytes()), "key");
     wrong(() => db.get(key), "key");
-    wrong(() => db.scan(key), "prefix");
+    if (key !== undefined) wrong(() => db.scan(key), "prefix");
     wrong(() => db.tree(key), "name");
     wrong(() => Spinney.fromImage(key), "image");
     if (key !== undefined) wrong(() => db.scan("", { startAfter: key }), "startAfter");
   }
   wrong(() => db.tree(bytes(97)), "name");
-  wrong(() => db.put("a", "text"), "value");
+  for (const value of [undefined, null, 5, {}, [1], new Int8Array(1)]) wrong(() => db.put("a", value), "value");
+  wrong(() => db.put("a", "half \ud800"), "value");
+  wrong(() => db.put("a", "x".repeat(1000) + "\udc00"), "value");
+  for (const version of [undefined, -1, 0.5, "1", NaN, 2 ** 53]) {
+    wrong(() => db.compareAndPut("a", version, bytes()), "expected");
+    wrong(() => db.removeIf("a", version), "expected");
+  }
+  for (const keys of [undefined, null, 5, "ab", bytes(1), {}]) wrong(() => db.getMany(keys), "keys");
+  wrong(() => db.getMany(["a", 5]), "keys[1]");
+  wrong(() => db.transact(), "run");
+  wrong(() => db.transact(async () => 1), "run");
+  wrong(() => db.batch().put("a", "b", bytes()), "tree");
+  wrong(() => db.renameTree("a", 5), "to");
+  try {
+    new Spinney();
+    assert(false, "a database without a beginning");
+  } catch (error) {
+    assert(error instanceof TypeError && error.message.includes("Spinney.memory()"), `${error}`);
+  }
   wrong(() => db.put("a"), "value");
   for (const half of ["\ud800", "a\udc00", "\ud800\ud800", "\udc00\ud800", "\udc00\udc00"]) {
     wrong(() => db.put(half, bytes()), "key");
@@ -468,9 +537,19 @@ export function closing(Spinney) {
   const [fresh, drawn, left] = [db.scan(""), db.scan(""), db.list("")];
   drawn.next();
   left.return();
+  const batch = db.batch().put(db, "a", "");
+  const snapshot = db.snapshot();
+  const then = snapshot.tree("users");
   db.close();
   db.close();
   const calls = [
+    () => batch.put(db, "a", ""), () => batch.commit(), () => snapshot.get("a"), () => then.get("a"),
+    () => then.count(""), () => snapshot.trees(), () => snapshot.version, () => snapshot.tree("a"),
+    () => db.batch(), () => db.transact(() => 1), () => db.snapshot(), () => db.getMany(["a"]),
+    () => db.renameTree("a", "b"), () => db.count(), () => db.longestPrefix("a"), () => db.getEntry("a"),
+    () => db.getText("a"), () => db.putIfAbsent("a", ""), () => db.compareAndPut("a", 1, ""),
+    () => db.removeIf("a", 1), () => db.rename("a", "b"), () => db.renamePrefix("a", "b"),
+    () => db.removePrefix("a"), () => fresh.toArray(),
     () => db.put("a", bytes()), () => db.get("a"), () => db.getInto("a", bytes()), () => db.contains("a"),
     () => db.remove("a"), () => db.list(""), () => db.scan(""), () => db.image(), () => db.stats(),
     () => db.check(), () => db.tree("a"), () => db.trees(), () => db.dropTree("a"),
@@ -479,12 +558,19 @@ export function closing(Spinney) {
     () => fresh.next(), () => drawn.next(), () => left.next(),
   ];
   for (const call of calls) refused(call, "Closed");
+  // Another database takes the same places, and what is closed does not read it.
+  const { db: next } = filled(Spinney);
+  next.tree("users").put("a", "1");
+  const [later] = [next.snapshot(), next.batch(), next.scan("")];
+  same(later.tree("users").getText("a"), "1", "the other database");
+  for (const call of calls) refused(call, "Closed");
+  next.close();
   drawn.return();
-  tree.free();
+  tree.close();
   db.close();
   const other = Spinney.memory();
-  other.free();
-  other.free();
+  other.close();
+  other.close();
   refused(() => other.get("a"), "Closed");
   if (Symbol.dispose) {
     const last = Spinney.memory();
@@ -498,6 +584,12 @@ export function closing(Spinney) {
 }
 
 // A database that grows the memory of the module stays reachable for what comes next.
+export function openAndPut(Spinney, key) {
+  const db = Spinney.memory();
+  putAndGet(db, key);
+  return db;
+}
+
 export function putAndGet(db, key) {
   const value = utf8(`value of ${key}`);
   db.put(key, value);
@@ -511,7 +603,8 @@ export function putAndGet(db, key) {
 }
 
 // Starts iterations by the thousand, and ends them. Each takes a multiple of the length of its prefix.
-export function startAndEnd(db) {
+export function startAndEnd(Spinney) {
+  const db = Spinney.memory();
   const prefix = "x".repeat(60000);
   db.put(`${prefix}/a`, bytes(1));
   for (let i = 0; i < 1000; i++) {
@@ -526,11 +619,21 @@ export function startAndEnd(db) {
 export function openAndClose(Spinney) {
   const { db } = filled(Spinney);
   const held = [db, db.tree("users"), db.tree("users"), db.scan("dir"), db.list("")];
+  held.push(db.batch().put(db, "b", "1"), db.snapshot(), db.snapshot().scan(""));
   held[3].next();
   const image = db.image();
-  held.push(Spinney.fromImage(image));
-  held[5].put("a", bytes(1));
-  held[5].close();
+  const copy = Spinney.fromImage(image);
+  held.push(copy);
+  copy.put("a", bytes(1));
+  copy.close();
   db.close();
   return held;
+}
+
+export function imageOf(Spinney, image) {
+  const db = Spinney.fromImage(image);
+  same(db.check().isClean, true, "check");
+  const copy = db.image();
+  db.close();
+  return copy;
 }

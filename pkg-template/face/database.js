@@ -1,0 +1,158 @@
+// Databases and snapshots.
+
+import { Batch } from "./batch.js";
+import { SpinneyError } from "./errors.js";
+import { readNames } from "./entries.js";
+import { giveBack, readText, readValue, settle, wasm, writeImage, writeName } from "./memory.js";
+import { Scope, adopt } from "./scope.js";
+import { Transaction } from "./transaction.js";
+import { Reader, SCOPE, Tree, disposable } from "./tree.js";
+
+const DEFAULT_TREE = "default";
+// The handle of the default tree, whether it exists or not.
+const DEFAULT_HANDLE = 0;
+
+function ready() {
+  if (wasm !== undefined) return;
+  const message = "the wasm module is not there yet: call `await init()` once, before the first database";
+  throw new SpinneyError("NotInitialized", message);
+}
+
+/** A database; itself its tree called "default". */
+export class Spinney extends Tree {
+  static memory() {
+    ready();
+    return new Spinney(new Scope(settle(wasm.spinney_memory())), DEFAULT_HANDLE);
+  }
+
+  static fromImage(image) {
+    ready();
+    const length = writeImage(image);
+    const handle = wasm.spinney_from_image(length);
+    let id;
+    try {
+      id = settle(handle);
+    } finally {
+      giveBack(length);
+    }
+    return new Spinney(new Scope(id), DEFAULT_HANDLE);
+  }
+
+  image() {
+    this[SCOPE].check();
+    return readValue(settle(wasm.spinney_image(this[SCOPE].id)));
+  }
+
+  tree(name) {
+    const scope = this[SCOPE];
+    scope.check();
+    const handle = settle(wasm.spinney_tree(scope.id, writeName(name)));
+    const tree = new Tree(scope, handle);
+    adopt(tree, scope, wasm.spinney_free_tree, handle);
+    return tree;
+  }
+
+  trees() {
+    this[SCOPE].check();
+    return readNames(settle(wasm.spinney_trees(this[SCOPE].id)));
+  }
+
+  dropTree(name) {
+    this[SCOPE].check();
+    return settle(wasm.spinney_drop_tree(this[SCOPE].id, writeName(name))) === 1;
+  }
+
+  renameTree(from, to) {
+    this[SCOPE].check();
+    const fromBytes = writeName(from, "from");
+    return settle(wasm.spinney_rename_tree(this[SCOPE].id, fromBytes, writeName(to, "to"))) === 1;
+  }
+
+  batch() {
+    return new Batch(this[SCOPE]);
+  }
+
+  transact(run) {
+    return Transaction.run(this[SCOPE], run);
+  }
+
+  snapshot() {
+    const scope = this[SCOPE];
+    scope.check();
+    const handle = settle(wasm.spinney_snapshot(scope.id));
+    return new Snapshot(scope, handle);
+  }
+
+  stats() {
+    this[SCOPE].check();
+    settle(wasm.spinney_stats(this[SCOPE].id));
+    const { capacityBytes, ...stats } = JSON.parse(readText());
+    return { ...stats, fill: capacityBytes === 0 ? 0 : stats.liveBytes / capacityBytes };
+  }
+
+  check() {
+    this[SCOPE].check();
+    settle(wasm.spinney_check(this[SCOPE].id));
+    return JSON.parse(readText());
+  }
+
+  close() {
+    this[SCOPE].close((id) => wasm.spinney_close(id));
+  }
+}
+
+/** All trees as they were; itself the one called "default". */
+export class Snapshot extends Reader {
+  #handle;
+
+  constructor(database, handle) {
+    const scope = new Scope(database.id, "snapshot", database);
+    super(scope, treeThen(scope, handle, DEFAULT_TREE));
+    this.#handle = handle;
+    adopt(this, scope, closeSnapshot, handle);
+  }
+
+  get version() {
+    this[SCOPE].check();
+    return settle(wasm.spinney_snapshot_version(this[SCOPE].id, this.#handle));
+  }
+
+  tree(name) {
+    const scope = this[SCOPE];
+    scope.check();
+    const handle = treeThen(scope, this.#handle, name);
+    const tree = new SnapshotTree(scope, handle, this);
+    adopt(tree, scope, wasm.spinney_free_tree, handle);
+    return tree;
+  }
+
+  trees() {
+    this[SCOPE].check();
+    return readNames(settle(wasm.spinney_snapshot_trees(this[SCOPE].id, this.#handle)));
+  }
+
+  close() {
+    closeSnapshot(this[SCOPE].id, this.#handle, this[SCOPE]);
+  }
+}
+
+/** A tree of a snapshot. */
+export class SnapshotTree extends Reader {
+  // The snapshot is not collected before its trees.
+  #snapshot;
+
+  constructor(scope, tree, snapshot) {
+    super(scope, tree);
+    this.#snapshot = snapshot;
+  }
+}
+
+function treeThen(scope, snapshot, name) {
+  return settle(wasm.spinney_snapshot_tree(scope.id, snapshot, writeName(name)));
+}
+
+function closeSnapshot(id, handle, scope) {
+  scope.close(() => wasm.spinney_free_snapshot(id, handle));
+}
+
+disposable(Snapshot);

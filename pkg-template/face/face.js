@@ -1,0 +1,9 @@
+// All that the entries of the package hand out.
+
+export { Batch } from "./batch.js";
+export { Snapshot, SnapshotTree, Spinney } from "./database.js";
+export { Entries, Entry } from "./entries.js";
+export { SpinneyError } from "./errors.js";
+export { attach } from "./memory.js";
+export { Transaction } from "./transaction.js";
+export { Tree } from "./tree.js";

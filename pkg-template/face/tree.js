@@ -1,0 +1,202 @@
+// Trees: what reads one, and what writes it.
+
+import { otherDatabase, invalid } from "./errors.js";
+import { Entry, LIST, iterate, readEntries, readOptions } from "./entries.js";
+import {
+  ABSENT, giveBack, isBytes, lengthOf, readInto, readPage, readText, readValue, readVersion, settle, wasm,
+  writeKey, writeKeys, writeSecondKey, writeValue,
+} from "./memory.js";
+import { Scope, nowhere, release } from "./scope.js";
+
+// The database or snapshot of a tree, and its handle there: for the classes of this folder alone.
+export const SCOPE = Symbol("scope");
+const TREE = Symbol("tree");
+
+/** A tree to read: as it is, or as it was. */
+export class Reader {
+  constructor(scope, tree) {
+    if (!(scope instanceof Scope)) {
+      throw new TypeError("begin with Spinney.memory() or Spinney.fromImage(image)");
+    }
+    this[SCOPE] = scope;
+    this[TREE] = tree;
+  }
+
+  #find(key) {
+    const scope = this[SCOPE];
+    if (scope.closed) scope.check();
+    return settle(wasm.spinney_get(scope.id, this[TREE], writeKey(key, "key")));
+  }
+
+  get(key) {
+    const length = this.#find(key);
+    return length === ABSENT ? undefined : readValue(length);
+  }
+
+  getText(key) {
+    const length = this.#find(key);
+    return length === ABSENT ? undefined : readText(length);
+  }
+
+  getInto(key, target) {
+    if (!isBytes(target)) throw invalid("target", "a Uint8Array");
+    const length = this.#find(key);
+    if (length === ABSENT) return undefined;
+    readInto(target, length);
+    giveBack(length);
+    return length;
+  }
+
+  getEntry(key) {
+    // A key that is bytes may be changed by whoever has it.
+    const own = typeof key === "string" ? key : key?.slice?.();
+    const length = this.#find(key);
+    if (length === ABSENT) return undefined;
+    const version = readVersion();
+    return new Entry(own, version, false, readValue(length), 0, length);
+  }
+
+  getMany(keys) {
+    this[SCOPE].check();
+    if (typeof keys?.[Symbol.iterator] !== "function" || typeof keys === "string" || isBytes(keys)) {
+      throw invalid("keys", "an array of strings and Uint8Arrays");
+    }
+    const list = Array.from(keys);
+    const bytes = writeKeys(list);
+    const rows = settle(wasm.spinney_get_many(this[SCOPE].id, this[TREE], list.length, bytes));
+    const { numbers, arena } = readPage(rows);
+    const values = new Array(rows);
+    let end = 0;
+    for (let i = 0; i < rows; i++) {
+      const length = numbers[i * 3 + 1];
+      if (length >= 0) values[i] = arena ? arena.subarray(end, (end += length)) : new Uint8Array(0);
+      else values[i] = undefined;
+    }
+    giveBack(bytes + end);
+    return values;
+  }
+
+  contains(key) {
+    this[SCOPE].check();
+    return settle(wasm.spinney_contains(this[SCOPE].id, this[TREE], writeKey(key, "key"))) === 1;
+  }
+
+  count(prefix = "") {
+    this[SCOPE].check();
+    return settle(wasm.spinney_count(this[SCOPE].id, this[TREE], writeKey(prefix, "prefix")));
+  }
+
+  list(prefix = "", options = undefined) {
+    const wanted = readOptions(options, LIST);
+    this[SCOPE].check();
+    return iterate(this, this[SCOPE], this[TREE], prefix, wanted);
+  }
+
+  scan(prefix = "", options = undefined) {
+    const wanted = readOptions(options);
+    this[SCOPE].check();
+    return iterate(this, this[SCOPE], this[TREE], prefix, wanted);
+  }
+
+  longestPrefix(path) {
+    this[SCOPE].check();
+    const rows = settle(wasm.spinney_longest_prefix(this[SCOPE].id, this[TREE], writeKey(path, "path")));
+    return readEntries(rows)[0];
+  }
+}
+
+/** A tree to read and to write. */
+export class Tree extends Reader {
+  put(key, value) {
+    const scope = this[SCOPE];
+    if (scope.closed) scope.check();
+    const keyBytes = writeKey(key, "key");
+    const valueBytes = writeValue(value);
+    const version = settle(wasm.spinney_put(scope.id, this[TREE], keyBytes, valueBytes));
+    giveBack(valueBytes);
+    return version;
+  }
+
+  putIfAbsent(key, value) {
+    this[SCOPE].check();
+    const keyBytes = writeKey(key, "key");
+    const valueBytes = writeValue(value);
+    const version = settle(wasm.spinney_put_if_absent(this[SCOPE].id, this[TREE], keyBytes, valueBytes));
+    giveBack(valueBytes);
+    return version === ABSENT ? undefined : version;
+  }
+
+  compareAndPut(key, expected, value) {
+    this[SCOPE].check();
+    const before = checkedVersion(expected);
+    const keyBytes = writeKey(key, "key");
+    const valueBytes = writeValue(value);
+    const { id } = this[SCOPE];
+    const version = settle(wasm.spinney_compare_and_put(id, this[TREE], keyBytes, before, valueBytes));
+    giveBack(valueBytes);
+    return version === ABSENT ? undefined : version;
+  }
+
+  #remove(key, version) {
+    this[SCOPE].check();
+    return settle(wasm.spinney_remove(this[SCOPE].id, this[TREE], writeKey(key, "key"), version)) !== ABSENT;
+  }
+
+  remove(key) {
+    return this.#remove(key, -1);
+  }
+
+  removeIf(key, expected) {
+    return this.#remove(key, checkedVersion(expected));
+  }
+
+  rename(from, to) {
+    return this.#move(wasm.spinney_rename, from, to);
+  }
+
+  renamePrefix(from, to) {
+    return this.#move(wasm.spinney_rename_prefix, from, to);
+  }
+
+  #move(move, from, to) {
+    this[SCOPE].check();
+    const fromBytes = writeKey(from, "from");
+    const toBytes = writeSecondKey(to, "to");
+    return settle(move(this[SCOPE].id, this[TREE], fromBytes, toBytes)) !== ABSENT;
+  }
+
+  removePrefix(prefix) {
+    this[SCOPE].check();
+    return settle(wasm.spinney_remove_prefix(this[SCOPE].id, this[TREE], writeKey(prefix, "prefix"))) !== ABSENT;
+  }
+
+  close() {
+    if (this[SCOPE] === nowhere) return;
+    release(this, this[SCOPE], wasm.spinney_free_tree, this[TREE]);
+    this[SCOPE] = nowhere;
+  }
+}
+
+/** What batches and transactions ask of a tree: its handle, if it is one of this database. */
+export function handleIn(scope, tree) {
+  if (!(tree instanceof Tree)) throw invalid("tree", "a Tree, or the database for its default tree");
+  tree[SCOPE].check();
+  if (tree[SCOPE] !== scope) throw otherDatabase();
+  return tree[TREE];
+}
+
+export function checkedVersion(version, argument = "expected") {
+  if (Number.isSafeInteger(version) && version >= 0) return version;
+  throw invalid(argument, "a version: what a put returned, or that of an entry");
+}
+
+/** Lets `using` close what this class makes. */
+export function disposable(type) {
+  if (!Symbol.dispose) return;
+  const value = function () {
+    this.close();
+  };
+  Object.defineProperty(type.prototype, Symbol.dispose, { value, writable: true, configurable: true });
+}
+
+disposable(Tree);

@@ -1,0 +1,494 @@
+/// <reference lib="esnext.disposable" />
+
+/**
+ * An embedded store for keys that are paths.
+ *
+ * ```js
+ * import { init, Spinney } from "spinney";
+ *
+ * await init();
+ * const db = Spinney.memory();
+ * db.put("photos/2026/a.jpg", "sea");
+ * for (const entry of db.list("photos/")) console.log(entry.key); // photos/2026/
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+/** A key: a string, which is stored as UTF-8, or any bytes. At most 65,000 bytes. */
+export type Key = string | Uint8Array;
+
+/** A value, of at most 64 MiB. A string is stored as UTF-8; `getText` and `Entry.text` give it back. */
+export type Value = string | Uint8Array;
+
+/** The number of a write: 1, 2, 3 ... for the life of the database. */
+export type Version = number;
+
+/** Bytes that are handed out; a `Uint8Array`. */
+export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
+
+// What the environment has under this name, if it has it: a project without the types of a browser compiles.
+type Global<Name extends string> = typeof globalThis extends { [K in Name]: { prototype: infer T } } ? T : never;
+
+/** A compiled module: `WebAssembly.Module`. */
+export type WasmModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer T } } } ? T : never;
+
+/** What the wasm module can be loaded from: its address, a response to a request for it, or its bytes. */
+export type WasmSource =
+  | string
+  | Global<"URL">
+  | Global<"Request">
+  | Global<"Response">
+  | ArrayBuffer
+  | ArrayBufferView
+  | WasmModule
+  | Promise<Global<"Response"> | ArrayBuffer | ArrayBufferView | WasmModule>;
+
+/**
+ * Loads the wasm module. Await it once before the first database; further calls return the same promise.
+ *
+ * In a browser it fetches `spinney.wasm`, from beside the JavaScript or from where you say. In Node.js there
+ * is nothing left to do.
+ */
+export function init(source?: WasmSource): Promise<void>;
+
+/** Loads the wasm module at once. Browsers may refuse to compile large modules so outside of workers. */
+export function initSync(module: ArrayBuffer | ArrayBufferView | WasmModule): void;
+
+/** What can be asked of a tree, be it as it is or as it was. */
+declare class Reader {
+  protected constructor();
+
+  /** The value of a key, as an array of its own; `undefined` if the key is not there. */
+  get(key: Key): Bytes | undefined;
+
+  /** The value of a key, read as UTF-8. */
+  getText(key: Key): string | undefined;
+
+  /** The value of a key with its version. */
+  getEntry(key: Key): Entry<Key> | undefined;
+
+  /**
+   * Copies the value of a key into `target`, and returns how long it is: the fastest way to read many values.
+   * A value that is longer than `target` is not copied.
+   *
+   * ```js
+   * const buffer = new Uint8Array(4096);
+   * const length = db.getInto("photos/a.jpg", buffer);
+   * if (length !== undefined) use(buffer.subarray(0, length));
+   * ```
+   */
+  getInto(key: Key, target: Uint8Array): number | undefined;
+
+  /** The values of many keys, in their order, in one go. They are views of one buffer. */
+  getMany(keys: Iterable<Key>): (Bytes | undefined)[];
+
+  /** Whether a key is there. */
+  contains(key: Key): boolean;
+
+  /** How many keys begin with `prefix`: all of them, if it is left out. */
+  count(prefix?: Key): number;
+
+  /**
+   * The children of a directory, in order: its keys, and each directory below it once, whatever it holds.
+   *
+   * ```js
+   * for (const entry of db.list("photos/", { limit: 100 })) {
+   *   console.log(entry.isPrefix ? "directory" : "file", entry.key);
+   * }
+   * ```
+   */
+  list(prefix: Key | undefined, options: ListOptions & { keys: "bytes" }): Entries<Bytes>;
+  list(prefix?: Key, options?: ListOptions & { keys?: "text" }): Entries<string>;
+  list(prefix?: Key, options?: ListOptions): Entries<Key>;
+
+  /** All keys that begin with `prefix`, in order of their bytes. */
+  scan(prefix: Key | undefined, options: ScanOptions & { keys: "bytes" }): Entries<Bytes>;
+  scan(prefix?: Key, options?: ScanOptions & { keys?: "text" }): Entries<string>;
+  scan(prefix?: Key, options?: ScanOptions): Entries<Key>;
+
+  /** The longest key that `path` begins with: the mount point, the nearest ancestor. */
+  longestPrefix(path: Key): Entry<Key> | undefined;
+}
+
+/** An ordered map from keys to values, by a name in its database. */
+export class Tree extends Reader {
+  /** Sets the value of a key. Returns the version that it got. */
+  put(key: Key, value: Value): Version;
+
+  /** Sets the value of a key that is not there; `undefined` if it is. */
+  putIfAbsent(key: Key, value: Value): Version | undefined;
+
+  /**
+   * Sets the value of a key that still has the version that was read; `undefined` if it has another.
+   *
+   * ```js
+   * const { text, version } = db.getEntry("counter");
+   * db.compareAndPut("counter", version, String(Number(text) + 1));
+   * ```
+   */
+  compareAndPut(key: Key, expected: Version, value: Value): Version | undefined;
+
+  /** Removes a key. False if it was not there. */
+  remove(key: Key): boolean;
+
+  /** Removes a key that still has this version. */
+  removeIf(key: Key, expected: Version): boolean;
+
+  /** Gives a key another name. False if it is not there. @throws `TargetExists` */
+  rename(from: Key, to: Key): boolean;
+
+  /**
+   * Moves a directory: every key that begins with `from` begins with `to` afterwards. It takes about as long
+   * for a million keys as for a thousand. False if there is no such key.
+   *
+   * @throws `TargetExists` if a key begins with `to`, `RenameIntoItself` if `to` begins with `from`
+   */
+  renamePrefix(from: Key, to: Key): boolean;
+
+  /** Removes a directory: every key that begins with `prefix`. False if there is none. */
+  removePrefix(prefix: Key): boolean;
+
+  /** Gives the handle back; what is in the tree stays. Calling it again does nothing. */
+  close(): void;
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * A database. It is itself its tree called `"default"`, which the first write makes; others come from `tree`.
+ *
+ * All calls are synchronous. What is never closed is given back some time after it was collected; `close`
+ * gives it back at once.
+ */
+export class Spinney extends Tree {
+  /** An empty database in memory. @throws `NotInitialized` before `await init()` */
+  static memory(): Spinney;
+
+  /**
+   * Opens a copy of an image: what `image` returned, or the bytes of a database file. Every checksum is
+   * verified first.
+   *
+   * ```js
+   * const response = await fetch("catalog.spinney");
+   * const db = Spinney.fromImage(new Uint8Array(await response.arrayBuffer()));
+   * ```
+   *
+   * @throws `NotSpinney`, `NewerFormat`, `Truncated`, `Corrupt`, `OutOfMemory`
+   */
+  static fromImage(image: Uint8Array): Spinney;
+
+  /** The whole database: the bytes of a database file, the same on every platform. */
+  image(): Bytes;
+
+  /** The tree of this name, made if it does not exist. Trees are cheap. */
+  tree(name: string): Tree;
+
+  /** The names of all trees, in order. */
+  trees(): string[];
+
+  /** Removes a tree with all its keys. False if there is none of this name. */
+  dropTree(name: string): boolean;
+
+  /** Gives a tree another name; its handles go on. False if there is none. @throws `TargetExists` */
+  renameTree(from: string, to: string): boolean;
+
+  /** Several writes as one: fill it, then commit it. */
+  batch(): Batch;
+
+  /**
+   * Runs a synchronous function that reads and writes as if nobody else did. What it writes is applied as one
+   * when it has returned, and nothing if it throws. If others have changed what it has read it is run again,
+   * so it should do nothing else that cannot be done twice.
+   *
+   * ```js
+   * const left = db.transact((tx) => {
+   *   const apples = Number(tx.getText(stock, "apples"));
+   *   if (apples === 0) tx.abort();
+   *   tx.put(stock, "apples", String(apples - 1));
+   *   return apples - 1;
+   * });
+   * ```
+   *
+   * @throws `Conflict`, `Aborted`, `BatchTooLarge`, and whatever the function throws
+   */
+  transact<T>(run: (tx: Transaction) => T extends PromiseLike<unknown> ? never : T): T;
+
+  /** All trees as they are now, to read while others write. It copies nothing. */
+  snapshot(): Snapshot;
+
+  /** How large the database is, and what it did so far. */
+  stats(): Stats;
+
+  /** Looks at every node. */
+  check(): CheckReport;
+
+  /**
+   * Closes the database and gives its memory back. From then on every call of it, and of all that came from
+   * it, throws `Closed`. Calling it again does nothing.
+   */
+  close(): void;
+}
+
+/** All trees as they were when `Spinney.snapshot` was called; itself the one called `"default"`. */
+export class Snapshot extends Reader {
+  /** The last write that is in it. */
+  readonly version: Version;
+
+  /** The tree of this name as it was; an empty one if there was none. */
+  tree(name: string): SnapshotTree;
+
+  /** The names that there were. */
+  trees(): string[];
+
+  /** Gives back what it keeps. Its trees and iterators end with it. Calling it again does nothing. */
+  close(): void;
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/** A tree as it was. */
+export class SnapshotTree extends Reader {}
+
+/** A key with its value and version, or a directory of a list. */
+export class Entry<K extends Key = Key> {
+  private constructor();
+
+  /**
+   * The whole key, or the directory with the delimiter at its end. A string, unless bytes were asked for.
+   *
+   * Mind that a key that is no UTF-8 comes as bytes in any case: where somebody may have put such keys, ask
+   * for bytes.
+   */
+  readonly key: K;
+
+  /** The value; `undefined` for a directory, and where values were not asked for. A view of a shared buffer. */
+  readonly value: Bytes | undefined;
+
+  /** The value, read as UTF-8. */
+  readonly text: string | undefined;
+
+  /** The write that the value comes from; 0 if it is the transaction's own; `undefined` for a directory. */
+  readonly version: Version | undefined;
+
+  /** Whether this is a directory. */
+  readonly isPrefix: boolean;
+}
+
+/**
+ * Entries in order. They are read page by page: a loop that is left early has not read far ahead, and writes
+ * beside it do not disturb it. A key that is there all the time comes exactly once.
+ */
+export class Entries<K extends Key = Key> implements IterableIterator<Entry<K>> {
+  private constructor();
+
+  next(): IteratorResult<Entry<K>, undefined>;
+  return(value?: unknown): IteratorResult<Entry<K>, undefined>;
+  [Symbol.iterator](): this;
+
+  /** All entries that are left: the fastest way to have them in an array. */
+  toArray(): Entry<K>[];
+
+  /** Gives back what it holds. A loop does so by itself. */
+  close(): void;
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/** What `scan` takes. */
+export interface ScanOptions {
+  /** Go on behind this key, in the order of the iteration. */
+  startAfter?: Key | undefined;
+  /** So many entries at most. */
+  limit?: number | undefined;
+  /** From the last to the first. */
+  reverse?: boolean | undefined;
+  /** False leaves the values out. */
+  values?: boolean | undefined;
+  /** `"bytes"` gives keys as `Uint8Array`. */
+  keys?: "text" | "bytes" | undefined;
+}
+
+/** What `list` takes. */
+export interface ListOptions extends ScanOptions {
+  /** Another ASCII character than `/` between directories. */
+  delimiter?: string | undefined;
+}
+
+/**
+ * Several writes and conditions, in any trees of one database, applied all together or not at all.
+ *
+ * ```js
+ * db.batch().expectAbsent(files, "new").put(files, "new", "...").remove(files, "old").commit();
+ * ```
+ */
+export class Batch {
+  private constructor();
+
+  /** How many steps it has. */
+  readonly length: number;
+
+  put(tree: Tree, key: Key, value: Value): this;
+  putIfAbsent(tree: Tree, key: Key, value: Value): this;
+  compareAndPut(tree: Tree, key: Key, expected: Version, value: Value): this;
+  remove(tree: Tree, key: Key): this;
+  removeIf(tree: Tree, key: Key, expected: Version): this;
+  rename(tree: Tree, from: Key, to: Key): this;
+  /** The batch is refused unless the key has this version. */
+  expectVersion(tree: Tree, key: Key, expected: Version): this;
+  /** The batch is refused if the key is there. */
+  expectAbsent(tree: Tree, key: Key): this;
+  /** The batch is refused unless the key is there. */
+  expectPresent(tree: Tree, key: Key): this;
+  /** The batch is refused if a key begins with `prefix`. */
+  expectEmpty(tree: Tree, prefix: Key): this;
+
+  /**
+   * Applies all steps as one. Returns for each the version that it has written, if it has. The batch is empty
+   * afterwards; after an error it is as it was, and nothing was applied.
+   *
+   * @throws `BatchRefused`, with the `index` of the step; `BatchTooLarge`
+   */
+  commit(): (Version | undefined)[];
+
+  /** Gives back what it holds. */
+  close(): void;
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/** Reads and writes of one run of `Spinney.transact`; no use after it. */
+export class Transaction {
+  private constructor();
+
+  get(tree: Tree, key: Key): Bytes | undefined;
+  getText(tree: Tree, key: Key): string | undefined;
+  contains(tree: Tree, key: Key): boolean;
+  put(tree: Tree, key: Key, value: Value): void;
+  remove(tree: Tree, key: Key): void;
+  /** Gives a key another name. False if it is not there. @throws `TargetExists` */
+  rename(tree: Tree, from: Key, to: Key): boolean;
+
+  list(tree: Tree, prefix?: Key, options?: Omit<ListOptions, "reverse">): Entries<Key>;
+  scan(tree: Tree, prefix?: Key, options?: Omit<ScanOptions, "reverse">): Entries<Key>;
+
+  /** Ends the transaction with the error `Aborted`. Throwing anything else does so with that. */
+  abort(): never;
+}
+
+/** What `Spinney.stats` returns: sizes now, and counts since the database was opened. */
+export interface Stats {
+  /** Keys in all trees. */
+  keys: number;
+  /** Blobs of 512 KiB in use. */
+  blobs: number;
+  rangeBlobs: number;
+  routerBlobs: number;
+  totalBlobs: number;
+  /** Blobs that a lookup passes before the one with the key. */
+  hops: number;
+  /** Bytes of an image. */
+  sizeBytes: number;
+  liveBytes: number;
+  garbageBytes: number;
+  /** The part of the blobs that is in use, 0 to 1. */
+  fill: number;
+  /** The last write. */
+  lastVersion: Version;
+  splits: number;
+  ascendingCuts: number;
+  shares: number;
+  joins: number;
+  grafts: number;
+  compactions: number;
+  routerSplits: number;
+  restarts: number;
+  openSnapshots: number;
+  /** What snapshots keep. */
+  keptBytes: number;
+}
+
+/** What `Spinney.check` has found. */
+export interface CheckReport {
+  isClean: boolean;
+  problems: { blob: number; text: string }[];
+  keys: number;
+  rangeBlobs: number;
+  routerBlobs: number;
+}
+
+/** Why a call was refused. Codes are stable; those of the native library have the same names. */
+export type SpinneyErrorCode =
+  | "Aborted"
+  | "BatchRefused"
+  | "BatchTooLarge"
+  | "Broken"
+  | "Closed"
+  | "Conflict"
+  | "Corrupt"
+  | "InvalidArgument"
+  | "KeyTooLong"
+  | "LoadFailed"
+  | "NewerFormat"
+  | "NotInitialized"
+  | "NotSpinney"
+  | "OtherDatabase"
+  | "OutOfMemory"
+  | "OutOfSpace"
+  | "RenameIntoItself"
+  | "SnapshotTooOld"
+  | "TargetExists"
+  | "TooManyTrees"
+  | "TransactionEnded"
+  | "TreeName"
+  | "Truncated"
+  | "ValueTooLarge"
+  | (string & {});
+
+/**
+ * What every call throws. The message says what to do about it; `code` says which error it is.
+ *
+ * ```js
+ * try {
+ *   db.rename("a", "b");
+ * } catch (error) {
+ *   if (error instanceof SpinneyError && error.code === "TargetExists") ...
+ * }
+ * ```
+ */
+export class SpinneyError extends Error {
+  private constructor();
+
+  readonly name: "SpinneyError";
+  readonly code: SpinneyErrorCode;
+
+  /** `InvalidArgument`: which one. */
+  readonly argument?: string;
+  /** `KeyTooLong`, `ValueTooLarge`, `TreeName`, `BatchTooLarge`: how long it was. */
+  readonly lengthBytes?: number;
+  /** And how long it may be. */
+  readonly limitBytes?: number;
+  /** `Corrupt`: the damaged blob, and the page in it. */
+  readonly blob?: number;
+  readonly page?: number;
+  /** `Corrupt`, `NotSpinney`, `BatchRefused`: what was found. */
+  readonly reason?: string;
+  /** `Truncated`. */
+  readonly foundBytes?: number;
+  readonly expectedBytes?: number;
+  /** `NewerFormat`: the version of the image, and the latest that can be read. */
+  readonly found?: number;
+  readonly supported?: number;
+  /** `BatchRefused`: the step, counted from 0. */
+  readonly index?: number;
+  /** `Conflict`: how often the transaction was run. */
+  readonly tries?: number;
+  /** `OutOfMemory`: how much was wanted. */
+  readonly bytes?: number;
+  /** `OutOfSpace`. */
+  readonly limitBlobs?: number;
+}

@@ -1,0 +1,31 @@
+// Loading the wasm module, once, whatever asks for it how often.
+
+import load, { initSync as loadSync } from "./wasm/glue.js";
+import { SpinneyError } from "./face/errors.js";
+import { attach, wasm } from "./face/memory.js";
+
+let pending;
+
+/** Loads the module from a source; once it has begun, the same promise for everybody. */
+export function loadFrom(source) {
+  pending ??= start(source);
+  return pending;
+}
+
+async function start(source) {
+  try {
+    const exports = await load({ module_or_path: await source });
+    if (wasm === undefined) attach(exports);
+  } catch (cause) {
+    // So that it can be tried again, when the network is back.
+    pending = undefined;
+    const from = source instanceof URL || typeof source === "string" ? ` from ${source}` : "";
+    const message = `the wasm module could not be loaded${from} (${cause.message}): see "Bundlers" in the README`;
+    throw new SpinneyError("LoadFailed", message, { cause });
+  }
+}
+
+/** Loads the module at once, from its bytes or from what they compile to. */
+export function initSync(module) {
+  if (wasm === undefined) attach(loadSync({ module }));
+}

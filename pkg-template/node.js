@@ -1,0 +1,13 @@
+// The entry for Node.js: the .wasm is a file there, so all is ready when this module has been imported.
+
+import { readFileSync } from "node:fs";
+import { initSync } from "./init.js";
+
+export { initSync } from "./init.js";
+export {
+  Batch, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyError, Transaction, Tree,
+} from "./face/face.js";
+
+initSync(readFileSync(new URL("./wasm/spinney.wasm", import.meta.url)));
+
+export async function init() {}

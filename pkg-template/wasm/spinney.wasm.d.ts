@@ -1,0 +1,3 @@
+/** What bundlers make of the file: mostly its URL. */
+declare const wasm: string;
+export default wasm;

@@ -1,0 +1,187 @@
+//! Scans and lists, a page at a time.
+//!
+//! The call that starts one has its first page already; so a short one is one crossing, and leaves nothing
+//! behind that would have to be given back.
+
+use wasm_bindgen::prelude::*;
+
+use super::call_on;
+use super::handles::Keys;
+use super::memory::Memory;
+use super::page::{KeyForm, Page};
+use super::refusal::Outcome;
+use crate::art::cursor::Direction;
+use crate::error::Result;
+use crate::limits::TREE_ID_BYTES;
+use crate::scan::Scan;
+use crate::value::Version;
+
+/// Entries of the first page; each has four times as many as the one before it. An iteration that is broken
+/// off early has not read far ahead.
+const ENTRIES_FIRST: usize = 32;
+/// Entries of a page.
+const ENTRIES_MAX: usize = 512;
+
+// What is wanted, as bits of one number; `pkg-template/face/entries.js` has the same.
+const REVERSE: u32 = 1;
+const VALUES: u32 = 2;
+const BYTES: u32 = 4;
+const LIST: u32 = 8;
+const START_AFTER: u32 = 16;
+
+/// What is wanted of the keys with a prefix.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    bits: u32,
+    /// How many entries at most.
+    left: f64,
+    /// What separates directories, in a list.
+    delimiter: u8,
+}
+
+impl Wanted {
+    pub(super) fn new(bits: u32, limit: f64, delimiter: u32) -> Self {
+        Wanted { bits, left: limit, delimiter: delimiter as u8 }
+    }
+
+    pub(super) fn form(&self) -> KeyForm {
+        if self.bits & BYTES == 0 { KeyForm::Text } else { KeyForm::Bytes }
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.bits & LIST != 0
+    }
+
+    pub(super) fn with_values(&self) -> bool {
+        self.bits & VALUES != 0
+    }
+
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    pub(super) fn entries_max(&self) -> usize {
+        // The cast saturates.
+        ENTRIES_MAX.min(self.left as usize)
+    }
+
+    /// Where to go on, if that was said.
+    pub(super) fn start_after<'m>(&self, memory: &'m Memory, after_bytes: u32) -> Outcome<Option<&'m [u8]>> {
+        let is_set = self.bits & START_AFTER != 0;
+        is_set.then(|| memory.second_key(after_bytes)).transpose()
+    }
+
+    fn direction(&self) -> Direction {
+        if self.bits & REVERSE == 0 { Direction::Forward } else { Direction::Backward }
+    }
+
+    /// Whether a list that goes on behind this name passes over a whole directory.
+    pub(super) fn is_directory(&self, name: &[u8], prefix: &[u8]) -> bool {
+        self.is_list() && name.last() == Some(&self.delimiter) && name.len() > prefix.len()
+    }
+}
+
+/// Where the entries of a cursor come from.
+pub(super) struct Source {
+    scan: Scan,
+    wanted: Wanted,
+    page_entries: usize,
+    /// The snapshot that it reads; 0 if it reads what is there.
+    pub(super) snapshot: u32,
+}
+
+impl Source {
+    /// None: there cannot be an entry.
+    fn new(keys: &Keys, prefix: &[u8], after: Option<&[u8]>, wanted: Wanted) -> Option<Self> {
+        let mut scan = match (after, wanted.direction()) {
+            (None, _) => keys.tree.scan(prefix),
+            (Some(name), Direction::Forward) if wanted.is_directory(name, prefix) => {
+                keys.tree.scan(prefix).start_behind(name)
+            }
+            (Some(name), Direction::Forward) => keys.tree.scan(prefix).start_after(name),
+            // Backwards, behind a key is below it.
+            (Some(name), Direction::Backward) if name.starts_with(prefix) => keys.tree.range(prefix..name),
+            (Some(name), Direction::Backward) if name > prefix => keys.tree.scan(prefix),
+            (Some(_), Direction::Backward) => return None,
+        };
+        if wanted.is_list() {
+            scan.stop_at_directories(wanted.delimiter, TREE_ID_BYTES + prefix.len());
+        }
+        // Who says how many wants all of them.
+        let page_entries = if wanted.left.is_finite() { ENTRIES_MAX } else { ENTRIES_FIRST };
+        Some(Source { scan, wanted, page_entries, snapshot: keys.snapshot() })
+    }
+
+    /// Fills a page. False: there is nothing behind it.
+    fn fill(&mut self, page: &mut Page) -> Result<bool> {
+        let (form, direction) = (self.wanted.form(), self.wanted.direction());
+        let wanted = &mut self.wanted;
+        while !page.is_full(self.page_entries) {
+            if wanted.left <= 0.0 {
+                return Ok(false);
+            }
+            let Some(version) = self.scan.step(direction, wanted.with_values())? else {
+                return Ok(false);
+            };
+            wanted.left -= 1.0;
+            let key = self.scan.key(direction);
+            if self.scan.is_directory(direction) {
+                page.push_prefix(form, key);
+            } else {
+                let value = wanted.with_values().then(|| self.scan.value(direction));
+                page.push_key(form, key, value, Version::from_number(version));
+            }
+        }
+        self.page_entries = ENTRIES_MAX.min(self.page_entries * 4);
+        Ok(wanted.left > 0.0)
+    }
+}
+
+/// Starts a scan or a list: its first page, and in the table a cursor for the next ones.
+#[wasm_bindgen]
+pub fn spinney_scan(
+    database: u32,
+    tree: u32,
+    prefix_bytes: u32,
+    after_bytes: u32,
+    bits: u32,
+    limit: f64,
+    delimiter: u32,
+) -> f64 {
+    call_on(database, |memory, open| {
+        let wanted = Wanted::new(bits, limit, delimiter);
+        let (prefix, after) = (memory.key(prefix_bytes)?, wanted.start_after(memory, after_bytes)?);
+        let source = open.tree(tree)?.and_then(|keys| Source::new(keys, prefix, after, wanted));
+        let page = memory.empty_page();
+        let mut cursor = 0;
+        if let Some(mut source) = source
+            && source.fill(page)?
+        {
+            cursor = open.cursors.put(source);
+        }
+        Ok(memory.lend_page(cursor))
+    })
+}
+
+/// The next page of a cursor. With the last one the cursor is gone.
+#[wasm_bindgen]
+pub fn spinney_next(database: u32, cursor: u32) -> f64 {
+    call_on(database, |memory, open| {
+        let filled = open.cursors.get(cursor)?.fill(memory.empty_page());
+        let has_more = matches!(filled, Ok(true));
+        if !has_more {
+            drop(open.cursors.take(cursor));
+        }
+        filled?;
+        Ok(memory.lend_page(if has_more { cursor } else { 0 }))
+    })
+}
+
+/// Gives a cursor back before its end.
+#[wasm_bindgen]
+pub fn spinney_free_cursor(database: u32, cursor: u32) -> f64 {
+    call_on(database, |_, open| {
+        drop(open.cursors.take(cursor));
+        Ok(0.0)
+    })
+}
