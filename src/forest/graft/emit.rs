@@ -16,7 +16,7 @@ impl Plan<'_> {
         match &kid.node {
             Node::Kept(id) => Ok(vec![child(kid, *id)]),
             Node::Range { id: Some(id), list, part }
-                if kid.base == kid.base_now && *part == (0..self.lists[*list].entries.len()) =>
+                if kid.base == kid.base_now && *part == (0..self.lists[*list].len()) =>
             {
                 Ok(vec![child(kid, *id)])
             }
@@ -80,7 +80,7 @@ impl Plan<'_> {
         hi: Option<&[u8]>,
     ) -> Result<Vec<Child>> {
         let id = or_fresh(edits, id)?;
-        let entries = &self.lists[list].entries;
+        let entries = &self.lists[list];
         match edits.write_range(id, entries, part.clone(), place.base) {
             Ok(()) => return Ok(vec![Child { id, ..place.clone() }]),
             Err(Stop::Failed(error)) => return Err(error),

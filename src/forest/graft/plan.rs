@@ -85,27 +85,13 @@ pub(super) fn kid_of<'k>(kids: &'k [Kid], hi: Option<&'k [u8]>, key: &[u8]) -> (
     (index, kids.get(index + 1).map(|next| next.lo.as_slice()).or(hi))
 }
 
-/// The keys of a range blob.
-pub(super) struct List<'a> {
-    id: u32,
-    /// What they are below as the blob is now.
-    lo: Vec<u8>,
-    base: usize,
-    hi: Option<Vec<u8>>,
-    /// One by one, or small buckets as a whole: then cutting costs a third.
-    pub(super) entries: Entries<'a>,
-}
-
-/// Buckets of this part of a blob and less are taken whole, where no cut lies inside.
-const WHOLE_PARTS: u32 = 32;
-
 /// See the head of this file.
 pub(super) struct Plan<'a> {
     pub(super) forest: &'a Forest,
     /// The blobs that are in memory and stay there; where all are, it is not asked.
     pinned: &'a [u32],
-    /// The keys of range blobs.
-    pub(super) lists: Vec<List<'a>>,
+    /// The keys of range blobs, one list each.
+    pub(super) lists: Vec<Entries<'a>>,
     pub(super) root: Kid,
     /// Levels of routers above the range blobs.
     pub(super) height: usize,
@@ -166,46 +152,16 @@ impl<'a> Plan<'a> {
             let read = router::read(frame.words, kid.base, &kid.lo).map_err(|_| Forest::corrupt(id))?;
             Node::Router { id: Some(id), kids: read.iter().cloned().map(Kid::kept).collect(), read }
         } else if height == 0 && kind == Some(BlobKind::Range) {
-            let words_max = self.forest.shape.range_words / WHOLE_PARTS;
-            let (lo, base, hi) = (kid.lo.clone(), kid.base, hi.map(<[u8]>::to_vec));
-            let list = List { id, lo, base, hi, entries: Entries::new() };
-            let list = self.read(list, Grain::Buckets { words_max })?;
-            Node::Range { id: Some(id), part: 0..self.lists[list].entries.len(), list }
+            let mut list = Entries::new();
+            let span = Span { lo: &kid.lo, base: kid.base, hi };
+            list.add_blob(frame.words, span, Grain::Keys).map_err(|_| Forest::corrupt(id))?;
+            let part = 0..list.len();
+            self.lists.push(list);
+            Node::Range { id: Some(id), list: self.lists.len() - 1, part }
         } else {
             return Err(Forest::corrupt(id).into());
         };
         Ok(())
-    }
-
-    /// Reads the keys of a range blob into a list; returns the number of that.
-    fn read(&mut self, mut list: List<'a>, grain: Grain) -> Try<usize> {
-        let frame = self.frame(list.id)?;
-        let span = Span { lo: &list.lo, base: list.base, hi: list.hi.as_deref() };
-        list.entries.add_blob(frame.words, span, grain).map_err(|_| Forest::corrupt(list.id))?;
-        self.lists.push(list);
-        Ok(self.lists.len() - 1)
-    }
-
-    /// The place in a list before which to cut it at a key. If that lies inside of a bucket, the list becomes
-    /// another one, of single keys; `part` of it are those from `lo` up to `hi`.
-    fn place_of(
-        &mut self,
-        list: &mut usize,
-        part: &mut Range<usize>,
-        bounds: (&[u8], Option<&[u8]>),
-        at: &[u8],
-    ) -> Try<usize> {
-        if self.lists[*list].entries.position(at).is_none() {
-            let List { id, lo, base, hi, .. } = &self.lists[*list];
-            let again =
-                List { id: *id, lo: lo.clone(), base: *base, hi: hi.clone(), entries: Entries::new() };
-            *list = self.read(again, Grain::Keys)?;
-            let entries = &self.lists[*list].entries;
-            let place = |key| entries.position(key).unwrap_or(entries.len());
-            *part = place(bounds.0)..bounds.1.map_or(entries.len(), place);
-        }
-        let place = self.lists[*list].entries.position(at).unwrap_or(part.end);
-        Ok(place.clamp(part.start, part.end))
     }
 
     /// The same for a router: its kids.
@@ -253,7 +209,7 @@ impl<'a> Plan<'a> {
         self.open(&mut kid, height, hi)?;
         let node = match &mut kid.node {
             Node::Range { list, part, .. } => {
-                let middle = self.place_of(list, part, (&kid.lo, hi), at)?;
+                let middle = self.lists[*list].position(at).unwrap_or(part.end).clamp(part.start, part.end);
                 let right = middle..part.end;
                 part.end = middle;
                 Node::Range { id: None, list: *list, part: right }
