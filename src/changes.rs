@@ -271,7 +271,7 @@ fn names_before(durable: &Durable, mut names: TreeNames, since: u64, as_of: u64)
     let mut cursor = durable.log.cursor(since)?;
     let mut changes = Vec::new();
     while cursor.seq() < as_of {
-        match durable.log.follow(&mut cursor, |_, write| NameChange::of(write))? {
+        match durable.log.follow(&mut cursor, |_, write| Ok(NameChange::of(write)))? {
             Some(change) => changes.extend(change),
             None => break,
         }
@@ -319,7 +319,7 @@ impl Changes {
         loop {
             let names = &mut self.names;
             let take = |seq, write: Write<'_>| change_of(forest, names, seq, write);
-            match durable.log.follow(&mut self.cursor, take)?.transpose()? {
+            match durable.log.follow(&mut self.cursor, take)? {
                 None => return Ok(None),
                 Some(Some(change)) => return Ok(Some(change)),
                 Some(None) => {}

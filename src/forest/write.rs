@@ -167,7 +167,8 @@ impl Forest {
         condition: Condition,
     ) -> Try<Put> {
         let id = held.frame.id;
-        if long::is_aside(key.bytes()) {
+        let is_aside = long::is_aside(key.bytes());
+        if is_aside {
             held.change_aside();
         }
         if condition != Condition::Always {
@@ -181,7 +182,7 @@ impl Forest {
             held.change();
         });
         match prepared {
-            Ok(Spot::Found { leaf, .. }) if leaf.is_pointer() => Ok(Put::OverLong),
+            Ok(Spot::Found { leaf, .. }) if leaf.is_pointer() && !is_aside => Ok(Put::OverLong),
             Ok(spot) => {
                 let appended = self.append(Write::Put { key: key.bytes(), value })?;
                 self.store.note_key_bytes(key.len());
@@ -224,7 +225,7 @@ impl Forest {
         key: &Key<'_>,
         condition: Condition,
     ) -> Try<Removed> {
-        let id = held.frame.id;
+        let (id, is_aside) = (held.frame.id, long::is_aside(key.bytes()));
         let presence = held.frame.presence();
         let found = find_in(&held, key, base, &presence)?;
         held.frame.note_read(&presence);
@@ -232,11 +233,12 @@ impl Forest {
             Some(leaf) if !condition.holds(Some(leaf.seq(held.words()))) => {
                 return Ok(Removed::Done(None, false));
             }
-            Some(leaf) if leaf.is_pointer() => return Ok(Removed::Long),
+            // Parts and marks are no long values, whatever a file says.
+            Some(leaf) if leaf.is_pointer() && !is_aside => return Ok(Removed::Long),
             Some(_) => {}
             None => return Ok(Removed::Done(None, false)),
         }
-        if long::is_aside(key.bytes()) {
+        if is_aside {
             held.change_aside();
         }
         let appended = self.append(Write::Remove { key: key.bytes() })?;

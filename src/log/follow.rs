@@ -106,16 +106,31 @@ impl Log {
         Ok(cursor)
     }
 
-    /// Hands the next durable write to `take`, with its seq; none if there is no other yet.
+    /// Hands the next durable write to `take`, with its seq; none if there is no other yet. If it is not taken,
+    /// the cursor stays before it.
     pub(crate) fn follow<T>(
         &self,
         cursor: &mut Cursor,
-        take: impl FnOnce(u64, Write<'_>) -> T,
+        take: impl FnOnce(u64, Write<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let before = cursor.seq;
         let Some(found) = self.next_write(cursor)? else {
             return Ok(None);
         };
+        let taken = self.hand_out(cursor, &found, before, take);
+        if taken.is_err() {
+            (cursor.position, cursor.seq) = (found.at, before);
+        }
+        taken.map(Some)
+    }
+
+    fn hand_out<T>(
+        &self,
+        cursor: &mut Cursor,
+        found: &Found,
+        before: u64,
+        take: impl FnOnce(u64, Write<'_>) -> Result<T>,
+    ) -> Result<T> {
         if found.head.kind == Kind::BatchCommit {
             let ticket = Ticket::decode(found.payload(cursor)).ok_or_else(|| damaged(found.at))?;
             if cursor.parts.redeem(ticket).is_none() {
@@ -124,12 +139,12 @@ impl Log {
             let batch = cursor.parts.redeem(ticket);
             // Its first parts are gone already.
             let recycled = || Error::ChangesRecycled { since: before, oldest: cursor.seq };
-            let taken = take(found.head.seq, Write::Batch(batch.ok_or_else(recycled)?));
+            let taken = take(found.head.seq, Write::Batch(batch.ok_or_else(recycled)?))?;
             cursor.parts = Parts::default();
-            return Ok(Some(taken));
+            return Ok(taken);
         }
         let write = Write::decode(found.head.kind, found.payload(cursor));
-        Ok(Some(take(found.head.seq, write.ok_or_else(|| damaged(found.at))?)))
+        take(found.head.seq, write.ok_or_else(|| damaged(found.at))?)
     }
 
     /// Returns when more is durable than the cursor has seen, or after that time: then it is false.

@@ -9,7 +9,7 @@ use super::attempt::Blobs;
 use super::resolve::{Change, Stored};
 use super::{Batch, Commit};
 use crate::blob::header;
-use crate::forest::long::{Pointer, Settlement};
+use crate::forest::long::{Pointer, Settlement, is_aside};
 use crate::forest::write::Try;
 
 impl Batch {
@@ -65,7 +65,8 @@ impl Commit<'_, '_> {
         let put = changes.iter().filter_map(|change| change.value.as_ref()?.pointer());
         let put: BTreeSet<u64> = put.map(|pointer| pointer.id).collect();
         settlement.installed.extend(batch.fresh.iter().filter(|id| put.contains(id)));
-        for change in changes.iter().filter(|_| has_pointers) {
+        let may_displace = |change: &&Change<'_>| has_pointers && !is_aside(self.plan.keys[change.key]);
+        for change in changes.iter().filter(may_displace) {
             let stored = blobs.value(change.key)?;
             settlement.displaced.extend(stored.pointer().map(|it| it.id).filter(|id| !put.contains(id)));
         }

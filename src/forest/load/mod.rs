@@ -54,12 +54,14 @@ impl Forest {
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
         };
+        // Before it is seen that there are no keys: none can have been there with this version.
+        let seq = self.store.last_seq();
         if self.count(prefix, &end)? > 0 {
             return Err(Error::TargetExists);
         }
         let mut run = Run::default();
         let mut reservation = self.store.begin_reserving()?;
-        let packed = self.pack_all(prefix, &end, items, progress, &mut run, &mut reservation);
+        let packed = self.pack_all((prefix, &end), seq, items, progress, &mut run, &mut reservation);
         self.store.end_reserving(reservation);
         let done =
             packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_loaded(prefix, &end, &run) });
@@ -75,14 +77,14 @@ impl Forest {
 
     fn pack_all<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
-        prefix: &[u8],
-        end: &[u8],
+        bounds: (&[u8], &[u8]),
+        seq: u64,
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
         run: &mut Run,
         reservation: &mut Reservation,
     ) -> Result<()> {
-        let mut arrivals = Arrivals::new(prefix, items)?;
+        let mut arrivals = Arrivals::new(bounds.0, items)?;
         if arrivals.next().is_none() {
             return Ok(());
         }
@@ -91,8 +93,7 @@ impl Forest {
             let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
             let outgoing = Some(outgoing).filter(|_| writer.is_some());
             let (wanted, orders) = channel();
-            let mut packer = Packer::new(self, (prefix, end), Places { run, reservation, outgoing }, wanted);
-            let seq = self.store.last_seq();
+            let mut packer = Packer::new(self, bounds, Places { run, reservation, outgoing }, wanted);
             let mut keys = 0;
             let mut gather = || {
                 // Without an order packing has failed, which says why.

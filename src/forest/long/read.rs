@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Pointer, part_key};
+use super::{Pointer, is_aside, part_key};
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
@@ -50,6 +50,10 @@ impl Forest {
     #[cold]
     #[inline(never)]
     pub(crate) fn follow(&self, key: &Key<'_>, version: u64, out: &mut Vec<u8>) -> Result<Option<u64>> {
+        if is_aside(key.bytes()) {
+            // A part is no long value: it would be read for ever.
+            return Err(nonsense());
+        }
         let mut version = version;
         let mut quiet = None;
         for tries in 0.. {

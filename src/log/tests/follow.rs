@@ -13,8 +13,8 @@ use crate::log::follow::Cursor;
 fn follow_all(bench: &Bench, cursor: &mut Cursor) -> Result<Vec<(u64, usize)>> {
     let mut found = Vec::new();
     let take = |seq, write: Write<'_>| match write {
-        Write::Put { value, .. } => (seq, value.len()),
-        Write::Batch(writes) => (seq, writes.bytes().len()),
+        Write::Put { value, .. } => Ok((seq, value.len())),
+        Write::Batch(writes) => Ok((seq, writes.bytes().len())),
         other => panic!("{other:?}"),
     };
     while let Some(one) = bench.log.follow(cursor, take)? {
@@ -50,6 +50,18 @@ fn only_what_is_durable_is_read_and_nothing_is_missed() {
         assert!(seqs.eq(since + 1..=4800));
     }
     assert!(matches!(bench.log.cursor(4801), Err(Error::ChangesAhead { since: 4801, last: 4800 })));
+}
+
+#[test]
+fn a_write_that_was_not_taken_is_handed_out_again() {
+    let bench = Bench::new(8);
+    bench.put_many(10);
+    bench.sync();
+    let mut cursor = bench.log.cursor(4).expect("there");
+    let refused = bench.log.follow(&mut cursor, |_, _| Err::<(), Error>(Error::Closed));
+    assert!(matches!(refused, Err(Error::Closed)) && cursor.seq() == 4);
+    let found = follow_all(&bench, &mut cursor).expect("sound");
+    assert!(found.into_iter().map(|(seq, _)| seq).eq(5..=10));
 }
 
 #[test]
@@ -104,7 +116,7 @@ fn a_reader_beside_a_writer_sees_an_unbroken_row_or_is_told() {
             let (mut cursor, mut next, mut times_recycled, mut read) = (bench.log.cursor(0)?, 1, 0, 0);
             loop {
                 let was_done = is_done.load(Ordering::Acquire);
-                match bench.log.follow(&mut cursor, |seq, write| (seq, write.seqs())) {
+                match bench.log.follow(&mut cursor, |seq, write| Ok((seq, write.seqs()))) {
                     Ok(Some((seq, 1))) => {
                         assert_eq!(seq, next);
                         (next, read) = (seq + 1, read + 1);
