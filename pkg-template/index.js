@@ -9,5 +9,5 @@ export {
 
 export function init(source) {
   // Bundlers look for exactly this expression.
-  return loadFrom(source ?? new URL("./wasm/spinney.wasm", import.meta.url));
+  return loadFrom(source ?? (() => new URL("./wasm/spinney.wasm", import.meta.url)));
 }

@@ -6,7 +6,7 @@ import { attach, wasm } from "./face/memory.js";
 
 let pending;
 
-/** Loads the module from a source; once it has begun, the same promise for everybody. */
+/** Loads the module from a source, or what a function gives; the same promise for everybody from then on. */
 export function loadFrom(source) {
   pending ??= start(source);
   return pending;
@@ -14,13 +14,14 @@ export function loadFrom(source) {
 
 async function start(source) {
   try {
+    if (typeof source === "function") source = source();
     const exports = await load({ module_or_path: await source });
     if (wasm === undefined) attach(exports);
   } catch (cause) {
     // So that it can be tried again, when the network is back.
     pending = undefined;
     const from = source instanceof URL || typeof source === "string" ? ` from ${source}` : "";
-    const message = `the wasm module could not be loaded${from} (${cause.message}): see "Bundlers" in the README`;
+    const message = `the wasm module could not be loaded${from} (${cause?.message ?? cause}): see "Bundlers" in the README`;
     throw new SpinneyError("LoadFailed", message, { cause });
   }
 }

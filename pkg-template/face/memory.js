@@ -74,8 +74,14 @@ export function isBytes(value) {
   return nameGetter.call(value) === "Uint8Array";
 }
 
+/** The length of bytes, as the module takes it: 32 bits. What is longer is refused in any case. */
 export function lengthOf(value) {
-  return lengthGetter.call(value);
+  return Math.min(lengthGetter.call(value), 0xffffffff);
+}
+
+/** A key that nobody else can change. (`slice` of a Buffer is no copy.) */
+export function keep(key) {
+  return isBytes(key) ? new Uint8Array(key) : key;
 }
 
 // ------------------------------------------------------------------ keys in -----

@@ -3,7 +3,7 @@
 import { SpinneyError, invalid } from "./errors.js";
 import { Entries, LIST, readEntries, readOptions } from "./entries.js";
 import {
-  ABSENT, giveBack, readCursor, readText, readValue, settle, wasm, writeKey, writeSecondKey, writeValue,
+  ABSENT, giveBack, keep, readCursor, readText, readValue, settle, wasm, writeKey, writeSecondKey, writeValue,
 } from "./memory.js";
 import { handleIn } from "./tree.js";
 
@@ -14,6 +14,8 @@ const START_AFTER = 16;
 export class Transaction {
   #scope;
   #tx;
+  // What it was given up with, even if somebody has caught that.
+  #givenUp;
 
   constructor(scope, tx) {
     this.#scope = scope;
@@ -83,8 +85,8 @@ export class Transaction {
   #iterate(tree, prefix, { bits, limit, startAfter, delimiter }) {
     if (bits & REVERSE) throw invalid("reverse", "left out: transactions read forwards alone");
     this.#tree(tree);
-    const begin = typeof prefix === "string" ? prefix : prefix?.slice?.();
-    let after = startAfter;
+    const begin = keep(prefix);
+    let after = keep(startAfter);
     let left = limit;
     let hasMore = true;
     const draw = () => {
@@ -101,7 +103,7 @@ export class Transaction {
       const page = readEntries(rows);
       left -= rows;
       const last = page.at(-1)?.key;
-      after = typeof last === "string" ? last : last?.slice();
+      after = keep(last);
       return page;
     };
     return new Entries(this, draw() ?? [], () => this.#check(), draw);
@@ -109,7 +111,9 @@ export class Transaction {
 
   abort() {
     this.#check();
-    throw new SpinneyError("Aborted", "the transaction was given up by its own function: nothing was applied");
+    const message = "the transaction was given up by its own function: nothing was applied";
+    this.#givenUp = new SpinneyError("Aborted", message);
+    throw this.#givenUp;
   }
 
   /** Runs a function until what it does can be applied. */
@@ -132,7 +136,10 @@ export class Transaction {
     let result;
     try {
       result = run(tx);
+      if (tx.#givenUp) throw tx.#givenUp;
       if (typeof result?.then === "function") {
+        // Whatever becomes of it, nobody waits for it.
+        result.then(undefined, () => {});
         throw invalid("run", "synchronous: await what it needs before the transaction");
       }
       scope.check();

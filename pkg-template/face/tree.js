@@ -3,7 +3,7 @@
 import { otherDatabase, invalid } from "./errors.js";
 import { Entry, LIST, iterate, readEntries, readOptions } from "./entries.js";
 import {
-  ABSENT, giveBack, isBytes, lengthOf, readInto, readPage, readText, readValue, readVersion, settle, wasm,
+  ABSENT, giveBack, isBytes, keep, lengthOf, readInto, readPage, readText, readValue, readVersion, settle, wasm,
   writeKey, writeKeys, writeSecondKey, writeValue,
 } from "./memory.js";
 import { Scope, nowhere, release } from "./scope.js";
@@ -48,8 +48,7 @@ export class Reader {
   }
 
   getEntry(key) {
-    // A key that is bytes may be changed by whoever has it.
-    const own = typeof key === "string" ? key : key?.slice?.();
+    const own = keep(key);
     const length = this.#find(key);
     if (length === ABSENT) return undefined;
     const version = readVersion();
@@ -62,6 +61,8 @@ export class Reader {
       throw invalid("keys", "an array of strings and Uint8Arrays");
     }
     const list = Array.from(keys);
+    // That may have run code of the caller's.
+    this[SCOPE].check();
     const bytes = writeKeys(list);
     const rows = settle(wasm.spinney_get_many(this[SCOPE].id, this[TREE], list.length, bytes));
     const { numbers, arena } = readPage(rows);

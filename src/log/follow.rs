@@ -106,8 +106,8 @@ impl Log {
         Ok(cursor)
     }
 
-    /// Hands the next durable write to `take`, with its seq; none if there is no other yet. If it is not taken,
-    /// the cursor stays before it.
+    /// Hands the next durable write to `take`, with its seq; none if there is no other yet. If it is not
+    /// taken, the cursor stays before it.
     pub(crate) fn follow<T>(
         &self,
         cursor: &mut Cursor,

@@ -69,6 +69,16 @@ export function textsAndEntries(Spinney) {
   const entry = db.getEntry(key);
   key[0] = 9;
   same(entry.key, bytes(1, 2), "the key of an entry is a copy");
+  // As a Buffer of Node.js.
+  class Sharing extends Uint8Array {
+    slice() {
+      return this;
+    }
+  }
+  const shared = Sharing.of(1, 2);
+  const ofShared = db.getEntry(shared);
+  shared[0] = 9;
+  same(ofShared.key, bytes(1, 2), "whatever its slice is");
   db.put("", "root");
   db.put("home/", "disk");
   same(db.longestPrefix("home/ada").key, "home/", "the longest prefix");
@@ -87,6 +97,16 @@ export function getMany(Spinney) {
   db.put("empty", "");
   same(db.getMany(["empty", "none", "empty"]), [bytes(), undefined, bytes()], "empty values");
   same(db.getMany(new Set(keys.slice(0, 3))), expected.slice(0, 3), "any iterable");
+  const closed = Spinney.memory();
+  const later = [];
+  function* closing() {
+    closed.close();
+    later.push(Spinney.memory());
+    later[0].put("key", "of another");
+    yield "key";
+  }
+  refused(() => closed.getMany(closing()), "Closed");
+  later[0].close();
   const long = Array.from({ length: 100 }, (_, i) => `${"x".repeat(60000)}${i}`);
   for (const key of long) db.put(key, key.slice(-3));
   same(db.getMany(long).map(text), long.map((key) => key.slice(-3)), "long keys");

@@ -124,6 +124,14 @@ export function transactions(Spinney) {
     caught = error;
   }
   assert(caught === thrown && stock.get("apples")[0] === 0, "what the function throws is thrown on");
+  const abortIsCaught = (tx) => {
+    tx.put(stock, "apples", bytes(9));
+    try {
+      tx.abort();
+    } catch {}
+  };
+  refused(() => db.transact(abortIsCaught), "Aborted");
+  same(stock.get("apples"), bytes(0), "given up is given up");
   let kept;
   db.transact((tx) => {
     kept = tx;
