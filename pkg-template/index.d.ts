@@ -188,7 +188,10 @@ export class Spinney extends Tree {
   /** The names of all trees, in order. */
   trees(): string[];
 
-  /** Removes a tree with all its keys. False if there is none of this name. */
+  /**
+   * Removes a tree with all its keys. False if there is none of this name. What is written through handles of it
+   * from then on, nobody finds: get a new one by its name.
+   */
   dropTree(name: string): boolean;
 
   /** Gives a tree another name; its handles go on. False if there is none. @throws `TargetExists` */
@@ -215,7 +218,10 @@ export class Spinney extends Tree {
    */
   transact<T>(run: (tx: Transaction) => T extends PromiseLike<unknown> ? never : T): T;
 
-  /** All trees as they are now, to read while others write. It copies nothing. */
+  /**
+   * All trees as they are now, to read while others write. It copies nothing at first; what is overwritten
+   * afterwards is kept for it, up to 256 MiB, and then its calls throw `SnapshotTooOld`.
+   */
   snapshot(): Snapshot;
 
   /** How large the database is, and what it did so far. */
