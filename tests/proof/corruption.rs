@@ -104,16 +104,25 @@ impl Patient {
         Patient { all, name, now, before, states, pages }
     }
 
-    /// What may be left. If ring and log are damaged together, nothing vouches for the last group.
+    /// What may be left. If ring and log are damaged together, nothing vouches for the last group; nor for
+    /// the one before it, if pages of both are exchanged and there is no ring.
     fn allowed(&self, nth: usize, damage: Damage) -> &[u64] {
         let Damage::Exchanged(other) = damage else { return &self.states };
         match (self.pages[nth].0, self.pages[other].0) {
-            (None, Some(Area::Log)) | (Some(Area::Log), None) => {
-                let first = self.all.len() - self.states.len();
-                &self.all[first.saturating_sub(GROUP_STATES)..]
-            }
+            (None, Some(Area::Log)) | (Some(Area::Log), None) => self.allowed_without_group(),
+            (Some(Area::Log), Some(Area::Log)) if self.is_without_ring() => self.allowed_without_group(),
             _ => &self.states,
         }
+    }
+
+    /// One group less than else.
+    fn allowed_without_group(&self) -> &[u64] {
+        let first = self.all.len() - self.states.len();
+        &self.all[first.saturating_sub(GROUP_STATES)..]
+    }
+
+    fn is_without_ring(&self) -> bool {
+        !self.pages.iter().any(|(file, _)| file.is_none())
     }
 
     /// The storage with the damage, if that makes a difference.
