@@ -115,3 +115,20 @@ fn what_cannot_be_loaded_leaves_nothing_behind() {
     let message = tree.load("k/", with_last(b"k/00499")).expect_err("twice").to_string();
     assert_eq!(message, "the key \"k/00499\" came twice: keys are loaded in ascending order, each once");
 }
+
+#[test]
+fn keys_that_panic_leave_nothing_behind() {
+    let db = Db::with_shape(TINY);
+    let tree = db.tree("t").expect("made");
+    tree.put("zzz", "there").expect("puts");
+    let blobs = db.stats().total_blobs;
+    let keys = (0..500).map(|number| {
+        assert!(number < 400, "no more keys");
+        (format!("k/{number:05}"), [1; 20])
+    });
+    let load = std::panic::AssertUnwindSafe(|| tree.load("k/", keys));
+    assert!(std::panic::catch_unwind(load).is_err());
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    assert_eq!((db.stats().total_blobs, tree.count("").expect("counts")), (blobs, 1));
+    assert_eq!(tree.load("k/", [("k/1", "")]).expect("loads"), 1);
+}

@@ -71,9 +71,9 @@ pub(crate) fn transact<T>(
     durability: Durability,
     mut run: impl FnMut(&Transaction) -> Result<T>,
 ) -> Result<T> {
-    let mut kept = Kept::default();
-    let outcome = (0..Transaction::TRIES_MAX).find_map(|_| try_once(open, durability, &mut run, &mut kept));
-    open.forest.give_up(kept);
+    let outcome = open
+        .forest
+        .keeping(|kept| (0..Transaction::TRIES_MAX).find_map(|_| try_once(open, durability, &mut run, kept)));
     outcome.unwrap_or(Err(Error::Conflict { tries: Transaction::TRIES_MAX }))
 }
 
@@ -530,10 +530,7 @@ impl Transaction {
         if state.is_broken {
             return Ok(false);
         }
-        let mut kept = Kept::default();
-        let committed = state.commit(&self.open, self.durability.get(), &mut kept);
-        self.open.forest.give_up(kept);
-        committed
+        self.open.forest.keeping(|kept| state.commit(&self.open, self.durability.get(), kept))
     }
 }
 

@@ -9,13 +9,18 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::Arc;
+// Counts that decide nothing: no model has to look at them.
+use std::sync::atomic::AtomicU64;
+#[cfg(not(loom))]
 use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, OnceLock, Ordering};
 
 /// Groups on their way to the disk.
 const IN_FLIGHT_MAX: usize = 2;
 /// How long a leader gathers while fewer wait than in recent groups.
+#[cfg(not(loom))]
 const GATHER_TIME_MAX: Duration = Duration::from_micros(40);
 
 /// The log could not be made durable; the reason is kept elsewhere.
@@ -199,12 +204,17 @@ impl<W: Writer> Drop for Landing<'_, W> {
 }
 
 /// Gives way to others until as many wait as in recent groups, for a moment at most.
+#[cfg(not(loom))]
 fn gather(group: &Group, expected: u32) {
     let started = Instant::now();
     while group.waiting.load(Ordering::Relaxed) < expected && started.elapsed() < GATHER_TIME_MAX {
         std::thread::yield_now();
     }
 }
+
+/// Time means nothing to a model, which looks at every moment as it is.
+#[cfg(loom)]
+fn gather(_group: &Group, _expected: u32) {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -291,5 +301,109 @@ mod tests {
         assert_eq!(commit.wait(10, &disk), Ok(()), "it was durable before");
         assert_eq!(disk.published.load(Ordering::SeqCst), 16);
         assert_eq!(disk.written.lock().expect("no panic").len(), 2, "a failed write is not tried again");
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::thread;
+
+    /// A log of words, and a disk that takes what was appended, or fails from a position on.
+    struct Disk {
+        appended: Mutex<u64>,
+        written: Mutex<Vec<(u64, u64)>>,
+        published: crate::sync::AtomicU64,
+        fails_from: u64,
+    }
+
+    impl Writer for Disk {
+        fn close(&self) -> u64 {
+            *self.appended.lock().expect("no panic")
+        }
+
+        fn write(&self, from: u64, to: u64) -> Result<(), Failed> {
+            self.written.lock().expect("no panic").push((from, to));
+            if to > self.fails_from { Err(Failed) } else { Ok(()) }
+        }
+
+        fn publish(&self, position: u64) {
+            let before = self.published.swap(position, Ordering::Relaxed);
+            assert!(before < position, "acknowledged in order, and each group once");
+        }
+    }
+
+    struct World {
+        disk: Disk,
+        commit: Commit,
+    }
+
+    impl World {
+        fn append_and_wait(&self) -> (u64, Result<(), Failed>) {
+            let end = {
+                let mut appended = self.disk.appended.lock().expect("no panic");
+                *appended += 1;
+                *appended
+            };
+            let outcome = self.commit.wait(end, &self.disk);
+            if outcome.is_ok() {
+                assert!(self.disk.published.load(Ordering::Relaxed) >= end, "acknowledged, and not durable");
+            }
+            (end, outcome)
+        }
+    }
+
+    /// Lets that many threads append, each that often, and wait for it; then the disk must have been asked to
+    /// write everything once. loom itself tells if somebody waits for ever.
+    fn run(threads: usize, writes: usize, fails_from: u64) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(move || {
+            let disk = Disk {
+                appended: Mutex::new(0),
+                written: Mutex::new(Vec::new()),
+                published: crate::sync::AtomicU64::new(0),
+                fails_from,
+            };
+            let world = Arc::new(World { disk, commit: Commit::new(0) });
+            let spawn = |_| {
+                let world = world.clone();
+                thread::spawn(move || (0..writes).map(|_| world.append_and_wait()).collect::<Vec<_>>())
+            };
+            let others: Vec<_> = (1..threads).map(spawn).collect();
+            let mut all: Vec<_> = (0..writes).map(|_| world.append_and_wait()).collect();
+            for other in others {
+                all.extend(other.join().expect("no panic"));
+            }
+            let written = world.disk.written.lock().expect("no panic");
+            let mut by_position = written.clone();
+            by_position.sort_unstable();
+            assert_eq!(by_position[0].0, 0);
+            assert!(
+                by_position.windows(2).all(|pair| pair[0].1 == pair[1].0),
+                "every byte once: {written:?}"
+            );
+            for (end, outcome) in all {
+                assert_eq!(outcome.is_ok(), end <= world.disk.published.load(Ordering::Relaxed));
+                assert!(outcome.is_err() || end <= fails_from);
+                assert!(outcome.is_ok() || fails_from < u64::MAX, "nothing has failed");
+            }
+        });
+    }
+
+    #[test]
+    fn three_writers_share_groups_and_nobody_is_forgotten() {
+        run(3, 1, u64::MAX);
+    }
+
+    #[test]
+    fn two_writers_lead_in_turn() {
+        run(2, 2, u64::MAX);
+    }
+
+    #[test]
+    fn what_follows_a_failed_group_fails_and_what_came_before_does_not() {
+        run(3, 1, 1);
+        run(2, 2, 2);
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! A record is copied into the ring, which on unix outlives the process, and from there into the log area,
 //! which outlives a power cut. `record` knows the bytes of one record, `payload` those of a write, `batch`
-//! those of several, `stage` how a long batch gets there, `ring` where records are born, `segments` the
-//! places of the log area, `commit` who writes them when, `replay` how to read it all again after a crash,
-//! `follow` how to read what is durable while others write, `history` what of it outlives a crash, `watch`
-//! how to wait for more.
+//! those of several, `stage` how a long batch gets there, `ring` where records are born, `pages` what a model
+//! checks of that, `segments` the places of the log area, `commit` who writes them when, `replay` how to read
+//! it all again after a crash, `follow` how to read what is durable while others write, `history` what of it
+//! outlives a crash, `watch` how to wait for more.
 //!
 //! Must not know: blobs, frames, what a write means.
 
@@ -16,6 +16,7 @@ pub(crate) mod batch;
 mod commit;
 pub(crate) mod follow;
 pub(crate) mod history;
+mod pages;
 pub(crate) mod payload;
 pub(crate) mod record;
 pub(crate) mod replay;

@@ -18,11 +18,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+// The words of the ring's memory, which no model can hold.
+use std::sync::atomic::AtomicU64 as Word;
 
+use super::pages::Pages;
 use super::record::{self, HEAD_WORDS, Head, Identity, Kind};
 use crate::backend::{PAGE_BYTES, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Bytes of a segment of the log area: as many as the ring has.
 pub(crate) const SEGMENT_BYTES: u64 = RING_BYTES as u64;
@@ -64,6 +67,7 @@ pub(crate) struct Ring {
     ready: AtomicU64,
     /// The same for batches in parts, which may go further.
     ready_for_staged: AtomicU64,
+    pages: Pages,
 }
 
 impl Ring {
@@ -79,6 +83,7 @@ impl Ring {
             durable: AtomicU64::new(position),
             ready: AtomicU64::new(position),
             ready_for_staged: AtomicU64::new(position),
+            pages: Pages::new(),
         }
     }
 
@@ -175,6 +180,7 @@ impl Ring {
         let end = tail.position.next_multiple_of(PAGE);
         if end != tail.position {
             // A header of zero: the next record begins at the next page.
+            self.pages.written(tail.position, 8);
             self.word(tail.position).store(0, Ordering::Relaxed);
             tail.position = end;
             self.end.store(end, Ordering::Release);
@@ -184,6 +190,7 @@ impl Ring {
 
     /// Copies the bytes from `position` on. They must have been appended, and not be reusable.
     pub(crate) fn copy_out(&self, position: u64, bytes: &mut [u8]) {
+        self.pages.copied(position, bytes.len());
         for (at, chunk) in (position..).step_by(8).zip(bytes.chunks_exact_mut(8)) {
             // As it lies in memory: little-endian on every machine.
             chunk.copy_from_slice(&self.word(at).load(Ordering::Relaxed).to_ne_bytes());
@@ -191,6 +198,7 @@ impl Ring {
     }
 
     fn open_segment(&self, at: u64, seq: u64) {
+        self.pages.written(at, PAGE_BYTES);
         let payload: [u8; SEGMENT_PAYLOAD_BYTES] = (at / SEGMENT_BYTES).to_le_bytes();
         self.write(at, Kind::Segment, &payload, record::payload_hash(&payload), seq);
         let used = record::record_bytes(SEGMENT_PAYLOAD_BYTES) as u64;
@@ -199,12 +207,13 @@ impl Ring {
         }
     }
 
-    fn word(&self, position: u64) -> &AtomicU64 {
+    fn word(&self, position: u64) -> &Word {
         &self.memory.words()[HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8]
     }
 
     /// Writes one record, which fits before the end of its segment.
     fn write(&self, position: u64, kind: Kind, payload: &[u8], payload_hash: u64, seq: u64) {
+        self.pages.written(position, record::record_bytes(payload.len()));
         let durable = self.durable();
         let head = Head { kind, payload_bytes: payload.len(), seq, durable }.encode();
         let checksum = record::checksum(head, payload_hash, self.identity, position);
@@ -319,5 +328,94 @@ mod tests {
         ring.set_durable(SEGMENT_BYTES + PAGE);
         let expected = LeftBehind { identity: IDENTITY, durable: SEGMENT_BYTES + PAGE };
         assert_eq!(left_behind(&*memory), Some(expected));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::backend::PrivateRing;
+    use loom::thread;
+
+    const IDENTITY: Identity = Identity { log_id: 5, incarnation: 1 };
+    const LARGE_BYTES: usize = record::PAYLOAD_BYTES_MAX;
+
+    fn append(ring: &Ring, bytes: usize) -> Result<(u64, u64), Full> {
+        let payload = vec![bytes as u8; bytes];
+        ring.append(Kind::Remove, &payload, record::payload_hash(&payload), || 7)
+    }
+
+    /// What a group's leader does: copies what is there, and makes its place free for others.
+    fn write_group(ring: &Ring, from: u64) -> u64 {
+        let end = ring.pad();
+        let mut bytes = vec![0; (end - from) as usize];
+        ring.copy_out(from, &mut bytes);
+        ring.set_durable(end);
+        end
+    }
+
+    /// Three large records fill the ring; two more are appended while those are made durable. Whoever writes
+    /// over bytes that are still being copied is found by `Pages`.
+    #[test]
+    fn bytes_are_reused_only_when_the_area_has_them() {
+        // Its words are no business of the model, and need not be made anew for each run.
+        let memory = Arc::new(PrivateRing::new());
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let ring = Arc::new(Ring::new(memory.clone(), IDENTITY, 0));
+            ring.set_ready_at_least(2 * SEGMENT_BYTES, false);
+            for _ in 0..3 {
+                append(&ring, LARGE_BYTES).expect("room");
+            }
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let ring = ring.clone();
+                    thread::spawn(move || append(&ring, LARGE_BYTES).ok())
+                })
+                .collect();
+            let durable = write_group(&ring, 0);
+            let appended = others.into_iter().filter_map(|other| other.join().expect("no panic"));
+            let mut ends: Vec<u64> = appended.map(|(_, end)| end).collect();
+            ends.sort_unstable();
+            assert!(ends.iter().all(|&end| end <= durable + SEGMENT_BYTES));
+            assert_eq!(ends.last().copied().unwrap_or(durable).max(durable), ring.end());
+            if ends.len() == 2 {
+                assert!(ends[0] + LARGE_BYTES as u64 <= ends[1], "each has a place of its own");
+            }
+        });
+    }
+
+    /// A segment's place is readied by one thread while others append into it, and groups are written beside
+    /// them: every record lies where it says, and no group holds half of one.
+    #[test]
+    fn groups_end_between_records() {
+        let memory = Arc::new(PrivateRing::new());
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let ring = Arc::new(Ring::new(memory.clone(), IDENTITY, 0));
+            let writers: Vec<_> = [40, 5_000]
+                .map(|bytes| {
+                    let ring = ring.clone();
+                    thread::spawn(move || append(&ring, bytes).map(|(_, end)| (end, bytes)))
+                })
+                .into_iter()
+                .collect();
+            ring.set_ready_at_least(SEGMENT_BYTES, false);
+            let middle = write_group(&ring, 0);
+            let appended: Vec<_> =
+                writers.into_iter().map(|writer| writer.join().expect("no panic")).collect();
+            let end = write_group(&ring, middle);
+            let mut bytes = vec![0; end as usize];
+            ring.copy_out(0, &mut bytes);
+            for outcome in appended {
+                let Ok((end, payload_bytes)) = outcome else { continue };
+                let at = end - record::record_bytes(payload_bytes) as u64;
+                let found = record::decode(&bytes[at as usize..], IDENTITY, at).expect("it lies there");
+                assert_eq!(found.1, vec![payload_bytes as u8; payload_bytes]);
+                assert!(end <= middle || at >= middle, "a group ends inside of a record");
+            }
+        });
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Outgoing {
 }
 
 /// Ids for the blobs of one load.
+#[derive(Default)]
 pub(crate) struct Reservation {
     free: BTreeSet<u32>,
 }

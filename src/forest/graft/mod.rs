@@ -293,8 +293,12 @@ impl Forest {
         also: Option<Also<'_>>,
     ) -> Try<Option<(Appended, Vec<u32>)>> {
         let done = self.commit_graft(prepared, write)?;
-        if let (Some((appended, _)), Some(also)) = (&done, also) {
-            self.remove_alone(also.key, appended.seq)?;
+        if let (Some((appended, _)), Some(also)) = (&done, also)
+            && let Err(error) = self.remove_alone(also.key, appended.seq)
+        {
+            // It was there a moment ago: only a damaged tree can do this. The log has it already.
+            self.store.poison("a key could not be removed beside its directory");
+            return Err(error.into());
         }
         Ok(done)
     }

@@ -40,6 +40,41 @@ pub(super) struct Run {
     pub(super) key_bytes_max: usize,
 }
 
+/// A load that is under way. If it comes to nothing, or whoever gives the keys panics, what was made for it
+/// is given back.
+struct Unfinished<'f> {
+    forest: &'f Forest,
+    run: Run,
+    reservation: Reservation,
+}
+
+impl<'f> Unfinished<'f> {
+    fn begin(forest: &'f Forest) -> Result<Self> {
+        Ok(Unfinished { forest, run: Run::default(), reservation: forest.store.begin_reserving()? })
+    }
+
+    /// No blob is made any more.
+    fn end_reserving(&mut self) {
+        self.forest.store.end_reserving(std::mem::take(&mut self.reservation));
+    }
+
+    /// What was packed is tied in.
+    fn finish(mut self) -> Run {
+        std::mem::take(&mut self.run)
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.end_reserving();
+        let ids = self.run.children.iter().map(|child| child.id).chain(self.run.spare_id);
+        let ids: Vec<u32> = ids.collect();
+        if !ids.is_empty() {
+            self.forest.store.give_back(&ids);
+        }
+    }
+}
+
 impl Forest {
     /// Loads keys that all begin with `prefix`, of which there is none yet. Returns how many that were, and
     /// the record of it. `progress` is told the number of keys so far, and may end it with `false`.
@@ -59,20 +94,14 @@ impl Forest {
         if self.count(prefix, &end)? > 0 {
             return Err(Error::TargetExists);
         }
-        let mut run = Run::default();
-        let mut reservation = self.store.begin_reserving()?;
-        let packed = self.pack_all((prefix, &end), seq, items, progress, &mut run, &mut reservation);
-        self.store.end_reserving(reservation);
-        let done =
-            packed.and_then(|()| if run.keys == 0 { Ok(None) } else { self.tie_loaded(prefix, &end, &run) });
-        match done {
-            Ok(appended) => Ok((run.keys, appended)),
-            Err(error) => {
-                let ids = run.children.iter().map(|child| child.id).chain(run.spare_id);
-                self.store.give_back(&ids.collect::<Vec<u32>>());
-                Err(error)
-            }
+        let mut load = Unfinished::begin(self)?;
+        self.pack_all((prefix, &end), seq, items, progress, &mut load)?;
+        load.end_reserving();
+        if load.run.keys == 0 {
+            return Ok((0, None));
         }
+        let appended = self.tie_loaded(prefix, &end, &load.run)?;
+        Ok((load.finish().keys, appended))
     }
 
     fn pack_all<K: AsRef<[u8]>, V: AsRef<[u8]>>(
@@ -81,9 +110,9 @@ impl Forest {
         seq: u64,
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
-        run: &mut Run,
-        reservation: &mut Reservation,
+        load: &mut Unfinished<'_>,
     ) -> Result<()> {
+        let Unfinished { run, reservation, .. } = load;
         let mut arrivals = Arrivals::new(bounds.0, items)?;
         if arrivals.next().is_none() {
             return Ok(());

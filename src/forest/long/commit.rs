@@ -67,8 +67,23 @@ impl Forest {
     }
 
     /// Takes away what is kept for a run that will not come.
-    pub(crate) fn give_up(&self, kept: Kept) {
+    fn give_up(&self, kept: Kept) {
         self.reclaim_all(kept.0.into_iter().map(|(_, pointer)| pointer.id));
+    }
+
+    /// Runs something that may keep values for a next run of it. When it has ended, even by a panic, there is
+    /// none.
+    pub(crate) fn keeping<T>(&self, run: impl FnOnce(&mut Kept) -> T) -> T {
+        struct Keeper<'f> {
+            forest: &'f Forest,
+            kept: Kept,
+        }
+        impl Drop for Keeper<'_> {
+            fn drop(&mut self) {
+                self.forest.give_up(std::mem::take(&mut self.kept));
+            }
+        }
+        run(&mut Keeper { forest: self, kept: Kept::default() }.kept)
     }
 
     /// Writes the long values of a batch, but those that are there already: which step puts which.
