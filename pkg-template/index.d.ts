@@ -270,11 +270,14 @@ export class Entry<K extends Key = Key> {
    */
   readonly key: K;
 
-  /** The value; `undefined` for a directory, and where values were not asked for. A view of a shared buffer. */
-  readonly value: Bytes | undefined;
+  /**
+   * The value; `undefined` for a directory, and where values were not asked for. A view of a shared buffer,
+   * made when it is asked for: copying an entry by `{ ...entry }` leaves it out.
+   */
+  get value(): Bytes | undefined;
 
   /** The value, read as UTF-8. */
-  readonly text: string | undefined;
+  get text(): string | undefined;
 
   /** The write that the value comes from; 0 if it is the transaction's own; `undefined` for a directory. */
   readonly version: Version | undefined;

@@ -14,24 +14,27 @@ const IS_PREFIX = -2;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+// Where the value of an entry lies. No private fields: what frameworks make of an entry, a proxy that watches
+// it, could not ask for its value then.
+const ARENA = Symbol("arena");
+const START = Symbol("start");
+const END = Symbol("end");
+
 /** A key with its value and version, or a directory. */
 export class Entry {
-  #arena;
-  #start;
-  #end;
 
   constructor(key, version, isPrefix, arena, start, end) {
     this.key = key;
     this.version = version;
     this.isPrefix = isPrefix;
-    this.#arena = arena;
-    this.#start = start;
-    this.#end = end;
+    this[ARENA] = arena;
+    this[START] = start;
+    this[END] = end;
   }
 
   // Made when it is asked for: a typed array costs several times as much as all the rest of an entry.
   get value() {
-    return this.#arena?.subarray(this.#start, this.#end);
+    return this[ARENA]?.subarray(this[START], this[END]);
   }
 
   get text() {

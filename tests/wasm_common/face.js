@@ -58,6 +58,8 @@ export function textsAndEntries(Spinney) {
     same(db.get("key"), utf8(value), "its bytes");
     const entry = db.getEntry("key");
     same([entry.key, entry.text, entry.version, entry.isPrefix], ["key", value, version, false], "an entry");
+    const watched = new Proxy(entry, {});
+    same([watched.value, watched.text], [utf8(value), value], "an entry that a framework watches");
     same(entry.value, utf8(value), "the value of an entry");
   }
   const late = "x".repeat(20000) + "\u{1f332}".repeat(10000);
