@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -53,6 +53,9 @@ pub(crate) struct Captures {
     taken: Mutex<HashMap<u32, Captured>>,
     /// Pages of all frames that were changed since they were last captured.
     changed_pages: AtomicU64,
+    /// The frames that they are of, and perhaps some that have no such page any more: a cut need not look at
+    /// all frames there are, which in a large database takes longer than a writer may wait.
+    changed_frames: Mutex<BTreeSet<u32>>,
     /// What snapshots need of pages that have changed since.
     pub(crate) past: Past,
 }
@@ -60,6 +63,16 @@ pub(crate) struct Captures {
 impl Captures {
     fn taken(&self) -> MutexGuard<'_, HashMap<u32, Captured>> {
         self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn changed_frames(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.changed_frames.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The frames, in order, among which all are that have changed pages. They are told once, unless their
+    /// number of changed pages rises from 0 again.
+    pub(crate) fn take_changed_frames(&self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.changed_frames())
     }
 
     /// Copies what a frame owes, before its holder changes it.
@@ -80,7 +93,10 @@ impl Captures {
     }
 
     /// A frame had `before` changed pages and has `after`.
-    pub(crate) fn count_changed(&self, before: u32, after: u32) {
+    pub(crate) fn count_changed(&self, id: u32, before: u32, after: u32) {
+        if before == 0 {
+            self.changed_frames().insert(id);
+        }
         // Wraps around for a decrease, and back.
         self.changed_pages.fetch_add(u64::from(after).wrapping_sub(u64::from(before)), Ordering::Relaxed);
     }

@@ -159,7 +159,7 @@ impl Store {
         cut: Cut,
     ) -> Result<()> {
         let mut ready = Vec::new();
-        let mut next = committed.clone();
+        let mut next = committed.next();
         match self.write(durable, &cut, &mut next, &mut ready) {
             Ok(()) => {
                 self.publish(&residency.directory, committed, &next, &ready);
@@ -207,7 +207,8 @@ impl Store {
         let (end, free) = self.ids.in_use();
         let log_position = durable.log.end();
         let mut marked = Vec::new();
-        for frame in (1..self.ids.highest_end()).filter_map(|id| self.frames.get(id)) {
+        let changed = self.frames.captures.take_changed_frames();
+        for frame in changed.into_iter().filter_map(|id| self.frames.get(id)) {
             if frame.changed_pages() > 0 {
                 let owed = if directory.get(frame.id) == 0 { Owed::Whole } else { Owed::Changed };
                 frame.set_owed(owed);
@@ -264,9 +265,8 @@ impl Store {
         if written_bytes > 0 || !cut.adopted.is_empty() {
             backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         }
-        for id in (1..old_end).filter(|&id| cut.is_free(id) && !is_directory_blob(id)) {
-            next.enter(id, 0);
-        }
+        let free = cut.free.range(..old_end).copied().chain(cut.end..old_end);
+        free.filter(|&id| !is_directory_blob(id)).for_each(|id| next.enter(id, 0));
         let (generation, database_id) = (next.superblock.generation, next.superblock.database_id);
         let identity = journal::Identity { generation, database_id, log_id: next.superblock.log_id };
         let mut pages: Vec<journal::Page<'_>> =
@@ -345,13 +345,11 @@ impl Store {
             frame.clear_writing(blob.pages);
             drop(held);
         }
-        for id in 1..before.superblock.blobs.max(after.superblock.blobs) {
-            if !is_directory_blob(id) && before.entry(id) != after.entry(id) {
-                if after.entry(id) == 0 {
-                    self.keep_if_freed(id);
-                }
-                directory.set(id, after.entry(id));
+        for id in after.entered().filter(|&id| before.entry(id) != after.entry(id)) {
+            if after.entry(id) == 0 {
+                self.keep_if_freed(id);
             }
+            directory.set(id, after.entry(id));
         }
     }
 

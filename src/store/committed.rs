@@ -4,50 +4,60 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::journal::Page;
-use super::superblock::{Superblock, directory_slot, is_directory_blob, set_word, word};
+use super::superblock::{Superblock, directory_blobs, directory_slot, is_directory_blob, set_word, word};
 use crate::backend::{Area, Backend, PAGE_BYTES, ReadOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::Result;
 
-/// Superblock and directory, as bytes. A checkpoint works on a copy, which replaces this when it commits.
-#[derive(Clone)]
+/// Superblock and directory, as bytes. A checkpoint works on the next one, which replaces this when it
+/// commits.
 pub(crate) struct Committed {
     pub(crate) superblock: Superblock,
-    /// Blob 0 and the further directory blobs.
-    directories: BTreeMap<u32, Vec<u8>>,
+    /// Blob 0 and the further directory blobs. The next one shares those that it does not change.
+    directories: BTreeMap<u32, Arc<Vec<u8>>>,
     /// Pages that differ from what is in storage, by directory blob.
     changed: BTreeSet<(u32, usize)>,
+    /// The blobs whose directory words were changed.
+    entered: BTreeSet<u32>,
 }
 
 impl Committed {
     /// Of a database without blobs.
     pub(crate) fn new(superblock: Superblock) -> Self {
-        let directories = BTreeMap::from([(0, vec![0; BLOB_BYTES])]);
+        let directories = BTreeMap::from([(0, Arc::new(vec![0; BLOB_BYTES]))]);
         let changed = (2..BLOB_PAGES).map(|page| (0, page)).collect();
-        Committed { superblock, directories, changed }
+        Committed { superblock, directories, changed, entered: BTreeSet::new() }
+    }
+
+    /// What the next checkpoint begins with.
+    pub(crate) fn next(&self) -> Self {
+        let Committed { superblock, directories, changed, .. } = self;
+        let (directories, changed) = (directories.clone(), changed.clone());
+        Committed { superblock: *superblock, directories, changed, entered: BTreeSet::new() }
     }
 
     /// Reads what was verified before.
     pub(crate) fn read(backend: &dyn Backend, superblock: Superblock) -> Result<Self> {
         let mut directories = BTreeMap::new();
         let mut buffer = backend.buffers().lease_blocking();
-        for id in (0..superblock.blobs).filter(|&id| id == 0 || is_directory_blob(id)) {
+        for id in directory_blobs(superblock.blobs) {
             let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
             backend.read(&mut [ReadOp { area: Area::Data, offset_bytes, buf: &mut buffer }])?;
-            directories.insert(id, buffer.to_vec());
+            directories.insert(id, Arc::new(buffer.to_vec()));
         }
-        Ok(Committed { superblock, directories, changed: BTreeSet::new() })
+        Ok(Committed { superblock, directories, changed: BTreeSet::new(), entered: BTreeSet::new() })
     }
 
     /// Makes room in the directory for blobs below `end`.
     pub(crate) fn cover(&mut self, end: u32) {
-        for id in (0..end).filter(|&id| is_directory_blob(id)) {
+        for id in directory_blobs(end) {
             if let Entry::Vacant(vacant) = self.directories.entry(id) {
-                vacant.insert(vec![0; BLOB_BYTES]);
+                vacant.insert(Arc::new(vec![0; BLOB_BYTES]));
                 self.changed.extend((0..BLOB_PAGES).map(|page| (id, page)));
             }
         }
@@ -64,9 +74,17 @@ impl Committed {
         let (directory, at) = directory_slot(id);
         if let Some(bytes) = self.directories.get_mut(&directory).filter(|bytes| word(bytes, at) != checksum)
         {
+            let bytes: &mut Vec<u8> = Arc::make_mut(bytes);
             set_word(bytes, at, checksum);
             self.changed.insert((directory, at * 8 / PAGE_BYTES));
+            self.entered.insert(id);
         }
+    }
+
+    /// The blobs whose directory words differ from those of the checkpoint before, and perhaps some others;
+    /// but no directory blobs.
+    pub(crate) fn entered(&self) -> impl Iterator<Item = u32> {
+        self.entered.iter().copied().filter(|&id| !is_directory_blob(id))
     }
 
     /// Fills in all checksums and returns the pages that differ from what is in storage: those of the
@@ -79,7 +97,7 @@ impl Committed {
             if !self.changed.iter().any(|&(directory, _)| directory == id) {
                 continue;
             }
-            let Some(bytes) = self.directories.get_mut(&id) else { continue };
+            let Some(bytes) = self.directories.get_mut(&id).map(Arc::make_mut) else { continue };
             set_word(bytes, 0, header::MAGIC);
             set_word(bytes, 1, u64::from(id) | ((BlobKind::Directory as u64) << 32));
             set_word(bytes, 2, generation);
@@ -87,7 +105,7 @@ impl Committed {
             self.changed.insert((id, 0));
             self.enter(id, checksum);
         }
-        if let Some(bytes) = self.directories.get_mut(&0) {
+        if let Some(bytes) = self.directories.get_mut(&0).map(Arc::make_mut) {
             self.superblock.seal(bytes);
         }
         let changed = std::mem::take(&mut self.changed);

@@ -15,7 +15,7 @@ struct State {
     free: BTreeSet<u32>,
     /// Ids of blobs that are made and belong to nobody yet: not free, and to all others not in use.
     reserved: BTreeSet<u32>,
-    /// The highest `end` there was.
+    /// The highest `end` there was since the database was opened.
     highest_end: u32,
 }
 
@@ -103,11 +103,6 @@ impl Ids {
     /// Sets the state that a directory describes.
     pub(crate) fn restore(&self, end: u32, free: BTreeSet<u32>) {
         *self.state() = State { end, free, reserved: BTreeSet::new(), highest_end: end };
-    }
-
-    /// One past the highest id that was ever in use since the database was opened.
-    pub(crate) fn highest_end(&self) -> u32 {
-        self.state().highest_end
     }
 
     /// The last id in use, if there is a free one before it.

@@ -52,6 +52,12 @@ pub(crate) fn is_directory_blob(id: u32) -> bool {
     id >= FIRST_FURTHER_DIRECTORY && (id - FIRST_FURTHER_DIRECTORY).is_multiple_of(FURTHER_SLOTS)
 }
 
+/// The blobs that hold the directory, among those below `end`.
+pub(crate) fn directory_blobs(end: u32) -> impl Iterator<Item = u32> {
+    let further = (FIRST_FURTHER_DIRECTORY..end).step_by(FURTHER_SLOTS as usize);
+    (0..end.min(1)).chain(further)
+}
+
 /// The blob and the word in it that hold the directory word of blob `id`.
 pub(crate) fn directory_slot(id: u32) -> (u32, usize) {
     if id < DIRECTORY_SLOTS {
@@ -251,6 +257,11 @@ mod tests {
         assert!(is_directory_blob(64_511) && is_directory_blob(64_511 + 65_024));
         assert_eq!(directory_slot(64_512), (64_511, 512));
         assert_eq!(directory_slot(64_511 + 65_024), (64_511, 65_535));
+        for end in [0, 1, 64_511, 64_512, 200_000] {
+            let found: Vec<u32> = directory_blobs(end).collect();
+            let expected: Vec<u32> = (0..end).filter(|&id| id == 0 || is_directory_blob(id)).collect();
+            assert_eq!(found, expected, "below {end}");
+        }
         assert_eq!(directory_slot(64_512 + 65_024), (64_511 + 65_024, 512));
     }
 }

@@ -30,7 +30,7 @@ impl Frame<'_> {
         let before = self.changed_pages();
         if changed_pages != before {
             self.side.owing.changed_pages.store(changed_pages, Ordering::Relaxed);
-            self.captures.count_changed(before, changed_pages);
+            self.captures.count_changed(self.id, before, changed_pages);
         }
     }
 
