@@ -67,6 +67,18 @@ impl Db {
         &self.open
     }
 
+    /// How writes are acknowledged that say nothing else.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Where there are no threads: does one of the things that they would do. True if there is more to do.
+    #[cfg(any(test, target_arch = "wasm32"))]
+    pub(crate) fn attend(&self) -> Result<bool> {
+        store::background::attend(&self.forest.store)
+    }
+
     pub(crate) fn tree_of(&self, id: u32) -> Tree {
         Tree::new(self.open.clone(), id, self.durability)
     }

@@ -182,6 +182,14 @@ impl Options {
         self
     }
 
+    /// The number of this opening, which no other opening of the same storage has had. With it nothing is
+    /// random, and nothing goes on in the background.
+    #[cfg(any(test, target_arch = "wasm32"))]
+    pub(crate) fn life(mut self, life: u64) -> Self {
+        self.settings.repeatable = Some(life);
+        self
+    }
+
     /// For tests of crashes: the same calls on the same storage come to the same bytes and the same order of
     /// I/O, as long as one thread makes them. Nothing goes on in the background: buffered writes wait for
     /// [`Db::sync`], and checkpoints for whoever needs one. `life` is a number that no other opening of the

@@ -516,7 +516,7 @@ impl Transaction {
 impl Transaction {
     /// Begins a run.
     pub(crate) fn begin(db: &crate::Db) -> Self {
-        Transaction::of(db.open_handle(), Durability::Sync)
+        Transaction::of(db.open_handle(), db.durability())
     }
 
     /// Whether the run has to be given up and done again.

@@ -98,9 +98,13 @@ macro_rules! carry {
 carry! {
     "/pkg-template/face/batch.js" as BATCH = "Batch",
     "/pkg-template/face/database.js" as DATABASE = "Spinney",
+    "/pkg-template/face/client.js" as CLIENT = "SpinneyClient",
     "/pkg-template/face/entries.js" as ENTRIES = "Entries",
     "/pkg-template/face/errors.js" as ERRORS = "SpinneyError",
+    "/pkg-template/face/files.js" as FILES = "lendFiles",
+    "/pkg-template/face/keeper.js" as KEEPER = "Keeper",
     "/pkg-template/face/memory.js" as MEMORY = "attach",
+    "/pkg-template/face/opfs.js" as OPFS = "openFiles",
     "/pkg-template/face/scope.js" as SCOPE = "Scope",
     "/pkg-template/face/transaction.js" as TRANSACTION = "Transaction",
     "/pkg-template/face/tree.js" as TREE = "Tree",

@@ -2,6 +2,7 @@
 
 import { closed } from "./errors.js";
 import { ABSENT, giveBack, readPage, settle, wasm, writeKey, writeSecondKey, writeValue } from "./memory.js";
+import { isBuffered } from "./opfs.js";
 import { adopt, release } from "./scope.js";
 import { checkedVersion, disposable, handleIn } from "./tree.js";
 
@@ -92,9 +93,17 @@ export class Batch {
     return this.#step(tree, EXPECT_EMPTY, prefix, undefined, undefined, 0, "prefix");
   }
 
+  durability(durability) {
+    const buffered = isBuffered(durability) ? 1 : 0;
+    this.#check();
+    settle(wasm.spinney_batch_durability(this.#scope.id, this.#batch, buffered));
+    return this;
+  }
+
   commit() {
     this.#check();
     const rows = settle(wasm.spinney_batch_commit(this.#scope.id, this.#batch));
+    this.#scope.wrote();
     this.length = 0;
     const { numbers } = readPage(rows);
     return Array.from({ length: rows }, (_, row) => {

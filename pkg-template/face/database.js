@@ -3,6 +3,9 @@
 import { Batch } from "./batch.js";
 import { SpinneyError } from "./errors.js";
 import { readNames } from "./entries.js";
+import { Keeper } from "./keeper.js";
+import { SpinneyClient } from "./client.js";
+import { deleteFiles, importFiles, listFiles, openFiles } from "./opfs.js";
 import { giveBack, readText, readValue, settle, wasm, writeImage, writeName } from "./memory.js";
 import { Scope, adopt } from "./scope.js";
 import { Transaction } from "./transaction.js";
@@ -38,6 +41,29 @@ export class Spinney extends Tree {
     return new Spinney(new Scope(id), DEFAULT_HANDLE);
   }
 
+  static async openOpfs(name, options = undefined) {
+    ready();
+    const { id, end } = await openFiles(name, options);
+    return new DurableSpinney(new Scope(id), DEFAULT_HANDLE, end);
+  }
+
+  static async importOpfs(name, source) {
+    ready();
+    return importFiles(name, source);
+  }
+
+  static deleteOpfs(name) {
+    return deleteFiles(name);
+  }
+
+  static listOpfs() {
+    return listFiles();
+  }
+
+  static openWorker(name, options = undefined) {
+    return SpinneyClient.open(name, options);
+  }
+
   image() {
     this[SCOPE].check();
     return readValue(settle(wasm.spinney_image(this[SCOPE].id)));
@@ -46,9 +72,9 @@ export class Spinney extends Tree {
   tree(name) {
     const scope = this[SCOPE];
     scope.check();
-    const handle = settle(wasm.spinney_tree(scope.id, writeName(name)));
-    const tree = new Tree(scope, handle);
-    adopt(tree, scope, wasm.spinney_free_tree, handle);
+    const tree = Tree.of(scope, settle(wasm.spinney_tree(scope.id, writeName(name))));
+    // It may have been made.
+    scope.wrote();
     return tree;
   }
 
@@ -59,13 +85,17 @@ export class Spinney extends Tree {
 
   dropTree(name) {
     this[SCOPE].check();
-    return settle(wasm.spinney_drop_tree(this[SCOPE].id, writeName(name))) === 1;
+    const isDropped = settle(wasm.spinney_drop_tree(this[SCOPE].id, writeName(name))) === 1;
+    this[SCOPE].wrote();
+    return isDropped;
   }
 
   renameTree(from, to) {
     this[SCOPE].check();
     const fromBytes = writeName(from, "from");
-    return settle(wasm.spinney_rename_tree(this[SCOPE].id, fromBytes, writeName(to, "to"))) === 1;
+    const isRenamed = settle(wasm.spinney_rename_tree(this[SCOPE].id, fromBytes, writeName(to, "to"))) === 1;
+    this[SCOPE].wrote();
+    return isRenamed;
   }
 
   batch() {
@@ -99,6 +129,58 @@ export class Spinney extends Tree {
   close() {
     this[SCOPE].close((id) => wasm.spinney_close(id));
   }
+}
+
+// What is open stays so until it is closed: nobody collects files that somebody relies on.
+const held = new Set();
+
+/** A database in files of the browser. */
+class DurableSpinney extends Spinney {
+  #end;
+  #closing;
+
+  constructor(scope, tree, end) {
+    super(scope, tree);
+    this.#end = end;
+    scope.keeper = new Keeper(
+      () => settle(wasm.spinney_attend(scope.id)) === 1,
+      () => settle(wasm.spinney_checkpoint(scope.id)),
+    );
+    held.add(this);
+  }
+
+  sync() {
+    this[SCOPE].check();
+    settle(wasm.spinney_sync(this[SCOPE].id));
+  }
+
+  checkpoint() {
+    this[SCOPE].check();
+    settle(wasm.spinney_checkpoint(this[SCOPE].id));
+  }
+
+  /** Everything is stored when this returns; when its promise is settled, one file is left. */
+  close() {
+    return (this.#closing ??= this.#finish());
+  }
+
+  async #finish() {
+    const scope = this[SCOPE];
+    let answer = 0;
+    scope.keeper.stop();
+    scope.close((id) => (answer = wasm.spinney_end(id)));
+    held.delete(this);
+    try {
+      settle(answer);
+    } finally {
+      await this.#end();
+    }
+  }
+}
+
+if (Symbol.asyncDispose) {
+  const value = DurableSpinney.prototype.close;
+  Object.defineProperty(DurableSpinney.prototype, Symbol.asyncDispose, { value, writable: true, configurable: true });
 }
 
 /** All trees as they were; itself the one called "default". */

@@ -14,6 +14,8 @@ export class Scope {
   /** The handle of the database. */
   id;
   closed = false;
+  /** Who does in the background what writes leave to be done; none for databases in memory. */
+  keeper;
   #what;
   /** The scope of the database, of which this is a snapshot. */
   #parent;
@@ -33,6 +35,11 @@ export class Scope {
 
   check() {
     if (this.closed) throw closed(this.#what);
+  }
+
+  /** To be called after every write. */
+  wrote() {
+    if (this.keeper !== undefined) this.keeper.wrote();
   }
 
   /** Closes it; false if it was closed before. What it has in the module is given back by `free`. */

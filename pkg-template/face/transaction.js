@@ -151,6 +151,8 @@ export class Transaction {
       throw error;
     }
     tx.#tx = 0;
-    return settle(wasm.spinney_commit(scope.id, handle)) === 1 ? { result } : undefined;
+    const isApplied = settle(wasm.spinney_commit(scope.id, handle)) === 1;
+    scope.wrote();
+    return isApplied ? { result } : undefined;
   }
 }

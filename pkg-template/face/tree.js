@@ -6,7 +6,8 @@ import {
   ABSENT, giveBack, isBytes, keep, lengthOf, readInto, readPage, readText, readValue, readVersion, settle, wasm,
   writeKey, writeKeys, writeSecondKey, writeValue,
 } from "./memory.js";
-import { Scope, nowhere, release } from "./scope.js";
+import { isBuffered } from "./opfs.js";
+import { Scope, adopt, nowhere, release } from "./scope.js";
 
 // The database or snapshot of a tree, and its handle there: for the classes of this folder alone.
 export const SCOPE = Symbol("scope");
@@ -16,7 +17,7 @@ const TREE = Symbol("tree");
 export class Reader {
   constructor(scope, tree) {
     if (!(scope instanceof Scope)) {
-      throw new TypeError("begin with Spinney.memory() or Spinney.fromImage(image)");
+      throw new TypeError("begin with Spinney.memory(), Spinney.fromImage(image) or Spinney.openOpfs(name)");
     }
     this[SCOPE] = scope;
     this[TREE] = tree;
@@ -108,12 +109,30 @@ export class Reader {
 
 /** A tree to read and to write. */
 export class Tree extends Reader {
+  /** A tree whose handle is given back when it is collected. */
+  static of(scope, handle) {
+    const tree = new Tree(scope, handle);
+    adopt(tree, scope, wasm.spinney_free_tree, handle);
+    return tree;
+  }
+
+  withDurability(durability) {
+    const buffered = isBuffered(durability) ? 1 : 0;
+    const scope = this[SCOPE];
+    scope.check();
+    const tree = Tree.of(scope, settle(wasm.spinney_with_durability(scope.id, this[TREE], buffered)));
+    // The default tree may have been made.
+    scope.wrote();
+    return tree;
+  }
+
   put(key, value) {
     const scope = this[SCOPE];
     if (scope.closed) scope.check();
     const keyBytes = writeKey(key, "key");
     const valueBytes = writeValue(value);
     const version = settle(wasm.spinney_put(scope.id, this[TREE], keyBytes, valueBytes));
+    if (scope.keeper !== undefined) scope.keeper.wrote();
     giveBack(valueBytes);
     return version;
   }
@@ -123,6 +142,7 @@ export class Tree extends Reader {
     const keyBytes = writeKey(key, "key");
     const valueBytes = writeValue(value);
     const version = settle(wasm.spinney_put_if_absent(this[SCOPE].id, this[TREE], keyBytes, valueBytes));
+    this[SCOPE].wrote();
     giveBack(valueBytes);
     return version === ABSENT ? undefined : version;
   }
@@ -134,13 +154,17 @@ export class Tree extends Reader {
     const valueBytes = writeValue(value);
     const { id } = this[SCOPE];
     const version = settle(wasm.spinney_compare_and_put(id, this[TREE], keyBytes, before, valueBytes));
+    this[SCOPE].wrote();
     giveBack(valueBytes);
     return version === ABSENT ? undefined : version;
   }
 
   #remove(key, version) {
     this[SCOPE].check();
-    return settle(wasm.spinney_remove(this[SCOPE].id, this[TREE], writeKey(key, "key"), version)) !== ABSENT;
+    const { id } = this[SCOPE];
+    const isRemoved = settle(wasm.spinney_remove(id, this[TREE], writeKey(key, "key"), version)) !== ABSENT;
+    this[SCOPE].wrote();
+    return isRemoved;
   }
 
   remove(key) {
@@ -163,12 +187,17 @@ export class Tree extends Reader {
     this[SCOPE].check();
     const fromBytes = writeKey(from, "from");
     const toBytes = writeSecondKey(to, "to");
-    return settle(move(this[SCOPE].id, this[TREE], fromBytes, toBytes)) !== ABSENT;
+    const isMoved = settle(move(this[SCOPE].id, this[TREE], fromBytes, toBytes)) !== ABSENT;
+    this[SCOPE].wrote();
+    return isMoved;
   }
 
   removePrefix(prefix) {
     this[SCOPE].check();
-    return settle(wasm.spinney_remove_prefix(this[SCOPE].id, this[TREE], writeKey(prefix, "prefix"))) !== ABSENT;
+    const { id } = this[SCOPE];
+    const isRemoved = settle(wasm.spinney_remove_prefix(id, this[TREE], writeKey(prefix, "prefix"))) !== ABSENT;
+    this[SCOPE].wrote();
+    return isRemoved;
   }
 
   close() {

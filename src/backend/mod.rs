@@ -18,7 +18,7 @@
 
 mod buffer;
 #[cfg(all(test, not(loom)))]
-mod contract;
+pub(crate) mod contract;
 #[cfg(unix)]
 mod file;
 mod io_path;

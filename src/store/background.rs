@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::durable::Durable;
+use crate::error::Result;
 
 /// What was asked for.
 const FLUSH: u32 = 1;
@@ -99,6 +100,21 @@ impl Signals {
         (*todo & STOP == 0).then_some(taken)
     }
 
+    /// Takes what should be done first, and leaves the rest.
+    #[cfg(any(test, target_arch = "wasm32"))]
+    fn take_first(&self) -> u32 {
+        let mut todo = self.todo();
+        let flushes = FLUSH | FLUSH_NOW;
+        let first = [flushes, LOOK_AHEAD, CHECKPOINT].into_iter().find(|&what| *todo & what != 0);
+        let taken = first.and_then(|mask| self.take(&mut todo, mask)).unwrap_or(0);
+        if taken & flushes != 0 { FLUSH } else { taken }
+    }
+
+    #[cfg(any(test, target_arch = "wasm32"))]
+    fn wants_anything(&self) -> bool {
+        *self.todo() & !STOP != 0
+    }
+
     /// Waits a little, so that more writes come together, unless it is urgent.
     fn linger(&self) -> Option<u32> {
         let todo = self.todo();
@@ -132,6 +148,21 @@ pub(crate) fn start<T: HasStore>(owner: &Arc<T>) -> std::io::Result<Vec<JoinHand
             Err(error)
         }
     }
+}
+
+/// Where there are no threads: does one of the things that they would do. True if there is more to do.
+#[cfg(any(test, target_arch = "wasm32"))]
+pub(crate) fn attend(store: &Store) -> Result<bool> {
+    let Some(durable) = store.durable.get() else {
+        return Ok(false);
+    };
+    match durable.signals.take_first() {
+        FLUSH => durable.log.wait_durable(durable.log.end())?,
+        LOOK_AHEAD => durable.log.look_ahead()?,
+        CHECKPOINT => store.checkpoint()?,
+        _ => return Ok(false),
+    }
+    Ok(durable.signals.wants_anything())
 }
 
 /// A failure is remembered by the log, and met by the next writer.

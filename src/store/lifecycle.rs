@@ -48,7 +48,8 @@ pub(crate) struct Settings {
     pub(crate) snapshot_bytes: Option<u64>,
     /// Of a new database; random if none.
     pub(crate) database_id: Option<u128>,
-    /// The number of this life, for tests in which nothing is random.
+    /// The number of this life: for tests in which nothing is random, and where the system has no random
+    /// numbers. Nothing goes on in the background then.
     pub(crate) repeatable: Option<u64>,
 }
 

@@ -3,7 +3,7 @@
 //! The classes that users see are JavaScript, in `pkg-template/face`. They write keys and values into buffers
 //! of this module, call a function here with handles and lengths, and read from its buffers what came of it.
 //! So a call costs one crossing of some nanoseconds, no JavaScript object enters the module, and nothing here
-//! calls back: no code of a user can run while something is borrowed.
+//! calls back but to read and write files: no code of a user can run while something is borrowed.
 //!
 //! | File | What |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `handles.rs` | what a handle stands for: databases, and all that was made from them |
 //! | `refusal.rs`, `json.rs`, `report.rs` | errors, and what else leaves as an object |
 //! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
+//! | `opfs/` | databases in files of the browser; the only functions of JavaScript that are called from here |
 //!
 //! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
 //! the text of the output buffer says why. Whatever the numbers are that it is given, it does not panic: a
@@ -28,6 +29,7 @@ mod database;
 mod handles;
 mod json;
 mod memory;
+mod opfs;
 mod page;
 mod refusal;
 mod report;

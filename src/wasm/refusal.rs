@@ -1,5 +1,7 @@
 //! Errors, as JavaScript gets them: a stable code, a text, and the fields of the Rust error.
 
+use std::io::ErrorKind;
+
 use super::json::Object;
 use crate::error::Error;
 
@@ -27,6 +29,11 @@ impl Refusal {
     pub(super) fn to_json(&self) -> String {
         let begin = |code, message: &str| Object::new().text("code", code).text("message", message);
         match self {
+            Refusal::Engine(Error::Io(error)) if error.kind() == ErrorKind::StorageFull => {
+                let message =
+                    format!("the browser gives this site no more space: remove something ({error})");
+                begin("QuotaExceeded", &message).end()
+            }
             Refusal::Engine(error) => with_fields(begin(error.code(), &error.to_string()), error).end(),
             Refusal::Closed => begin("Closed", "the database has been closed: open it again").end(),
             Refusal::Memory { bytes } => {
