@@ -113,6 +113,9 @@ declare class Reader {
 
 /** An ordered map from keys to values, by a name in its database. */
 export class Tree extends Reader {
+  /** Another handle to the same tree, whose writes are acknowledged otherwise. In memory it changes nothing. */
+  withDurability(durability: Durability): Tree;
+
   /** Sets the value of a key. Returns the version that it got. */
   put(key: Key, value: Value): Version;
 
@@ -179,6 +182,53 @@ export class Spinney extends Tree {
    */
   static fromImage(image: Uint8Array): Spinney;
 
+  /**
+   * Opens the database of this name in the site's own files (OPFS), or makes one. For dedicated workers: for
+   * the main thread there is `openWorker`. What `sync` or a write with `"sync"` has returned for survives
+   * whatever happens to tab, browser and machine.
+   *
+   * ```js
+   * await init();
+   * const db = await Spinney.openOpfs("catalog");
+   * db.put("photos/a.jpg", "sea"); // on the disk when it returns
+   * await db.close();
+   * ```
+   *
+   * @throws `Locked` if it is open elsewhere, `NotSupported` outside of dedicated workers, `QuotaExceeded`,
+   * `NotFound` with `create: false`, and what `fromImage` throws
+   */
+  static openOpfs(name: string, options?: OpfsOptions): Promise<DurableSpinney>;
+
+  /**
+   * Makes a database in the site's files of the bytes of a database file. In dedicated workers.
+   *
+   * @throws `TargetExists` if there is one of this name, `Locked`, `QuotaExceeded`, and what `fromImage` throws
+   */
+  static importOpfs(
+    name: string,
+    source: Uint8Array | ArrayBuffer | Global<"Blob"> | Global<"ReadableStream">,
+  ): Promise<void>;
+
+  /** Deletes a database of the site's files. False if there is none. @throws `Locked` if it is open */
+  static deleteOpfs(name: string): Promise<boolean>;
+
+  /** The names of the databases in the site's files, in order. */
+  static listOpfs(): Promise<string[]>;
+
+  /**
+   * Opens a database of the site's files in a worker, for the main thread: the same calls, as promises. The
+   * package brings the worker; `init` is not needed for it.
+   *
+   * ```js
+   * const db = await Spinney.openWorker("catalog");
+   * await Promise.all(paths.map((path) => db.put(path, "..."))); // share their waits for the disk
+   * for await (const entry of db.list("photos/")) console.log(entry.key);
+   * ```
+   *
+   * @throws what `openOpfs` throws, and `WorkerDied`
+   */
+  static openWorker(name: string, options?: WorkerOptions): Promise<SpinneyClient>;
+
   /** The whole database: the bytes of a database file, the same on every platform. */
   image(): Bytes;
 
@@ -235,6 +285,134 @@ export class Spinney extends Tree {
    * it, throws `Closed`. Calling it again does nothing.
    */
   close(): void;
+}
+
+/**
+ * When a write is acknowledged: with `"sync"` when it is on the disk, with `"buffered"` when it is in memory. Then
+ * it is on the disk some 10 ms after the worker has nothing else to do, or after `sync`, and never before an
+ * earlier one.
+ */
+export type Durability = "sync" | "buffered";
+
+/** What `Spinney.openOpfs` takes. */
+export interface OpfsOptions {
+  /** For all writes that say nothing else: `"sync"`, if it is left out. */
+  durability?: Durability | undefined;
+  /**
+   * How many bytes of the database are kept in memory: 64 MiB, if it is left out. Half as much may have changed
+   * before a write has to wait until all of it is stored; a quarter, before that happens between two calls.
+   */
+  cacheBytes?: number | undefined;
+  /** How long the log may become: 64 MiB, if it is left out; from 8 MiB to 1 GiB. */
+  logBytes?: number | undefined;
+  /** Whether a database is made where there is none: yes, if it is left out. */
+  create?: boolean | undefined;
+  /** Nothing is written, not even to recover: for when there is no space. */
+  readOnly?: boolean | undefined;
+  /** How long to wait for another tab to close the database: not at all, if it is left out. */
+  waitMs?: number | undefined;
+}
+
+/** What `Spinney.openWorker` takes. */
+export interface WorkerOptions extends OpfsOptions {
+  /** A worker of your own that has imported `spinney/worker`, instead of one that the package starts. */
+  worker?: Global<"Worker"> | undefined;
+  /** Where the worker finds the wasm: what `init` takes, but a `Response` or a promise. */
+  source?: string | ArrayBuffer | ArrayBufferView | WasmModule | undefined;
+}
+
+/** A database in files of the site: what `Spinney.openOpfs` gives. */
+export interface DurableSpinney extends Spinney {
+  /** Returns when everything written so far is on the disk. */
+  sync(): void;
+
+  /**
+   * Brings everything into the one file, so that the next opening has nothing to recover. It happens by itself
+   * when there is much, or when nothing was written for a second.
+   */
+  checkpoint(): void;
+
+  /**
+   * Stores everything and closes the database. When the promise is settled, one file is left of it and others
+   * may open it.
+   */
+  close(): Promise<void>;
+
+  /** The same, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * A tree of a database in a worker: the calls of `Tree`, as promises. Calls do not wait for each other, and are
+ * run in the order in which they were made.
+ */
+export class TreeClient {
+  protected constructor();
+
+  withDurability(durability: Durability): TreeClient;
+  get(key: Key): Promise<Bytes | undefined>;
+  getText(key: Key): Promise<string | undefined>;
+  getEntry(key: Key): Promise<Entry<Key> | undefined>;
+  getMany(keys: Iterable<Key>): Promise<(Bytes | undefined)[]>;
+  contains(key: Key): Promise<boolean>;
+  count(prefix?: Key): Promise<number>;
+  longestPrefix(path: Key): Promise<Entry<Key> | undefined>;
+  put(key: Key, value: Value): Promise<Version>;
+  putIfAbsent(key: Key, value: Value): Promise<Version | undefined>;
+  compareAndPut(key: Key, expected: Version, value: Value): Promise<Version | undefined>;
+  remove(key: Key): Promise<boolean>;
+  removeIf(key: Key, expected: Version): Promise<boolean>;
+  rename(from: Key, to: Key): Promise<boolean>;
+  renamePrefix(from: Key, to: Key): Promise<boolean>;
+  removePrefix(prefix: Key): Promise<boolean>;
+
+  /** Entries, a page for each message. What is written meanwhile does not disturb them. */
+  list(prefix: Key | undefined, options: ListOptions & { keys: "bytes" }): AsyncGenerator<Entry<Bytes>, void>;
+  list(prefix?: Key, options?: ListOptions & { keys?: "text" }): AsyncGenerator<Entry<string>, void>;
+  list(prefix?: Key, options?: ListOptions): AsyncGenerator<Entry<Key>, void>;
+  scan(prefix: Key | undefined, options: ScanOptions & { keys: "bytes" }): AsyncGenerator<Entry<Bytes>, void>;
+  scan(prefix?: Key, options?: ScanOptions & { keys?: "text" }): AsyncGenerator<Entry<string>, void>;
+  scan(prefix?: Key, options?: ScanOptions): AsyncGenerator<Entry<Key>, void>;
+}
+
+/** A database in a worker: what `Spinney.openWorker` gives; itself its tree called `"default"`. */
+export class SpinneyClient extends TreeClient {
+  /** The tree of this name. It is made when it is first used. */
+  tree(name: string): TreeClient;
+  trees(): Promise<string[]>;
+  dropTree(name: string): Promise<boolean>;
+  renameTree(from: string, to: string): Promise<boolean>;
+  batch(): BatchClient;
+  stats(): Promise<Stats>;
+  check(): Promise<CheckReport>;
+  image(): Promise<Bytes>;
+  sync(): Promise<void>;
+  checkpoint(): Promise<void>;
+
+  /** Closes the database, and ends the worker that the package has started for it. */
+  close(): Promise<void>;
+
+  /** The same, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Several writes and conditions of a database in a worker: see `Batch`. */
+export class BatchClient {
+  private constructor();
+
+  readonly length: number;
+  durability(durability: Durability): this;
+  put(tree: TreeClient, key: Key, value: Value): this;
+  putIfAbsent(tree: TreeClient, key: Key, value: Value): this;
+  compareAndPut(tree: TreeClient, key: Key, expected: Version, value: Value): this;
+  remove(tree: TreeClient, key: Key): this;
+  removeIf(tree: TreeClient, key: Key, expected: Version): this;
+  rename(tree: TreeClient, from: Key, to: Key): this;
+  expectVersion(tree: TreeClient, key: Key, expected: Version): this;
+  expectAbsent(tree: TreeClient, key: Key): this;
+  expectPresent(tree: TreeClient, key: Key): this;
+  expectEmpty(tree: TreeClient, prefix: Key): this;
+  commit(): Promise<(Version | undefined)[]>;
 }
 
 /** All trees as they were when `Spinney.snapshot` was called; itself the one called `"default"`. */
@@ -340,6 +518,9 @@ export class Batch {
   /** How many steps it has. */
   readonly length: number;
 
+  /** How this batch is acknowledged, if otherwise than the database says. */
+  durability(durability: Durability): this;
+
   put(tree: Tree, key: Key, value: Value): this;
   putIfAbsent(tree: Tree, key: Key, value: Value): this;
   compareAndPut(tree: Tree, key: Key, expected: Version, value: Value): this;
@@ -419,6 +600,10 @@ export interface Stats {
   openSnapshots: number;
   /** What snapshots keep. */
   keptBytes: number;
+  /** How much of the log is not on the disk yet; 0 in memory. */
+  unsyncedBytes: number;
+  /** How often everything was brought into the data file. */
+  checkpoints: number;
 }
 
 /** What `Spinney.check` has found. */
@@ -440,15 +625,25 @@ export type SpinneyErrorCode =
   | "Conflict"
   | "Corrupt"
   | "InvalidArgument"
+  | "Io"
   | "KeyTooLong"
   | "LoadFailed"
+  | "Locked"
+  | "LogCorrupt"
   | "NewerFormat"
+  | "NotFound"
   | "NotInitialized"
   | "NotSpinney"
+  | "NotSupported"
   | "OtherDatabase"
   | "OutOfMemory"
   | "OutOfSpace"
+  | "OutcomeUnknown"
+  | "Poisoned"
+  | "QuotaExceeded"
+  | "ReadOnly"
   | "RenameIntoItself"
+  | "SideFile"
   | "SnapshotTooOld"
   | "TargetExists"
   | "TooManyTrees"
@@ -456,6 +651,7 @@ export type SpinneyErrorCode =
   | "TreeName"
   | "Truncated"
   | "ValueTooLarge"
+  | "WorkerDied"
   | (string & {});
 
 /**

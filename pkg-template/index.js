@@ -4,7 +4,8 @@ import { loadFrom } from "./init.js";
 
 export { initSync } from "./init.js";
 export {
-  Batch, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyError, Transaction, Tree,
+  Batch, BatchClient, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyClient, SpinneyError, Transaction,
+  Tree, TreeClient,
 } from "./face/face.js";
 
 export function init(source) {

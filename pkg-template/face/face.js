@@ -1,6 +1,7 @@
 // All that the entries of the package hand out.
 
 export { Batch } from "./batch.js";
+export { BatchClient, SpinneyClient, TreeClient } from "./client.js";
 export { Snapshot, SnapshotTree, Spinney } from "./database.js";
 export { Entries, Entry } from "./entries.js";
 export { SpinneyError } from "./errors.js";

@@ -59,7 +59,8 @@ export function fileWrite(row, area, at, from) {
     let done = file.write(from, { at });
     while (done < from.length) {
       const more = file.write(from.subarray(done), { at: at + done });
-      if (more === 0) throw new Error(`${done} of ${from.length} bytes were written`);
+      // Chromium says so for want of space, too.
+      if (more === 0) throw new DOMException(`${done} of ${from.length} bytes were written`, "QuotaExceededError");
       done += more;
     }
     return 0;

@@ -28,6 +28,8 @@ pub(super) fn stats(stats: &Stats) -> String {
         ("restarts", stats.restarts),
         ("openSnapshots", u64::from(stats.snapshots.open)),
         ("keptBytes", stats.snapshots.kept_bytes),
+        ("unsyncedBytes", stats.log.end_bytes - stats.log.durable_bytes),
+        ("checkpoints", stats.checkpoints.count),
     ];
     let object = numbers.iter().fold(Object::new(), |object, (name, number)| object.number(name, *number));
     object.end()

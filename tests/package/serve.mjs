@@ -30,12 +30,19 @@ export async function serve(folder, pages = {}) {
   return { address: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
+const known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"];
+
+export const executablePath = process.env.SPINNEY_CHROMIUM ?? known.find((path) => existsSync(path));
+export const args = [...quiet, "--disable-background-networking", "--disable-component-update"];
+
 export async function browser() {
-  const known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const executablePath = process.env.SPINNEY_CHROMIUM ?? known.find((path) => existsSync(path));
-  const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"];
-  const args = [...quiet, "--disable-background-networking", "--disable-component-update"];
   return chromium.launch({ executablePath, headless: true, args });
+}
+
+/** The same with a profile on the disk, as users have it: files of sites are real ones then. */
+export async function profile(folder) {
+  return chromium.launchPersistentContext(folder, { executablePath, headless: true, args });
 }
 
 /** What a page has put into `globalThis.result`. */
