@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::background::Signals;
+use super::background::{FLUSH_NOW_BYTES, Signals};
 use super::committed::Committed;
 use super::counters::Counter;
 use super::growth::Growth;
@@ -112,6 +112,12 @@ impl Durable {
         if appended.end % SEGMENT_BYTES <= PAGE_BYTES as u64 + appended.bytes {
             self.log_has_grown();
         }
+    }
+
+    /// Whether so much of the log waits that waiting for more is no use.
+    #[inline]
+    pub(crate) fn is_much_unsynced(&self, end: u64) -> bool {
+        end.saturating_sub(self.log.durable()) >= FLUSH_NOW_BYTES
     }
 
     /// The log has gone on to another segment.

@@ -289,6 +289,12 @@ impl Store {
         durable.appended(appended, durability);
         match durability {
             Durability::Sync => durable.log.wait_durable(appended.end),
+            // Nobody else will do it before this thread has time, and all at once it would take longer.
+            Durability::Buffered
+                if cfg!(target_arch = "wasm32") && durable.is_much_unsynced(appended.end) =>
+            {
+                durable.log.wait_durable(appended.end)
+            }
             Durability::Buffered => Ok(()),
         }
     }
