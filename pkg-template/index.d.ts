@@ -299,8 +299,10 @@ export interface OpfsOptions {
   /** For all writes that say nothing else: `"sync"`, if it is left out. */
   durability?: Durability | undefined;
   /**
-   * How many bytes of the database are kept in memory: 64 MiB, if it is left out. Half as much may have changed
-   * before a write has to wait until all of it is stored; a quarter, before that happens between two calls.
+   * How many bytes of the database are kept ready to be read: 256 MiB, if it is left out. What is beyond is read
+   * from the file again. The memory of a blob of 512 KiB that was touched is given back when the database is
+   * closed, not before. Half as much may have changed, but from 8 to 32 MiB, before a write has to wait until all
+   * of it is stored; at half of that it happens between two calls.
    */
   cacheBytes?: number | undefined;
   /** How long the log may become: 64 MiB, if it is left out; from 8 MiB to 1 GiB. */

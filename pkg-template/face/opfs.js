@@ -16,7 +16,7 @@ const SIDE_ENDS = [`${END}-log`, `${END}-journal`];
 const IMPORT_END = `${END}-import`;
 const NAME_UNITS_MAX = 100;
 
-const CACHE_BYTES = 64 << 20;
+const CACHE_BYTES = 256 << 20;
 const LOG_BYTES = 64 << 20;
 // After a worker has gone, the browser may hold its files for a moment longer than its lock.
 const BUSY_MS = 2000;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::Store;
 use super::durable::Durable;
-use crate::error::Result;
 
 /// What was asked for.
 const FLUSH: u32 = 1;
@@ -152,7 +151,7 @@ pub(crate) fn start<T: HasStore>(owner: &Arc<T>) -> std::io::Result<Vec<JoinHand
 
 /// Where there are no threads: does one of the things that they would do. True if there is more to do.
 #[cfg(any(test, target_arch = "wasm32"))]
-pub(crate) fn attend(store: &Store) -> Result<bool> {
+pub(crate) fn attend(store: &Store) -> crate::error::Result<bool> {
     let Some(durable) = store.durable.get() else {
         return Ok(false);
     };
@@ -201,8 +200,7 @@ mod tests {
 
     #[test]
     fn without_threads_one_thing_is_done_at_a_time() {
-        let how =
-            Db::builder().life(1).durability(Durability::Buffered).log_bytes(8 << 20).cache_bytes(1 << 20);
+        let how = Db::builder().life(1).durability(Durability::Buffered).log_bytes(8 << 20);
         let db = how.open_backend(Arc::new(MemoryBackend::new())).expect("memory");
         assert!(!db.attend().expect("nothing to do"));
         let files = db.tree("files").expect("a tree");

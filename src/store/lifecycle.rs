@@ -37,6 +37,10 @@ use crate::log::{Log, Start};
 /// What snapshots may keep at least, unless told otherwise: a small cache says little about what changes.
 const SNAPSHOT_BYTES_MIN: u64 = 16 << 20;
 
+/// What may have changed before writers wait for a checkpoint. Without threads one of them makes it itself, and
+/// should not be busy for long.
+const CHANGED_BYTES_MAX: u64 = if cfg!(target_arch = "wasm32") { 32 << 20 } else { 512 << 20 };
+
 /// What the face can choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -72,7 +76,7 @@ impl Settings {
     /// Changed pages stay in memory until they are stored, so the cache bounds them; and what a checkpoint
     /// has to write should not be more than the log has.
     fn limits(self) -> Limits {
-        let changed_bytes_max = (self.cache_bytes / 2).clamp(8 << 20, 512 << 20);
+        let changed_bytes_max = (self.cache_bytes / 2).clamp(8 << 20, CHANGED_BYTES_MAX);
         let changed_pages_max = changed_bytes_max / PAGE_BYTES as u64;
         Limits { changed_pages_wanted: changed_pages_max / 2, changed_pages_max }
     }

@@ -82,6 +82,9 @@ async function withEsbuild() {
   const outdir = join(here, "esbuild");
   const entryPoints = [join(here, "app/main.js"), join(here, "app/inline.js")];
   await build({ entryPoints, bundle: true, format: "esm", outdir, logLevel: "warning" });
+  // It leaves workers alone: theirs is a bundle of its own, where the page's bundle looks for it.
+  const worker = { entryPoints: [join(here, "node_modules/spinney/worker.js")], outfile: join(outdir, "worker.js") };
+  await build({ ...worker, bundle: true, format: "esm", logLevel: "warning" });
   mkdirSync(join(outdir, "wasm"), { recursive: true });
   copyFileSync(join(here, "node_modules/spinney/wasm/spinney.wasm"), join(outdir, "wasm/spinney.wasm"));
   const pages = { "/main.html": html("/main.js"), "/inline.html": html("/inline.js") };

@@ -2,7 +2,7 @@
 
 import {
   init, initSync, Spinney, SpinneyError,
-  type Entry, type Key, type Snapshot, type SpinneyErrorCode, type Tree, type Version,
+  SpinneyClient, TreeClient, type Entry, type Key, type Snapshot, type SpinneyErrorCode, type Tree, type Version,
 } from "spinney";
 import * as inline from "spinney/inline";
 import url from "spinney/spinney.wasm";
@@ -67,6 +67,43 @@ is<string | undefined>()(snapshot.tree("files").getText("a"));
   scoped.put("a", "b");
 }
 
+const durable = await Spinney.openOpfs("catalog", { durability: "buffered", cacheBytes: 1 << 20, waitMs: 0 });
+is<Version>()(durable.put("a", "b"));
+is<void>()(durable.sync());
+is<Promise<void>>()(durable.close());
+const asMemory: Spinney = durable;
+is<Tree>()(db.withDurability("sync"));
+is<Tree>()(tree.withDurability("buffered"));
+db.batch().durability("sync").put(tree, "a", "b").commit();
+await Spinney.importOpfs("catalog", image);
+await Spinney.importOpfs("catalog", new File([image], "x"));
+await Spinney.importOpfs("catalog", new Blob([image]).stream());
+is<boolean>()(await Spinney.deleteOpfs("catalog"));
+is<string[]>()(await Spinney.listOpfs());
+
+const client: SpinneyClient = await Spinney.openWorker("catalog", { worker: new Worker("/own.js"), source: image });
+const remote: TreeClient = client.tree("files").withDurability("sync");
+is<Version>()(await client.put("a", "b"));
+is<string | undefined>()(await remote.getText("a"));
+is<(number | undefined)[]>()(await client.batch().put(remote, "a", "b").expectAbsent(client, "c").commit());
+for await (const entry of remote.list("photos/", { limit: 3 })) is<string>()(entry.key);
+for await (const entry of remote.scan("", { keys: "bytes" })) new Blob([entry.key]);
+await client.close();
+{
+  await using scoped = await Spinney.openOpfs("scoped");
+  scoped.put("a", "b");
+}
+// @ts-expect-error there are two kinds of durability
+db.withDurability("never");
+// @ts-expect-error there is no such option
+await Spinney.openOpfs("catalog", { cache: 5 });
+// @ts-expect-error a tree of a worker is none of this database
+db.batch().put(remote, "a", "b");
+// @ts-expect-error and a promise is no value
+remote.getText("a").length;
+// @ts-expect-error a database in memory has nothing to sync
+db.sync();
+
 try {
   db.rename("a", "b");
 } catch (error) {
@@ -98,4 +135,4 @@ new Spinney();
 // @ts-expect-error a value may be missing
 db.get("a").length;
 
-export { raw, all, never };
+export { raw, all, never, asMemory };

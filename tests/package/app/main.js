@@ -17,6 +17,12 @@ async function main() {
   const copy = Spinney.fromImage(db.image());
   db.close();
   const keys = Array.from(copy.list(""), (entry) => entry.key).join();
+  // Wherever there are workers, the one of the package is found.
+  const remote = await Spinney.openWorker("bundled");
+  await remote.put("a", "from the worker");
+  if ((await remote.getText("a")) !== "from the worker") throw new Error("the worker has lost it");
+  await remote.close();
+  await Spinney.deleteOpfs("bundled");
   return `${keys} ${copy.count("archive/")} ${copy.getText("archive/13.jpg")} ${copy.check().isClean}`;
 }
 
