@@ -18,8 +18,8 @@ const BLOB: u64 = BLOB_BYTES as u64;
 /// One demand on a backend.
 pub(crate) type Demand = fn(&dyn Backend);
 
-/// All demands but, where every byte takes its time, the largest; and in a browser, those that want threads or
-/// more space than it gives. A backend is made anew for each.
+/// All demands but, where every byte takes its time, the largest; and in a browser, those that want threads
+/// or more space than it gives. A backend is made anew for each.
 pub(crate) fn demands() -> &'static [Demand] {
     const DEMANDS: [Demand; 10] = [
         threads_share_a_backend,

@@ -12,7 +12,7 @@
 //! | `handles.rs` | what a handle stands for: databases, and all that was made from them |
 //! | `refusal.rs`, `json.rs`, `report.rs` | errors, and what else leaves as an object |
 //! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
-//! | `opfs/` | databases in files of the browser; the only functions of JavaScript that are called from here |
+//! | `opfs/` | databases in files of the browser; no other functions of JavaScript are called from here |
 //!
 //! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
 //! the text of the output buffer says why. Whatever the numbers are that it is given, it does not panic: a

@@ -86,7 +86,7 @@ impl Backend for OpfsBackend {
         settled(files::flush(self.row, area as u32)).map(drop)
     }
 
-    /// Deleting takes promises: JavaScript does it once the database is closed. Empty files are no database's.
+    /// Deleting takes promises: JavaScript does it, when the database is closed. Empty files are nobody's.
     fn remove_side_files(&self) -> io::Result<()> {
         for area in [Area::Log, Area::Journal] {
             if self.length(area) > 0 {
