@@ -74,7 +74,7 @@ impl Db {
     }
 
     /// Where there are no threads: does one of the things that they would do. True if there is more to do.
-    #[cfg(any(test, target_arch = "wasm32"))]
+    #[cfg(any(all(test, not(any(loom, miri))), target_arch = "wasm32"))]
     pub(crate) fn attend(&self) -> Result<bool> {
         store::background::attend(&self.forest.store)
     }

@@ -184,7 +184,7 @@ impl Options {
 
     /// The number of this opening, which no other opening of the same storage has had. With it nothing is
     /// random, and nothing goes on in the background.
-    #[cfg(any(test, target_arch = "wasm32"))]
+    #[cfg(any(all(test, not(any(loom, miri))), target_arch = "wasm32"))]
     pub(crate) fn life(mut self, life: u64) -> Self {
         self.settings.repeatable = Some(life);
         self

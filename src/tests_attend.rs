@@ -1,6 +1,6 @@
 //! Databases without threads: what is asked of the background is done when somebody calls for it.
 
-#![cfg(not(any(loom, target_arch = "wasm32")))]
+#![cfg(not(any(loom, miri, target_arch = "wasm32")))]
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -210,9 +210,14 @@ export class BatchClient {
   /** As that of the database itself: after an error it is as it was. */
   async commit() {
     const steps = this.#steps;
-    const versions = await this.#line.ask("commit", undefined, this.#durability, [steps]);
+    // What is added from now on is for the next time.
     this.#steps = [];
-    return versions;
+    try {
+      return await this.#line.ask("commit", undefined, this.#durability, [steps]);
+    } catch (error) {
+      this.#steps = [...steps, ...this.#steps];
+      throw error;
+    }
   }
 
   static {

@@ -4,6 +4,8 @@
 // Natively buffered writes are durable after 10 ms as well.
 const FLUSH_MS = 6;
 const IDLE_MS = 1000;
+// After a failure, which mostly is that there is no space.
+const AGAIN_MS = 100;
 
 export class Keeper {
   #attend;
@@ -48,7 +50,8 @@ export class Keeper {
         this.#wait(IDLE_MS, false);
       }
     } catch {
-      // Whoever needs what could not be done gets the error. It is tried again after the next write.
+      // Whoever needs what could not be done gets the error.
+      this.#wait(AGAIN_MS, true);
     }
   }
 }

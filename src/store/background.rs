@@ -100,7 +100,7 @@ impl Signals {
     }
 
     /// Takes what should be done first, and leaves the rest.
-    #[cfg(any(test, target_arch = "wasm32"))]
+    #[cfg(any(all(test, not(any(loom, miri))), target_arch = "wasm32"))]
     fn take_first(&self) -> u32 {
         let mut todo = self.todo();
         let flushes = FLUSH | FLUSH_NOW;
@@ -109,7 +109,7 @@ impl Signals {
         if taken & flushes != 0 { FLUSH } else { taken }
     }
 
-    #[cfg(any(test, target_arch = "wasm32"))]
+    #[cfg(any(all(test, not(any(loom, miri))), target_arch = "wasm32"))]
     fn wants_anything(&self) -> bool {
         *self.todo() & !STOP != 0
     }
@@ -150,7 +150,7 @@ pub(crate) fn start<T: HasStore>(owner: &Arc<T>) -> std::io::Result<Vec<JoinHand
 }
 
 /// Where there are no threads: does one of the things that they would do. True if there is more to do.
-#[cfg(any(test, target_arch = "wasm32"))]
+#[cfg(any(all(test, not(any(loom, miri))), target_arch = "wasm32"))]
 pub(crate) fn attend(store: &Store) -> crate::error::Result<bool> {
     let Some(durable) = store.durable.get() else {
         return Ok(false);

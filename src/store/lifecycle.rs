@@ -37,8 +37,8 @@ use crate::log::{Log, Start};
 /// What snapshots may keep at least, unless told otherwise: a small cache says little about what changes.
 const SNAPSHOT_BYTES_MIN: u64 = 16 << 20;
 
-/// What may have changed before writers wait for a checkpoint. Without threads one of them makes it itself, and
-/// should not be busy for long.
+/// What may have changed before writers wait for a checkpoint. Without threads one of them makes it itself,
+/// and should not be busy for long.
 const CHANGED_BYTES_MAX: u64 = if cfg!(target_arch = "wasm32") { 32 << 20 } else { 512 << 20 };
 
 /// What the face can choose.

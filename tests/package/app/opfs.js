@@ -106,6 +106,12 @@ async function tellsErrors() {
   equal(refused.index, 1);
   equal(await db.contains("c"), false);
   await refuses("InvalidArgument", async () => db.batch().put({}, "c", "1"));
+  const batch = db.batch().put(db, "d", "1");
+  const committed = batch.commit();
+  batch.put(db, "e", "1");
+  equal((await committed).length, 1);
+  equal(batch.length, 1, "what was added meanwhile is still to be committed");
+  equal(await db.contains("e"), false);
   await refuses("Locked", () => Spinney.openWorker("errors"));
   await refuses("InvalidArgument", () => Spinney.openWorker("a/b"));
   // One that fails does not hold up those beside it.
