@@ -5,11 +5,11 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { args, executablePath, html, serve } from "./serve.mjs";
+import { args, executablePath, html, remove, serve } from "./serve.mjs";
 
 const kills = Number(process.argv[2] ?? 5);
 const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
@@ -103,5 +103,5 @@ try {
   );
 } finally {
   server.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  await remove(folder);
 }

@@ -5,10 +5,10 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { html, profile, serve } from "./serve.mjs";
+import { html, profile, remove, serve } from "./serve.mjs";
 
 const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
 const imports = { spinney: "/node_modules/spinney/index.js" };
@@ -114,5 +114,5 @@ try {
 } finally {
   await context.close();
   server.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  await remove(folder);
 }

@@ -1,9 +1,9 @@
 // Runs app/opfs_bench_worker.js in Chromium, with a profile on the disk, and prints what it has measured.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { html, profile, serve } from "./serve.mjs";
+import { html, profile, remove, serve } from "./serve.mjs";
 
 const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
 const folder = mkdtempSync(join(process.env.SPINNEY_BENCH_FOLDER ?? tmpdir(), "spinney-bench-"));
@@ -24,5 +24,5 @@ try {
 } finally {
   await context.close();
   server.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  await remove(folder);
 }

@@ -1,7 +1,7 @@
 // A static file server and a headless Chromium, for the tests that need them.
 
 import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
@@ -67,4 +67,15 @@ export function html(module, imports) {
   const map = imports ? `<script type="importmap">${JSON.stringify({ imports })}</script>` : "";
   const head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">';
   return `${head}${map}<script type="module" src="${module}"></script>`;
+}
+
+/** Removes a folder into which processes that are about to be gone may still write. */
+export async function remove(folder) {
+  for (let tries = 0; tries < 50; tries++) {
+    try {
+      return await rm(folder, { recursive: true, force: true });
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
