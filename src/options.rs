@@ -123,9 +123,9 @@ impl Options {
     ///
     /// What stays beyond the limit: what the operations of this moment need, up to a blob each and the blobs
     /// that lead to it; and the pages that have changed since the last checkpoint. Of these there are at most
-    /// half of the limit, but at least 8 MiB and at most 512 MiB: then writers wait for a checkpoint,
-    /// which starts in the background at half of that. While it runs, there are copies of the pages that it
-    /// writes.
+    /// half of the limit, but at least 8 MiB and at most 512 MiB (32 MiB in wasm): then writers wait for a
+    /// checkpoint, which starts in the background at half of that. While it runs, there are copies of the
+    /// pages that it writes.
     ///
     /// With a cache of 1/16 of the data a random lookup takes about one read.
     pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {

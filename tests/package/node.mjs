@@ -25,6 +25,11 @@ console.log(`${passed} tests passed`);
 assert.deepEqual(Object.keys(inline).sort(), Object.keys(spinney).sort());
 assert.throws(() => Spinney.memory().tree(""), SpinneyError);
 
+// What only browsers have is refused with a code.
+for (const ask of [() => Spinney.openOpfs("a"), () => Spinney.openWorker("a"), () => Spinney.listOpfs()]) {
+  await assert.rejects(ask, { name: "SpinneyError", code: "NotSupported" });
+}
+
 // The wasm can be had by its name.
 const bytes = readFileSync(createRequire(import.meta.url).resolve("spinney/spinney.wasm"));
 assert.ok(WebAssembly.validate(bytes));
