@@ -13,6 +13,7 @@ use crate::log::replay::{Reader, Replayed};
 use crate::store::durable::Durability;
 use crate::store::lifecycle::{self, Settings, SideFiles};
 use crate::store::open::open_cold;
+use crate::store::open_remote::open_remote;
 use crate::store::overlay::Overlay;
 use crate::store::recover::{self, Found};
 use crate::store::superblock::Superblock;
@@ -259,6 +260,9 @@ impl Options {
     /// # }
     /// ```
     pub fn open_backend(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        if backend.is_remote() {
+            return self.open_remote(backend);
+        }
         let read_only = self.read_only || backend.is_read_only();
         let meter = Arc::new(Metered::new(backend));
         let backend: Arc<dyn Backend> = meter.clone();
@@ -288,6 +292,16 @@ impl Options {
             let _ = db.forest().prepare_long();
         }
         Ok(db)
+    }
+
+    /// Opens a database that others have published: nobody writes it any more.
+    fn open_remote(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        let meter = Arc::new(Metered::new(backend));
+        let mut forest = Forest::from_store(open_remote(meter.clone(), self.settings.cache_bytes)?);
+        forest.store.read_only = true;
+        forest.store.meter = Some(meter);
+        forest.fetch_root()?;
+        Db::new(forest, self.durability)
     }
 
     fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {

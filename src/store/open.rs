@@ -22,10 +22,6 @@ use crate::error::{Error, Result};
 pub(crate) fn open_cold(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<Store> {
     let mut buffer = backend.buffers().lease_blocking();
     let superblock = read_superblock(&*backend, &mut buffer)?;
-    let frames = Frames::new();
-    if superblock.blobs > frames.limit() {
-        return Err(Error::OutOfSpace { limit_blobs: frames.limit() });
-    }
     let directory = Directory::new();
     let mut unused = BTreeSet::new();
     let mut holder = 0;
@@ -42,6 +38,24 @@ pub(crate) fn open_cold(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<S
         }
     }
     drop(buffer);
+    finish(backend, cache_bytes, Opened { superblock, directory, unused })
+}
+
+/// What superblock and directory say.
+pub(super) struct Opened {
+    pub(super) superblock: Superblock,
+    pub(super) directory: Directory,
+    /// Ids without a blob.
+    pub(super) unused: BTreeSet<u32>,
+}
+
+/// The store with all its frames cold.
+pub(super) fn finish(backend: Arc<dyn Backend>, cache_bytes: u64, opened: Opened) -> Result<Store> {
+    let Opened { superblock, directory, mut unused } = opened;
+    let frames = Frames::new();
+    if superblock.blobs > frames.limit() {
+        return Err(Error::OutOfSpace { limit_blobs: frames.limit() });
+    }
     if directory.get(ROOT_BLOB) == 0 {
         return Err(Error::corrupt(ROOT_BLOB, "the root blob is missing"));
     }
