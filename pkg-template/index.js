@@ -4,7 +4,8 @@ import { loadFrom } from "./init.js";
 
 export { initSync } from "./init.js";
 export {
-  Batch, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyError, Transaction, Tree,
+  Batch, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney, SpinneyError,
+  Transaction, Tree,
 } from "./face/face.js";
 
 export function init(source) {

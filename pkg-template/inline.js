@@ -4,7 +4,8 @@ import { initSync as loadSync, loadFrom } from "./init.js";
 import { base64 } from "./wasm/base64.js";
 
 export {
-  Batch, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyError, Transaction, Tree,
+  Batch, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney, SpinneyError,
+  Transaction, Tree,
 } from "./face/face.js";
 
 function decoded() {

@@ -5,7 +5,8 @@ import { initSync } from "./init.js";
 
 export { initSync } from "./init.js";
 export {
-  Batch, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyError, Transaction, Tree,
+  Batch, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney, SpinneyError,
+  Transaction, Tree,
 } from "./face/face.js";
 
 initSync(readFileSync(new URL("./wasm/spinney.wasm", import.meta.url)));

@@ -227,6 +227,9 @@ pub enum Error {
     /// fetch what it wants, hand that in, and make the same call again.
     #[error("pages have to be fetched first: fetch what the backend wants, hand it in, and try again")]
     NotFetched,
+    /// The object that the database is read from was replaced since it was opened.
+    #[error("the database was replaced where it is read from: open it again")]
+    Changed,
     /// The backend failed. A put that met it has not taken place; when a full disk has space again, it can be
     /// tried again.
     #[error("reading or writing failed: {0}")]
@@ -301,6 +304,7 @@ impl Error {
             Error::NoChanges => "NoChanges",
             Error::BackupExists => "BackupExists",
             Error::NotFetched => "NotFetched",
+            Error::Changed => "Changed",
             Error::Io(_) => "Io",
         }
     }

@@ -294,8 +294,37 @@ impl Options {
         Ok(db)
     }
 
+    /// Opens the database that lies at a URL, for reading: see [`Db::open_url`].
+    #[cfg(all(feature = "object-store", unix))]
+    pub fn open_url(self, url: &str) -> Result<Db> {
+        self.open_backend(Arc::new(crate::backend::ObjectPlace::parse(url)?.open()?))
+    }
+
+    /// Opens the database that is an object in a store that you have made, for reading: see [`Db::open_url`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-object-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # spinney::Db::open(folder.join("catalog.spinney"))?.tree("files")?.put("a/b", "c")?;
+    /// use object_store::local::LocalFileSystem;
+    /// use std::sync::Arc;
+    ///
+    /// let store = Arc::new(LocalFileSystem::new_with_prefix(&folder).expect("it is there"));
+    /// let db = spinney::Db::builder().cache_bytes(8 << 20).open_object(store, "catalog.spinney")?;
+    /// assert!(db.tree("files")?.contains("a/b")?);
+    /// # drop(db);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(all(feature = "object-store", unix))]
+    pub fn open_object(self, store: Arc<dyn object_store::ObjectStore>, path: &str) -> Result<Db> {
+        self.open_backend(Arc::new(crate::backend::ObjectBackend::open(store, path)?))
+    }
+
     /// Opens a database that others have published: nobody writes it any more.
-    fn open_remote(self, backend: Arc<dyn Backend>) -> Result<Db> {
+    pub(crate) fn open_remote(self, backend: Arc<dyn Backend>) -> Result<Db> {
         let meter = Arc::new(Metered::new(backend));
         let mut forest = Forest::from_store(open_remote(meter.clone(), self.settings.cache_bytes)?);
         forest.store.read_only = true;

@@ -4,6 +4,7 @@ import { Batch } from "./batch.js";
 import { SpinneyError } from "./errors.js";
 import { readNames } from "./entries.js";
 import { giveBack, readText, readValue, settle, wasm, writeImage, writeName } from "./memory.js";
+import { openUrl } from "./remote.js";
 import { Scope, adopt } from "./scope.js";
 import { Transaction } from "./transaction.js";
 import { Reader, SCOPE, Tree, disposable } from "./tree.js";
@@ -36,6 +37,11 @@ export class Spinney extends Tree {
       giveBack(length);
     }
     return new Spinney(new Scope(id), DEFAULT_HANDLE);
+  }
+
+  static async openUrl(url, options = undefined) {
+    ready();
+    return openUrl(url, options);
   }
 
   image() {

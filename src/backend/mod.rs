@@ -25,6 +25,8 @@ mod file;
 mod io_path;
 mod memory;
 mod metered;
+#[cfg(all(feature = "object-store", unix))]
+mod object;
 mod pool;
 mod ring;
 #[cfg(feature = "sim")]
@@ -42,6 +44,8 @@ pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
 pub use metered::AreaCounts;
 pub(crate) use metered::Metered;
+#[cfg(all(feature = "object-store", unix))]
+pub use object::{ObjectBackend, ObjectPlace, Upload};
 pub use pool::BlobBufPool;
 pub use ring::{PrivateRing, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
 

@@ -15,7 +15,6 @@ use crate::blob::header;
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
 use crate::store::ROOT_BLOB;
-use crate::store::frames::Extent;
 use crate::store::residency::{FIRST_PAGES_REMOTE, Fault, Want};
 
 /// Blobs that are asked for at once.
@@ -75,10 +74,12 @@ impl Forest {
             Direction::Forward => route.find(self, &key),
             Direction::Backward => route.find_before(self, &key, &mut false),
         };
-        match found {
-            Ok(()) | Err(Lost::Partial | Lost::Absent(_)) => {}
+        // Elsewhere than on unix a blob that was never loaded has no frame.
+        let absent = match found {
+            Ok(()) | Err(Lost::Partial) => None,
+            Err(Lost::Absent(blob)) => Some(blob),
             Err(lost) => return Err(lost),
-        }
+        };
         let (bounds, next) = match stretch.direction {
             Direction::Forward => {
                 let bounds = self.bounds(&route, &key)?;
@@ -91,11 +92,10 @@ impl Forest {
                 (bounds, next)
             }
         };
-        let frame = route.frame;
-        if frame.extent() == Extent::Cold {
-            let fault = Fault { blob: frame.id, want: Want::Inner };
-            return Ok((Some(fault), ENTRIES_OF_BLOB, next));
+        if let Some(blob) = absent {
+            return Ok((Some(Fault { blob, want: Want::Inner }), ENTRIES_OF_BLOB, next));
         }
+        let frame = route.frame;
         if header::kind(frame.words) != Some(header::BlobKind::Range) {
             return Err(Lost::Restart);
         }

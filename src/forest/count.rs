@@ -149,12 +149,14 @@ impl Forest {
         let key = buffer.fill_whole(from);
         loop {
             let found = self.start().and_then(|mut route| {
-                match route.find(self, &key) {
-                    Ok(()) | Err(Lost::Partial | Lost::Absent(_)) => {}
+                let blob = match route.find(self, &key) {
+                    Ok(()) | Err(Lost::Partial) => route.frame.id,
+                    // It need not have a frame.
+                    Err(Lost::Absent(blob)) => blob,
                     Err(lost) => return Err(lost),
-                }
+                };
                 let bounds = self.bounds(&route, &key)?;
-                if route.routers_unchanged() { Ok((route.frame.id, bounds)) } else { Err(Lost::Restart) }
+                if route.routers_unchanged() { Ok((blob, bounds)) } else { Err(Lost::Restart) }
             });
             match found {
                 Ok(found) => return Ok(found),

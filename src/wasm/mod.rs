@@ -15,8 +15,8 @@
 //! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
 //!
 //! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
-//! the text of the output buffer says why, [`AWAITED`] that pages have to be brought first. Whatever the numbers are that it is given, it does not panic: a
-//! wrong handle is one of something that was closed.
+//! the text of the output buffer says why, [`AWAITED`] that pages have to be brought first. Whatever the
+//! numbers are that it is given, it does not panic: a wrong handle is one of something that was closed.
 //!
 //! Other places to read from have a file of their own beside `database.rs`, which makes a `Db` of them and
 //! puts it among the handles; the rest stays as it is. None of it may know what a key or a blob looks like.

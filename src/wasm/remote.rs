@@ -1,9 +1,9 @@
 //! Databases that are read from somewhere else: JavaScript fetches what is wanted, hands it in, and makes the
 //! same call again.
 //!
-//! The calls are those of any database; they return [`AWAITED`](super::AWAITED) where pages are missing. Scans
-//! have no cursor here: each page goes on behind the last key of the one before it, so that between two calls
-//! nothing is held, and all memory can be given back.
+//! The calls are those of any database; they return [`AWAITED`](super::AWAITED) where pages are missing.
+//! Scans have no cursor here: each page goes on behind the last key of the one before it, so that between two
+//! calls nothing is held, and all memory can be given back.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Open {
     fn open_remote(&mut self) -> Outcome<()> {
         let backend = self.remote()?.backend.clone();
         // What frames take here is never given back, so that nothing is won by evicting pages of them.
-        let db = Db::builder().cache_bytes(u64::MAX).open_backend(backend)?;
+        let db = Db::builder().cache_bytes(u64::MAX).open_remote(backend)?;
         self.trees.each(|keys| *keys = Keys::live(db.tree_of(u32::from_be_bytes(keys.tree.id_bytes()))));
         self.default_tree = None;
         self.db = db;

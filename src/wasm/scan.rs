@@ -114,7 +114,8 @@ impl Source {
 
     /// No more than so many entries are wanted in all.
     pub(super) fn look_ahead(mut self, entries: usize) -> Self {
-        self.scan = self.scan.look_ahead(entries);
+        // The cast saturates.
+        self.scan = self.scan.look_ahead(entries.min(self.wanted.left as usize));
         self.page_entries = ENTRIES_MAX;
         self
     }

@@ -155,6 +155,7 @@ impl Residency {
     }
 
     /// How much memory frames take that are made when they are loaded, and never given back.
+    #[cfg(target_arch = "wasm32")]
     pub(crate) fn made_bytes(&self) -> u64 {
         u64::from(self.frames_made.load(Ordering::Relaxed)) * crate::blob::words::BLOB_BYTES as u64
     }
