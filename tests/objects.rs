@@ -161,8 +161,8 @@ mod tool {
             files.put(key(number), "value").expect("room");
         }
         let server = Server::start(Vec::new());
-        let url = server.url("published");
-        assert_eq!(spinney(&["publish", &file, &url]).0, 3, "it is open for writing");
+        let (url, copy) = (server.url("published"), folder.path("copy.spinney").display().to_string());
+        assert_eq!(spinney(&["publish", &file, &copy]).0, 3, "it is open for writing");
         db.close().expect("a disk");
         // The server has an empty file there.
         let (code, _, error) = spinney(&["publish", &file, &url]);
@@ -186,7 +186,6 @@ mod tool {
         let (code, _, error) = spinney(&["ls", &server.url("missing")]);
         assert!(code == 3 && error.contains("no such object"), "{code} {error}");
 
-        let copy = folder.path("copy.spinney").display().to_string();
         assert_eq!(spinney(&["publish", &file, &copy]).0, 0);
         assert_eq!(spinney(&["publish", &file, &copy]).0, 2, "it is there");
         assert_eq!(spinney(&["publish", &file, &copy, "--force", "--pack"]).0, 0);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Spinney } from "spinney";
-import { catalog } from "./remote_catalog.mjs";
+import { catalog, smallCatalog } from "./remote_catalog.mjs";
 import * as tests from "./remote_face.js";
 import { serveFiles } from "./remote_server.mjs";
 
@@ -10,8 +10,7 @@ const isLarge = process.argv.includes("--bench");
 
 export async function runRemote(run) {
   const { db, image } = catalog(Spinney, isLarge ? 1_000_000 : 50_000);
-  const small = Spinney.memory();
-  for (let i = 0; i < 3000; i++) small.put(`key-${String(i).padStart(6, "0")}`, `value ${i}`);
+  const small = smallCatalog(Spinney);
   const files = { "/catalog.spinney": Buffer.from(image), "/small.spinney": Buffer.from(small.image()) };
   const server = await serveFiles(files);
   try {

@@ -34,3 +34,10 @@ export function catalog(Spinney, count) {
   db.put("readme", "hello");
   return { db, image: db.image() };
 }
+
+/** A database of a few blobs, smaller than what is read whole from a server without ranges. */
+export function smallCatalog(Spinney) {
+  const db = Spinney.memory();
+  for (let i = 0; i < 3000; i++) db.put(`key-${String(i).padStart(6, "0")}`, `value ${i}`);
+  return db;
+}
