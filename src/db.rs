@@ -340,12 +340,12 @@ impl Db {
         Options::default().open(path)
     }
 
-    /// Opens the database that lies at a URL, for reading: `https://`, `http://`, `s3://`, `gs://`, `az://` or
-    /// `file://`. Only what is touched is read.
+    /// Opens the database that lies at a URL, for reading: `https://`, `http://`, `s3://`, `gs://`, `az://`
+    /// or `file://`. Only what is touched is read.
     ///
-    /// Credentials and settings of a store come from the environment, as the crate `object_store` reads them:
-    /// `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on. If the object is replaced meanwhile, what is not in memory
-    /// yet is [`Error::Changed`].
+    /// Credentials and settings of a store come from the environment, as the crate `object_store` reads
+    /// them: `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on. If the object is replaced meanwhile, what is not in
+    /// memory yet is [`Error::Changed`].
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
