@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::art::cursor::Direction;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::forest::Forest;
 use crate::forest::scan::{Side, successor};
 use crate::limits::TREE_ID_BYTES;
@@ -158,7 +158,7 @@ impl Scan {
 
     /// No more than so many entries are wanted for now: where pages are a trip away, no more of them are
     /// asked for at once.
-    #[cfg(any(target_arch = "wasm32", test))]
+    #[cfg(target_arch = "wasm32")]
     pub(crate) fn look_ahead(mut self, entries: usize) -> Self {
         self.ahead = entries;
         self
@@ -235,8 +235,7 @@ impl Scan {
         let stepped = match stepped {
             Ok(stepped) => stepped,
             Err(error) => {
-                // The same step can be tried again when what it has missed was fetched.
-                self.failed = !matches!(error, Error::NotFetched);
+                self.failed = true;
                 return Err(error);
             }
         };

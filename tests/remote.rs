@@ -93,12 +93,33 @@ fn a_small_cache_comes_to_an_end_as_well() {
     let open = || Db::builder().cache_bytes(256 << 10).open_backend(shop.backend.clone());
     let far = shop.run(open).expect("sound");
     let files = shop.run(|| far.tree("files")).expect("it is there");
-    let mut scan = files.scan("");
-    let mut keys = 0;
-    while shop.run(|| scan.next_ref().map(|entry| entry.is_some())).expect("sound") {
-        keys += 1;
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    loop {
+        let last = found.last().cloned();
+        let scan = || last.iter().fold(files.scan(""), |scan, last| scan.start_after(last)).limit(500).keys();
+        let page: Vec<Vec<u8>> = shop.run(|| scan().collect()).expect("sound");
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
     }
-    assert_eq!(keys, 60_000);
+    assert_eq!(found.len(), 60_000);
+}
+
+#[test]
+fn long_values_come_in_parts_from_anywhere() {
+    let db = Db::memory();
+    let (files, long) = (db.tree("files").expect("a name"), vec![7; 3_000_000]);
+    files.put("a", "short").expect("memory");
+    files.put("video", &long).expect("memory");
+    let image = db.image().expect("memory");
+    let shop = Shop::new(&image);
+    let far = shop.run(|| shop.open()).expect("sound");
+    let far = shop.run(|| far.tree("files")).expect("it is there");
+    let value = shop.run(|| far.get("video")).expect("sound").expect("it is there");
+    assert!(value[..] == long[..]);
+    let pairs = shop.run(|| far.scan("").collect::<spinney::Result<Vec<_>>>()).expect("sound");
+    assert!(pairs.len() == 2 && pairs[1].1[..] == long[..]);
 }
 
 #[test]

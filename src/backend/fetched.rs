@@ -230,7 +230,7 @@ mod tests {
         assert!(is_not_fetched(backend.read(&mut batch).expect_err("nothing is here")));
         backend.will_need(98 * PAGE, 9 * PAGE);
         assert_eq!(backend.take_wanted(), [7 * PAGE..11 * PAGE, 98 * PAGE..100 * PAGE]);
-        assert_eq!(backend.take_wanted(), []);
+        assert!(backend.take_wanted().is_empty());
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3 * PAGE_BYTES).map(|at| (at / PAGE_BYTES) as u8).collect();
         backend.hand_in(5 * PAGE, &bytes).expect("pages of it");
         assert!(is_not_fetched(read(&backend, 6, 3).expect_err("page 8 is missing")));
-        assert_eq!(backend.take_wanted(), [8 * PAGE..9 * PAGE]);
+        assert_eq!(backend.take_wanted().first(), Some(&(8 * PAGE..9 * PAGE)));
         assert_eq!(read(&backend, 5, 3).expect("all are here"), bytes);
         assert_eq!(read(&backend, 5, 3).expect("a call was made again"), bytes);
         backend.hand_in(8 * PAGE, &bytes).expect("pages of it");

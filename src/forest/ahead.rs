@@ -24,6 +24,16 @@ const PAGES_MAX: u32 = 256;
 /// Entries that a blob of which nothing is known is taken to have, when no more are wanted than these.
 const ENTRIES_OF_BLOB: usize = 2000;
 
+/// What is known of a blob and a stretch.
+struct Seen {
+    /// What the blob lacks.
+    fault: Option<Fault>,
+    /// How many entries of the stretch lie there.
+    entries: usize,
+    /// Where the next blob begins, or for a walk backward this one.
+    next: Option<Vec<u8>>,
+}
+
 impl Forest {
     /// Faults that a walk over a stretch will meet.
     pub(super) fn faults_ahead(&self, mut stretch: Stretch<'_>) -> Vec<Fault> {
@@ -34,7 +44,7 @@ impl Forest {
         };
         stretch.pages_max = stretch.pages_max.min(PAGES_MAX);
         for _ in 0..BLOBS_MAX {
-            let Ok((fault, entries, next)) = self.fault_at(&at, stretch) else { break };
+            let Ok(Seen { fault, entries, next }) = self.fault_at(&at, stretch) else { break };
             let pages = fault.map_or(0, |fault| match fault.want {
                 Want::Leaves(pages) => pages.count_ones(),
                 Want::Inner | Want::Whole => FIRST_PAGES_REMOTE as u32,
@@ -61,12 +71,8 @@ impl Forest {
         self.store.load(&[Fault { blob: ROOT_BLOB, want: Want::Inner }])
     }
 
-    /// What the blob at a key lacks of a stretch; how many entries of it lie there; where the next one is.
-    fn fault_at(
-        &self,
-        at: &[u8],
-        stretch: Stretch<'_>,
-    ) -> std::result::Result<(Option<Fault>, usize, Option<Vec<u8>>), Lost> {
+    /// Looks at the blob that holds a key, or for a walk backward the keys just below it.
+    fn fault_at(&self, at: &[u8], stretch: Stretch<'_>) -> std::result::Result<Seen, Lost> {
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill_whole(at);
         let mut route = self.start()?;
@@ -93,7 +99,8 @@ impl Forest {
             }
         };
         if let Some(blob) = absent {
-            return Ok((Some(Fault { blob, want: Want::Inner }), ENTRIES_OF_BLOB, next));
+            let fault = Some(Fault { blob, want: Want::Inner });
+            return Ok(Seen { fault, entries: ENTRIES_OF_BLOB, next });
         }
         let frame = route.frame;
         if header::kind(frame.words) != Some(header::BlobKind::Range) {
@@ -103,7 +110,7 @@ impl Forest {
         let missing = found.pages & !frame.present();
         let is_missing = missing != 0 && !frame.is_whole();
         let fault = is_missing.then_some(Fault { blob: frame.id, want: Want::Leaves(missing) });
-        Ok((fault, found.entries, next))
+        Ok(Seen { fault, entries: found.entries, next })
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn open_remote(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result
         // What was written last is not in this area.
         return Err(Error::SideFile { file: "log" });
     }
+    let frames = open::frames_for(&superblock)?;
     let (directory, mut unused) = (Directory::new(), std::collections::BTreeSet::new());
     let mut holder = None;
     for id in 1..superblock.blobs {
@@ -60,7 +61,7 @@ pub(crate) fn open_remote(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result
         }
     }
     drop(buffer);
-    let store = open::finish(backend, cache_bytes, Opened { superblock, directory, unused })?;
+    let store = open::finish(backend, cache_bytes, Opened { superblock, frames, directory, unused })?;
     // A walk begins at the root's frame, which elsewhere is made when it is loaded.
     store.frames.cold(ROOT_BLOB)?;
     Ok(store)

@@ -39,5 +39,6 @@ export function catalog(Spinney, count) {
 export function smallCatalog(Spinney) {
   const db = Spinney.memory();
   for (let i = 0; i < 3000; i++) db.put(`key-${String(i).padStart(6, "0")}`, `value ${i}`);
+  db.put("key-000500-long", new Uint8Array(300_000).fill(7));
   return db;
 }

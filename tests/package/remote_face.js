@@ -164,6 +164,9 @@ export async function smallFilesAreReadWholeWhereThereAreNoRanges({ Spinney, ser
   for (const mode of ["plain", "no-etag"]) {
     const remote = await Spinney.openUrl(at(served, mode, "small"));
     same(await remote.getText("key-000123"), small.getText("key-000123"), mode);
+    same((await remote.get("key-000500-long")).join(), small.get("key-000500-long").join(), "a long value");
+    const lengths = (await remote.scan("key-0005").toArray()).map((entry) => entry.value.length).join();
+    same(lengths, small.scan("key-0005").toArray().map((entry) => entry.value.length).join(), "with a long value");
     remote.close();
   }
 }

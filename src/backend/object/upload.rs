@@ -44,6 +44,22 @@ impl ObjectPlace {
 
     /// Makes what `bytes` gives the object. Nobody sees a part of it.
     ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::ObjectPlace;
+    /// use std::sync::Arc;
+    ///
+    /// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+    /// let image = spinney::Db::memory().image()?;
+    /// assert!(!place.exists()?);
+    /// let sent = place.upload(&image[..], &mut |_| {})?;
+    /// assert_eq!(sent.size_bytes, image.len() as u64);
+    /// assert!(place.exists()? && place.read_back(&mut |_| {})? == sent);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Whatever the store says, and reading.
