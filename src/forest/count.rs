@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::Forest;
 use super::bounds::Bounds;
 use super::route::Lost;
 use super::scan::Side;
+use super::{Forest, HEIGHT_MAX};
 use crate::art::cursor::Direction;
 use crate::blob::Words;
 use crate::blob::header::{self, BlobKind};
@@ -27,8 +27,10 @@ type Border = (u32, Vec<u8>, Vec<u8>);
 impl Forest {
     /// Counts the keys from `start` up to `end`, which is not counted.
     pub(crate) fn count(&self, start: &[u8], end: &[u8]) -> Result<u64> {
-        if self.store.is_remote() {
-            return self.count_remote(start, end);
+        if self.store.is_remote()
+            && let Some(keys) = self.count_remote(start, end)?
+        {
+            return Ok(keys);
         }
         let mut keys = 0;
         let mut next = Some(start.to_vec());
@@ -92,9 +94,10 @@ impl Forest {
     }
 
     /// The same where every read is a trip, in as many as a single blob takes: routers tell which blobs lie
-    /// inside, and of these the first page is enough.
-    fn count_remote(&self, start: &[u8], end: &[u8]) -> Result<u64> {
-        loop {
+    /// inside, and of these the first page is enough. None: the cache does not hold the routers.
+    fn count_remote(&self, start: &[u8], end: &[u8]) -> Result<Option<u64>> {
+        // Each round knows the routers of one level more.
+        for _ in 0..HEIGHT_MAX {
             let (inside, borders) = self.blobs_between(start, end)?;
             let inner = |&blob: &u32| Fault { blob, want: Want::Inner };
             let wanted: Vec<u32> = borders.iter().map(|(blob, ..)| *blob).collect();
@@ -118,8 +121,9 @@ impl Forest {
             }
             let walk = |(_, from, to): &Border| self.walk_and_count(from, to);
             let walked: Vec<Result<u64>> = borders.iter().map(walk).collect();
-            return walked.into_iter().try_fold(keys, |keys, walked| Ok(keys + walked?));
+            return walked.into_iter().try_fold(keys, |keys, walked| Ok(keys + walked?)).map(Some);
         }
+        Ok(None)
     }
 
     /// The blobs that hold the keys of a range, as far as routers are in memory: those that lie inside, and
