@@ -229,6 +229,21 @@ export class Spinney extends Tree {
    */
   static openWorker(name: string, options?: WorkerOptions): Promise<SpinneyClient>;
 
+  /**
+   * Opens a database file that lies on a web server, to read it there: only the pages that a call touches are
+   * fetched, and verified. What a server needs for that is in the README.
+   *
+   * ```js
+   * const db = await Spinney.openUrl("https://example.org/catalog.spinney");
+   * for await (const { key, isPrefix } of db.tree("files").list("photos/")) console.log(key, isPrefix);
+   * ```
+   *
+   * @throws `NotFound`, `Forbidden`, `ServerError`, `Network`, `BadResponse`, `RangeNotSupported`,
+   * `ContentEncoding`, `Cancelled`; `NotSpinney`, `NewerFormat`, `Truncated`, `Corrupt`; `SideFile` for a file
+   * that was not closed before it was copied
+   */
+  static openUrl(url: string | Global<"URL">, options?: RemoteOptions): Promise<RemoteSpinney>;
+
   /** The whole database: the bytes of a database file, the same on every platform. */
   image(): Bytes;
 
@@ -507,6 +522,118 @@ export interface ListOptions extends ScanOptions {
   delimiter?: string | undefined;
 }
 
+/** How to open a database over HTTP. */
+export interface RemoteOptions {
+  /**
+   * How much memory blobs may take: 64 MiB, unless you say otherwise. Each blob of which anything was read takes
+   * 512 KiB; when they have more than this, the next call begins anew.
+   */
+  cacheBytes?: number | undefined;
+  /** Headers of every request. Mind that most of them make a browser ask the server first (CORS). */
+  headers?: Record<string, string> | [string, string][] | Global<"Headers"> | undefined;
+  /** As of `fetch`: whether cookies go along. */
+  credentials?: "omit" | "same-origin" | "include" | undefined;
+  /** What to use in the place of `fetch`. */
+  fetch?: ((url: string, init: any) => Promise<any>) | undefined;
+  /** Ends all reading, for good: calls throw `Cancelled`. */
+  signal?: Global<"AbortSignal"> | undefined;
+}
+
+/** What reading over HTTP has cost. */
+export interface RemoteStats {
+  /** Requests, those that were tried again included. */
+  requests: number;
+  /** How often something had to be waited for; requests that ran at the same time count as one. */
+  roundTrips: number;
+  /** Bytes of all answers, without headers. */
+  bytesFetched: number;
+  /** Pages of 4 KiB that were fetched. */
+  pagesFetched: number;
+  /** Pages in memory; those that are zero throughout are not fetched. */
+  pagesCached: number;
+  /** The length of the file. */
+  sizeBytes: number;
+  /** The tag of the version that is read, if the server tells it. */
+  etag: string | undefined;
+}
+
+/**
+ * A tree that is read over HTTP: the calls of a {@link Tree}, asynchronous.
+ *
+ * A call throws `Changed` if the file was replaced since it was opened, and what {@link Spinney.openUrl} throws.
+ * The tree is looked for by the first call, which throws `NoSuchTree` if there is none of its name.
+ */
+export class RemoteTree {
+  protected constructor();
+
+  /** The value of a key, as an array of its own; `undefined` if the key is not there. */
+  get(key: Key): Promise<Bytes | undefined>;
+
+  /** The value of a key, read as UTF-8. */
+  getText(key: Key): Promise<string | undefined>;
+
+  /** The value of a key with its version. */
+  getEntry(key: Key): Promise<Entry<Key> | undefined>;
+
+  /** The values of many keys, in their order; what is missing of all of them is fetched together. */
+  getMany(keys: Iterable<Key>): Promise<(Bytes | undefined)[]>;
+
+  /** Whether a key is there. */
+  contains(key: Key): Promise<boolean>;
+
+  /** How many keys begin with a prefix. Where they fill many blobs, this takes a small request for each. */
+  count(prefix?: Key): Promise<number>;
+
+  /** The keys in a directory, and each directory in it once. */
+  list(prefix: Key | undefined, options: ListOptions & { keys: "bytes" }): RemoteEntries<Bytes>;
+  list(prefix?: Key, options?: ListOptions & { keys?: "text" }): RemoteEntries<string>;
+  list(prefix?: Key, options?: ListOptions): RemoteEntries<Key>;
+
+  /** The keys that begin with a prefix. */
+  scan(prefix: Key | undefined, options: ScanOptions & { keys: "bytes" }): RemoteEntries<Bytes>;
+  scan(prefix?: Key, options?: ScanOptions & { keys?: "text" }): RemoteEntries<string>;
+  scan(prefix?: Key, options?: ScanOptions): RemoteEntries<Key>;
+
+  /** The first key that begins with a prefix. */
+  first(prefix?: Key): Promise<Entry<string> | undefined>;
+
+  /** The last one. */
+  last(prefix?: Key): Promise<Entry<string> | undefined>;
+
+  /** The longest key that a path begins with. */
+  longestPrefix(path: Key): Promise<Entry<Key> | undefined>;
+}
+
+/** A database that is read over HTTP; itself its tree called `"default"`. */
+export class RemoteSpinney extends RemoteTree {
+  /** A tree. Whether there is one is found out by its first call. */
+  tree(name: string): RemoteTree;
+
+  /** The names of all trees, in order. */
+  trees(): Promise<string[]>;
+
+  /** What it has cost so far. */
+  stats(): RemoteStats;
+
+  /** Gives everything back and ends what is under way. Calls throw `Closed` from then on. */
+  close(): void;
+}
+
+/** Entries that are fetched as they are asked for. A loop that is left early fetches nothing more. */
+export class RemoteEntries<K extends Key = Key> implements AsyncIterableIterator<Entry<K>> {
+  private constructor();
+
+  next(): Promise<IteratorResult<Entry<K>, undefined>>;
+  return(value?: unknown): Promise<IteratorResult<Entry<K>, undefined>>;
+  [Symbol.asyncIterator](): this;
+
+  /** All entries that are left. */
+  toArray(): Promise<Entry<K>[]>;
+
+  /** The same, an array at a time. */
+  pages(): AsyncIterableIterator<Entry<K>[]>;
+}
+
 /**
  * Several writes and conditions, in any trees of one database, applied all together or not at all.
  *
@@ -620,19 +747,27 @@ export interface CheckReport {
 /** Why a call was refused. Codes are stable; those of the native library have the same names. */
 export type SpinneyErrorCode =
   | "Aborted"
+  | "BadResponse"
   | "BatchRefused"
   | "BatchTooLarge"
   | "Broken"
+  | "CacheTooSmall"
+  | "Cancelled"
+  | "Changed"
   | "Closed"
   | "Conflict"
+  | "ContentEncoding"
   | "Corrupt"
+  | "Forbidden"
   | "InvalidArgument"
   | "Io"
   | "KeyTooLong"
   | "LoadFailed"
   | "Locked"
   | "LogCorrupt"
+  | "Network"
   | "NewerFormat"
+  | "NoSuchTree"
   | "NotFound"
   | "NotInitialized"
   | "NotSpinney"
@@ -643,8 +778,10 @@ export type SpinneyErrorCode =
   | "OutcomeUnknown"
   | "Poisoned"
   | "QuotaExceeded"
+  | "RangeNotSupported"
   | "ReadOnly"
   | "RenameIntoItself"
+  | "ServerError"
   | "SideFile"
   | "SnapshotTooOld"
   | "TargetExists"
@@ -679,6 +816,9 @@ export class SpinneyError extends Error {
   readonly lengthBytes?: number;
   /** And how long it may be. */
   readonly limitBytes?: number;
+  /** What a server did: the address, and the status of its answer if there was one. */
+  readonly url?: string;
+  readonly status?: number;
   /** `Corrupt`: the damaged blob, and the page in it. */
   readonly blob?: number;
   readonly page?: number;

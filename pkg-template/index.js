@@ -4,8 +4,8 @@ import { loadFrom } from "./init.js";
 
 export { initSync } from "./init.js";
 export {
-  Batch, BatchClient, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyClient, SpinneyError, Transaction,
-  Tree, TreeClient,
+  Batch, BatchClient, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney,
+  SpinneyClient, SpinneyError, Transaction, Tree, TreeClient,
 } from "./face/face.js";
 
 export function init(source) {

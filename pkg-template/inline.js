@@ -4,8 +4,8 @@ import { initSync as loadSync, loadFrom } from "./init.js";
 import { base64 } from "./wasm/base64.js";
 
 export {
-  Batch, BatchClient, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyClient, SpinneyError, Transaction,
-  Tree, TreeClient,
+  Batch, BatchClient, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney,
+  SpinneyClient, SpinneyError, Transaction, Tree, TreeClient,
 } from "./face/face.js";
 
 function decoded() {

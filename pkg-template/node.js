@@ -5,8 +5,8 @@ import { initSync } from "./init.js";
 
 export { initSync } from "./init.js";
 export {
-  Batch, BatchClient, Entries, Entry, Snapshot, SnapshotTree, Spinney, SpinneyClient, SpinneyError, Transaction,
-  Tree, TreeClient,
+  Batch, BatchClient, Entries, Entry, RemoteEntries, RemoteSpinney, RemoteTree, Snapshot, SnapshotTree, Spinney,
+  SpinneyClient, SpinneyError, Transaction, Tree, TreeClient,
 } from "./face/face.js";
 
 initSync(readFileSync(new URL("./wasm/spinney.wasm", import.meta.url)));

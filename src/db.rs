@@ -352,6 +352,39 @@ impl Db {
         Options::default().open(path)
     }
 
+    /// Opens the database that lies at a URL, for reading: `https://`, `http://`, `s3://`, `gs://`, `az://`
+    /// or `file://`. Only what is touched is read.
+    ///
+    /// Credentials and settings of a store come from the environment, as the crate `object_store` reads
+    /// them: `AWS_ACCESS_KEY_ID`, `AWS_REGION` and so on. If the object is replaced meanwhile, what is not in
+    /// memory yet is [`Error::Changed`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-url-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// let db = spinney::Db::open(&path)?;
+    /// db.tree("files")?.put("photos/a.jpg", "...")?;
+    /// db.close()?;
+    /// let far = spinney::Db::open_url(&format!("file://{}", path.display()))?;
+    /// assert!(far.tree("files")?.contains("photos/a.jpg")?);
+    /// # drop(far);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with what the store says, of the kind `NotFound` or `PermissionDenied` where that is it,
+    /// and `InvalidInput` or `Unsupported` for a URL that is none; those of [`Options::open`] for what lies
+    /// there. A database that was not closed before it was copied is [`Error::SideFile`].
+    #[cfg(all(feature = "object-store", unix))]
+    pub fn open_url(url: &str) -> Result<Self> {
+        Options::default().open_url(url)
+    }
+
     /// How to open a database otherwise: see [`Options`].
     pub fn builder() -> Options {
         Options::default()

@@ -223,6 +223,13 @@ pub enum Error {
     /// A backup found a file at its path.
     #[error("there is a file at the path of the backup: choose another, or allow to overwrite it")]
     BackupExists,
+    /// Pages of a [`FetchedBackend`](crate::backend::FetchedBackend) are not here yet. Nothing is wrong:
+    /// fetch what it wants, hand that in, and make the same call again.
+    #[error("pages have to be fetched first: fetch what the backend wants, hand it in, and try again")]
+    NotFetched,
+    /// The object that the database is read from was replaced since it was opened.
+    #[error("the database was replaced where it is read from: open it again")]
+    Changed,
     /// The backend failed. A put that met it has not taken place; when a full disk has space again, it can be
     /// tried again.
     #[error("reading or writing failed: {0}")]
@@ -296,6 +303,8 @@ impl Error {
             Error::ChangesAhead { .. } => "ChangesAhead",
             Error::NoChanges => "NoChanges",
             Error::BackupExists => "BackupExists",
+            Error::NotFetched => "NotFetched",
+            Error::Changed => "Changed",
             Error::Io(_) => "Io",
         }
     }

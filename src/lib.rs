@@ -67,6 +67,8 @@ mod wasm;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_ahead;
+#[cfg(test)]
 mod tests_attend;
 #[cfg(test)]
 mod tests_batch;

@@ -13,6 +13,7 @@ use crate::log::replay::{Reader, Replayed};
 use crate::store::durable::Durability;
 use crate::store::lifecycle::{self, Settings, SideFiles};
 use crate::store::open::open_cold;
+use crate::store::open_remote::open_remote;
 use crate::store::overlay::Overlay;
 use crate::store::recover::{self, Found};
 use crate::store::superblock::Superblock;
@@ -267,6 +268,9 @@ impl Options {
     /// # }
     /// ```
     pub fn open_backend(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        if backend.is_remote() {
+            return self.open_remote(backend);
+        }
         let read_only = self.read_only || backend.is_read_only();
         let meter = Arc::new(Metered::new(backend));
         let backend: Arc<dyn Backend> = meter.clone();
@@ -296,6 +300,45 @@ impl Options {
             let _ = db.forest().prepare_long();
         }
         Ok(db)
+    }
+
+    /// Opens the database that lies at a URL, for reading: see [`Db::open_url`].
+    #[cfg(all(feature = "object-store", unix))]
+    pub fn open_url(self, url: &str) -> Result<Db> {
+        self.open_backend(Arc::new(crate::backend::ObjectPlace::parse(url)?.open()?))
+    }
+
+    /// Opens the database that is an object in a store that you have made, for reading: see [`Db::open_url`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-object-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # spinney::Db::open(folder.join("catalog.spinney"))?.tree("files")?.put("a/b", "c")?;
+    /// use object_store::local::LocalFileSystem;
+    /// use std::sync::Arc;
+    ///
+    /// let store = Arc::new(LocalFileSystem::new_with_prefix(&folder).expect("it is there"));
+    /// let db = spinney::Db::builder().cache_bytes(8 << 20).open_object(store, "catalog.spinney")?;
+    /// assert!(db.tree("files")?.contains("a/b")?);
+    /// # drop(db);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(all(feature = "object-store", unix))]
+    pub fn open_object(self, store: Arc<dyn object_store::ObjectStore>, path: &str) -> Result<Db> {
+        self.open_backend(Arc::new(crate::backend::ObjectBackend::open(store, path)?))
+    }
+
+    /// Opens a database that others have published: nobody writes it any more.
+    pub(crate) fn open_remote(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        let meter = Arc::new(Metered::new(backend));
+        let mut forest = Forest::from_store(open_remote(meter.clone(), self.settings.cache_bytes)?);
+        forest.store.read_only = true;
+        forest.store.meter = Some(meter);
+        forest.fetch_root()?;
+        Db::new(forest, self.durability)
     }
 
     fn make(&self, backend: Arc<dyn Backend>) -> Result<Forest> {

@@ -76,6 +76,8 @@ pub struct Scan {
     failed: bool,
     directories: Option<(u8, usize)>,
     long_bytes_max: usize,
+    /// How many entries may be wanted, beyond those that are certain.
+    ahead: usize,
 }
 
 impl Scan {
@@ -90,6 +92,7 @@ impl Scan {
             failed: false,
             directories: None,
             long_bytes_max: usize::MAX,
+            ahead: usize::MAX,
         }
     }
 
@@ -153,6 +156,14 @@ impl Scan {
         self
     }
 
+    /// No more than so many entries are wanted for now: where pages are a trip away, no more of them are
+    /// asked for at once.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn look_ahead(mut self, entries: usize) -> Self {
+        self.ahead = entries;
+        self
+    }
+
     /// Keys alone, without reading values.
     pub fn keys(self) -> Keys {
         Keys { scan: self }
@@ -213,6 +224,7 @@ impl Scan {
         let side = side.get_or_insert_with(|| {
             let mut side = Side::new(direction, self.start.clone(), self.end.clone());
             side.read_long_values_to(self.long_bytes_max);
+            side.look_ahead(self.left.min(self.ahead));
             if let Some((delimiter, from)) = self.directories {
                 side.stop_at_directories(delimiter, from);
             }

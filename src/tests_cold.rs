@@ -3,9 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::Arc;
 
-use crate::backend::{Area, Backend, MemoryBackend};
+use crate::backend::{Area, Backend, BlobBufPool, MemoryBackend, ReadOp, WriteOp};
 use crate::db::Db;
 use crate::forest::Shape;
 use crate::tests::{Model, Random, TINY, assert_same, step};
@@ -51,6 +52,59 @@ fn a_cold_database_says_what_the_one_in_memory_says() {
             assert_eq!(survey.keys, model.len() as u64);
             assert!(stats.resident_pages <= budget + 12 * 128, "{stats:?}");
             assert_eq!(stats.evictions > 0, budget < 1 << 20, "{stats:?}");
+        }
+    }
+}
+
+/// A disk that says that it is somewhere else.
+struct Far(MemoryBackend);
+
+impl Backend for Far {
+    fn len(&self, area: Area) -> io::Result<u64> {
+        self.0.len(area)
+    }
+
+    fn set_len(&self, _area: Area, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
+        self.0.read(batch)
+    }
+
+    fn write(&self, _batch: &[WriteOp<'_>]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self, _area: Area) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn buffers(&self) -> &BlobBufPool {
+        self.0.buffers()
+    }
+}
+
+/// The same where every read is a trip: through routers above routers, looking ahead, with whatever cache.
+#[test]
+fn a_remote_database_says_what_the_one_in_memory_says() {
+    let (seeds, operations) = if cfg!(miri) { (1, 40) } else { (2, 1_200) };
+    for seed in 0..seeds {
+        let (image, model) = image_of(seed, operations);
+        for budget in [0, 40, 400, 1 << 20] {
+            let far = Arc::new(Far(MemoryBackend::from_bytes(&image).expect("whole pages")));
+            let db = Db::builder().cache_bytes(pages(budget)).open_backend(far).expect("sound");
+            let tree = db.tree("t").expect("there");
+            for (key, value) in &model {
+                assert_eq!(tree.get(key).expect("sound").as_deref(), Some(&value[..]));
+            }
+            assert_eq!(tree.count("").expect("sound"), model.len() as u64);
+            assert_same(&db, &tree, &model, &mut Random(seed));
+            assert!(matches!(tree.put("a", "b"), Err(crate::Error::ReadOnly)));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::Forest;
-use crate::forest::many::{Found, GROUP};
+use crate::forest::many::{Found, GROUP, GROUPS_AWAITED};
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
 use crate::limits::{
@@ -140,6 +140,7 @@ impl Tree {
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         let mut values = Vec::with_capacity(keys.len());
         let mut buffers: Vec<KeyBuf> = Vec::new();
+        let mut missed = 0;
         for group in keys.chunks(GROUP) {
             buffers.resize_with(buffers.len().max(group.len()), KeyBuf::empty);
             let mut padded = Vec::with_capacity(group.len());
@@ -147,11 +148,15 @@ impl Tree {
                 padded.push(buffer.refill(self.id, checked(key.as_ref())?));
             }
             let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);
-            self.forest.get_group(&padded, &mut answers[..group.len()])?;
+            match self.forest.get_group(&padded, &mut answers[..group.len()]) {
+                // Whoever fetches what is missing fetches that of a few groups in one trip.
+                Err(Error::NotFetched) if missed < GROUPS_AWAITED => missed += 1,
+                other => other?,
+            }
             let answers = answers.into_iter().take(group.len());
             values.extend(answers.map(|found| found.map(|(bytes, version)| Value::new(bytes, version))));
         }
-        Ok(values)
+        if missed > 0 { Err(Error::NotFetched) } else { Ok(values) }
     }
 
     /// Whether a key is there.

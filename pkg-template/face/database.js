@@ -7,6 +7,7 @@ import { Keeper } from "./keeper.js";
 import { SpinneyClient } from "./client.js";
 import { deleteFiles, importFiles, listFiles, openFiles } from "./opfs.js";
 import { giveBack, readText, readValue, settle, wasm, writeImage, writeName } from "./memory.js";
+import { openUrl } from "./remote.js";
 import { Scope, adopt } from "./scope.js";
 import { Transaction } from "./transaction.js";
 import { Reader, SCOPE, Tree, disposable } from "./tree.js";
@@ -62,6 +63,11 @@ export class Spinney extends Tree {
 
   static openWorker(name, options = undefined) {
     return SpinneyClient.open(name, options);
+  }
+
+  static async openUrl(url, options = undefined) {
+    ready();
+    return openUrl(url, options);
   }
 
   image() {

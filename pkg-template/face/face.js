@@ -6,5 +6,6 @@ export { Snapshot, SnapshotTree, Spinney } from "./database.js";
 export { Entries, Entry } from "./entries.js";
 export { SpinneyError } from "./errors.js";
 export { attach } from "./memory.js";
+export { RemoteEntries, RemoteSpinney, RemoteTree } from "./remote.js";
 export { Transaction } from "./transaction.js";
 export { Tree } from "./tree.js";

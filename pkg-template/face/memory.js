@@ -21,6 +21,8 @@ const PLACES = 9;
 
 export const ABSENT = -1;
 const FAILED = -2;
+/** Pages have to be brought first. */
+export const AWAITED = -4;
 
 // Up to so many bytes a loop is faster than TypedArray.set, on the way in and, where a subarray has to be
 // made first, on the way out. (Node 20 and Chromium 148 agree within a few bytes.)
@@ -211,6 +213,12 @@ export function writeImage(image) {
   const length = lengthOf(image);
   copyIn(image, length, room(length));
   return length;
+}
+
+/** Writes pages and returns their length. */
+export function writeBytes(from) {
+  copyIn(from, from.length, room(from.length));
+  return from.length;
 }
 
 /** Writes a list of keys: their lengths, then all of them. Returns how many bytes that are. */

@@ -144,6 +144,11 @@ impl Cursor {
         self.delimiter = Some((delimiter, from));
     }
 
+    /// What was said of directories.
+    pub(crate) fn delimiter(&self) -> Option<(u8, usize)> {
+        self.delimiter
+    }
+
     /// From now on buckets are yielded before their leaves.
     pub(crate) fn stop_at_buckets(&mut self) {
         self.stops_at_buckets = true;

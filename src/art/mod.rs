@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod ahead;
 pub(crate) mod bound;
 pub(crate) mod build;
 pub(crate) mod burst;

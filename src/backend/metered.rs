@@ -133,6 +133,14 @@ impl Backend for Metered {
         self.inner.is_read_only()
     }
 
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
+    fn will_need(&self, offset_bytes: u64, len_bytes: u64) {
+        self.inner.will_need(offset_bytes, len_bytes);
+    }
+
     fn buffers(&self) -> &BlobBufPool {
         self.inner.buffers()
     }

@@ -19,11 +19,14 @@
 mod buffer;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod contract;
+mod fetched;
 #[cfg(unix)]
 mod file;
 mod io_path;
 mod memory;
 mod metered;
+#[cfg(all(feature = "object-store", unix))]
+mod object;
 mod pool;
 mod ring;
 #[cfg(feature = "sim")]
@@ -34,12 +37,15 @@ use std::io;
 use std::sync::Arc;
 
 pub use buffer::AlignedBlobBuf;
+pub use fetched::FetchedBackend;
 #[cfg(unix)]
 pub use file::{FileBackend, FileOptions};
 pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
 pub use metered::AreaCounts;
 pub(crate) use metered::Metered;
+#[cfg(all(feature = "object-store", unix))]
+pub use object::{ObjectBackend, ObjectPlace, Upload};
 pub use pool::BlobBufPool;
 pub use ring::{PrivateRing, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
 
@@ -248,6 +254,16 @@ pub trait Backend: Send + Sync {
     fn is_read_only(&self) -> bool {
         false
     }
+
+    /// Whether the data area is that of a closed database somewhere else, of which every read is a trip. Then
+    /// a database is opened without reading more of it than it takes, and reads as much at once as it knows
+    /// that it will need.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// These bytes of the data area will be read soon, if nothing comes between. May do nothing.
+    fn will_need(&self, _offset_bytes: u64, _len_bytes: u64) {}
 
     /// The buffers to use for operations on this backend; it may know their memory in advance.
     fn buffers(&self) -> &BlobBufPool;

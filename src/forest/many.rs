@@ -17,6 +17,10 @@ use crate::store::residency::{Fault, merge};
 /// left is no waiting: 1,990 instructions a key, 1,520 one by one, a quarter of them to allocate the value.)
 pub(crate) const GROUP: usize = 32;
 
+/// Groups of which something is missing that one call asks for, where others have to fetch it: with what all
+/// of them want at most, what was fetched for the first is not pushed out again.
+pub(crate) const GROUPS_AWAITED: u32 = 3;
+
 /// After so many batches of loading, what is still missing is looked up one by one: the cache is too small
 /// for the group.
 const BATCHES_MAX: u32 = 4;

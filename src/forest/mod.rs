@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod ahead;
 pub(crate) mod batch;
 pub(crate) mod bounds;
 pub(crate) mod check;

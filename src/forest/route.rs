@@ -201,22 +201,33 @@ impl Forest {
     /// Finds the range blob of the keys just below `key`, of which perhaps not all is in memory; the flag
     /// says that `key` is its upper bound.
     pub(crate) fn route_before(&self, key: &Key<'_>) -> Result<(Route<'_>, bool), Lost> {
-        let mut exact = false;
         let mut route = self.start()?;
-        let descended = route.descend(self, |words, root, base| {
-            if exact {
+        let mut exact = false;
+        match route.find_before(self, key, &mut exact) {
+            Ok(()) | Err(Lost::Partial) => Ok((route, exact)),
+            Err(lost) => Err(lost),
+        }
+    }
+}
+
+impl<'a> Route<'a> {
+    /// Finds the range blob of the keys just below `key`, and whether that is its upper bound.
+    pub(crate) fn find_before(
+        &mut self,
+        forest: &'a Forest,
+        key: &Key<'_>,
+        exact: &mut bool,
+    ) -> Result<(), Lost> {
+        self.descend(forest, |words, root, base| {
+            if *exact {
                 // Everything below lies before the key: the last child of every router holds the last.
                 return last_bound(words, root, base).follow(words);
             }
             let (bound, is_upper) = walk_before(words, root, key, base)?;
-            exact = is_upper;
+            *exact = is_upper;
             let (id, base) = bound.follow(words)?;
-            if exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
-        });
-        match descended {
-            Ok(()) | Err(Lost::Partial) => Ok((route, exact)),
-            Err(lost) => Err(lost),
-        }
+            if *exact || base <= key.len() { Ok((id, base)) } else { Err(Torn) }
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::Forest;
 use super::long::long_length;
 use super::notes::Note;
 use super::route::{Lost, Route};
+use crate::art::ahead::Stretch;
 use crate::art::cursor::{Cursor, Direction, Item};
 use crate::blob::key::KeyBuf;
 use crate::blob::presence::{Everything, Presence};
@@ -77,6 +78,8 @@ pub(crate) struct Side {
     long_bytes: usize,
     /// Longer ones are not read.
     long_bytes_max: usize,
+    /// How many entries the user may want, where it costs a trip to find out.
+    ahead: usize,
     done: bool,
 }
 
@@ -112,6 +115,7 @@ impl Side {
             has_long: false,
             long_bytes: 0,
             long_bytes_max: usize::MAX,
+            ahead: usize::MAX,
             done,
         }
     }
@@ -124,6 +128,11 @@ impl Side {
     /// The notes since the last call.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         self.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// No more than so many entries are wanted, as far as is known.
+    pub(crate) fn look_ahead(&mut self, entries: usize) {
+        self.ahead = entries;
     }
 
     /// The key of the last step.
@@ -228,7 +237,7 @@ impl Side {
                 continue;
             }
             if missed != 0 {
-                self.wanted = Some(self.fault(frame.id, missed));
+                self.wanted = Some(self.fault(forest, frame.id, missed));
                 self.reposition();
                 continue;
             }
@@ -272,11 +281,11 @@ impl Side {
     }
 
     /// What to ask for, where these pages of a blob were missed.
-    fn fault(&mut self, blob: u32, missed: Pages) -> Fault {
+    fn fault(&mut self, forest: &Forest, blob: u32, missed: Pages) -> Fault {
         let (before, buckets) = self.buckets_missed;
         self.misses += 1;
         self.buckets_missed = (blob, if before == blob { buckets + 1 } else { 1 });
-        if self.buckets_missed.1 >= BUCKETS_TO_WHOLE {
+        if self.buckets_missed.1 >= BUCKETS_TO_WHOLE && !forest.store.is_remote() {
             Fault::whole(blob)
         } else {
             Fault { blob, want: Want::Leaves(missed) }
@@ -357,12 +366,13 @@ impl Side {
     fn enter(&mut self, forest: &Forest) -> Result<()> {
         let mut faults = Faults::new(&forest.store);
         if let Some(wanted) = self.wanted.take() {
-            faults.resolve(wanted)?;
+            self.resolve(forest, &mut faults, wanted)?;
         }
         loop {
             let mut buffer = KeyBuf::empty();
             let key = buffer.fill_whole(&self.bound);
-            let (mut missed, whole) = (0, self.is_long || self.misses >= MISSES_TO_WHOLE);
+            let is_long = self.is_long && !forest.store.is_remote();
+            let (mut missed, whole) = (0, is_long || self.misses >= MISSES_TO_WHOLE);
             let entered = match self.direction {
                 Direction::Forward => forest.route(&key).map(|route| (route, false)),
                 Direction::Backward => forest.route_before(&key),
@@ -404,14 +414,36 @@ impl Side {
                 }
                 Err(Lost::Corrupt(id)) => return Err(Forest::corrupt(id)),
                 Err(Lost::Absent(blob)) if missed != 0 => {
-                    let fault = self.fault(blob, missed);
-                    faults.resolve(fault)?;
+                    let fault = self.fault(forest, blob, missed);
+                    self.resolve(forest, &mut faults, fault)?;
                 }
                 Err(Lost::Absent(blob)) if whole => faults.resolve(Fault::whole(blob))?,
-                Err(Lost::Absent(blob)) => faults.resolve(Fault { blob, want: Want::Inner })?,
+                Err(Lost::Absent(blob)) => {
+                    self.resolve(forest, &mut faults, Fault { blob, want: Want::Inner })?;
+                }
                 Err(Lost::Restart | Lost::Partial) => std::thread::yield_now(),
             }
         }
+    }
+
+    /// Loads what was missed; where that is a trip, with all that will be missed soon.
+    fn resolve(&self, forest: &Forest, faults: &mut Faults<'_>, fault: Fault) -> Result<()> {
+        if !forest.store.is_remote() {
+            return faults.resolve(fault);
+        }
+        let (start, end) = match self.direction {
+            Direction::Forward => (&self.bound, &self.limit),
+            Direction::Backward => (&self.limit, &self.bound),
+        };
+        let ahead = forest.faults_ahead(Stretch {
+            direction: self.direction,
+            start,
+            end,
+            delimiter: self.cursor.delimiter(),
+            entries_max: self.ahead,
+            pages_max: u32::MAX,
+        });
+        faults.resolve_with(fault, ahead)
     }
 
     /// Goes on to the neighbouring blob: there are no sibling pointers, the routers tell.

@@ -24,6 +24,7 @@ pub(crate) mod latch;
 pub(crate) mod lifecycle;
 pub(crate) mod long;
 pub(crate) mod open;
+pub(crate) mod open_remote;
 pub(crate) mod overlay;
 pub(crate) mod page_writer;
 pub(crate) mod past;

@@ -22,10 +22,7 @@ use crate::error::{Error, Result};
 pub(crate) fn open_cold(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<Store> {
     let mut buffer = backend.buffers().lease_blocking();
     let superblock = read_superblock(&*backend, &mut buffer)?;
-    let frames = Frames::new();
-    if superblock.blobs > frames.limit() {
-        return Err(Error::OutOfSpace { limit_blobs: frames.limit() });
-    }
+    let frames = frames_for(&superblock)?;
     let directory = Directory::new();
     let mut unused = BTreeSet::new();
     let mut holder = 0;
@@ -42,6 +39,30 @@ pub(crate) fn open_cold(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result<S
         }
     }
     drop(buffer);
+    finish(backend, cache_bytes, Opened { superblock, frames, directory, unused })
+}
+
+/// What superblock and directory say.
+pub(super) struct Opened {
+    pub(super) superblock: Superblock,
+    pub(super) frames: Frames,
+    pub(super) directory: Directory,
+    /// Ids without a blob.
+    pub(super) unused: BTreeSet<u32>,
+}
+
+/// Room for the frames of all blobs. Before anything is believed of a blob with a greater id.
+pub(super) fn frames_for(superblock: &Superblock) -> Result<Frames> {
+    let frames = Frames::new();
+    match superblock.blobs > frames.limit() {
+        true => Err(Error::OutOfSpace { limit_blobs: frames.limit() }),
+        false => Ok(frames),
+    }
+}
+
+/// The store with all its frames cold.
+pub(super) fn finish(backend: Arc<dyn Backend>, cache_bytes: u64, opened: Opened) -> Result<Store> {
+    let Opened { superblock, frames, directory, mut unused } = opened;
     if directory.get(ROOT_BLOB) == 0 {
         return Err(Error::corrupt(ROOT_BLOB, "the root blob is missing"));
     }

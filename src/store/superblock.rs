@@ -28,7 +28,7 @@ use crate::blob::checksum::{self, PAGE_BYTES};
 use crate::blob::header::{BLOB_PAGES, BlobKind, FORMAT_VERSION, MAGIC, MAGIC_MASK};
 use crate::error::{Error, Result};
 
-const SUPERBLOCK_PAGES: usize = 2;
+pub(crate) const SUPERBLOCK_PAGES: usize = 2;
 const PAGE_WORDS: u32 = 512;
 
 /// Blobs that the directory in blob 0 covers.
@@ -121,6 +121,13 @@ impl Superblock {
 
     /// Reads and verifies all of blob 0.
     pub(crate) fn open(blob: &[u8]) -> Result<Superblock> {
+        let superblock = Superblock::open_pair(blob)?;
+        verify_directory(blob, blob, SUPERBLOCK_PAGES)?;
+        Ok(superblock)
+    }
+
+    /// Reads and verifies the two superblock pages alone, which must be equal.
+    pub(crate) fn open_pair(blob: &[u8]) -> Result<Superblock> {
         let (first, second) = (&blob[..PAGE_BYTES], &blob[PAGE_BYTES..2 * PAGE_BYTES]);
         let sound = [is_sound(first), is_sound(second)];
         if sound == [false, false] {
@@ -131,12 +138,6 @@ impl Superblock {
         }
         if first != second {
             return Err(damaged(1, "the two superblocks differ"));
-        }
-        for page in SUPERBLOCK_PAGES..BLOB_PAGES {
-            let bytes = &blob[page * PAGE_BYTES..(page + 1) * PAGE_BYTES];
-            if checksum::of_page(bytes) != word(first, PAGE_CHECKSUMS_AT + page) {
-                return Err(damaged(page, "directory checksum"));
-            }
         }
         Ok(Superblock::decode(first))
     }
@@ -161,6 +162,18 @@ impl Superblock {
             key_bytes_max: word(page, 10) as u32,
         }
     }
+}
+
+/// Verifies pages of the directory in blob 0 that follow each other from page `from` on, up to its end at
+/// most.
+pub(crate) fn verify_directory(superblock: &[u8], blob: &[u8], from: usize) -> Result<()> {
+    let pages = blob.chunks_exact(PAGE_BYTES).enumerate().take(BLOB_PAGES).skip(from);
+    for (page, bytes) in pages {
+        if checksum::of_page(bytes) != word(superblock, PAGE_CHECKSUMS_AT + page) {
+            return Err(damaged(page, "directory checksum"));
+        }
+    }
+    Ok(())
 }
 
 fn is_sound(page: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 //! back, and none of a database that it has closed; so closing drops everything, whatever objects live on.
 
 use super::refusal::{Outcome, Refusal};
+use super::remote::Remote;
 use super::scan::Source;
 use crate::batch::Batch;
 use crate::db::Db;
@@ -29,6 +30,8 @@ pub(super) struct Open {
     pub(super) batches: Slots<Batch>,
     pub(super) transactions: Slots<Transaction>,
     pub(super) snapshots: Slots<Snapshot>,
+    /// Where its pages come in, if they are brought from somewhere else.
+    pub(super) remote: Option<Remote>,
 }
 
 /// A tree, as it is or as it was.
@@ -76,6 +79,7 @@ impl Open {
             batches: Slots::new(),
             transactions: Slots::new(),
             snapshots: Slots::new(),
+            remote: None,
         }
     }
 
@@ -135,6 +139,11 @@ impl<T> Slots<T> {
     pub(super) fn get(&mut self, handle: u32) -> Outcome<&mut T> {
         let place = handle.wrapping_sub(1) as usize;
         self.places.get_mut(place).and_then(Option::as_mut).ok_or(Refusal::Closed)
+    }
+
+    /// Visits everything.
+    pub(super) fn each(&mut self, visit: impl FnMut(&mut T)) {
+        self.places.iter_mut().flatten().for_each(visit);
     }
 
     /// Drops what is there no more use for.

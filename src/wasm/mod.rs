@@ -11,12 +11,13 @@
 //! | `page.rs` | entries, packed for one crossing |
 //! | `handles.rs` | what a handle stands for: databases, and all that was made from them |
 //! | `refusal.rs`, `json.rs`, `report.rs` | errors, and what else leaves as an object |
+//! | `remote.rs` | databases whose pages JavaScript brings |
 //! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
 //! | `opfs/` | databases in files of the browser; no other functions of JavaScript are called from here |
 //!
 //! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
-//! the text of the output buffer says why. Whatever the numbers are that it is given, it does not panic: a
-//! wrong handle is one of something that was closed.
+//! the text of the output buffer says why, [`AWAITED`] that pages have to be brought first. Whatever the
+//! numbers are that it is given, it does not panic: a wrong handle is one of something that was closed.
 //!
 //! Other places to read from have a file of their own beside `database.rs`, which makes a `Db` of them and
 //! puts it among the handles; the rest stays as it is. None of it may know what a key or a blob looks like.
@@ -32,6 +33,7 @@ mod memory;
 mod opfs;
 mod page;
 mod refusal;
+mod remote;
 mod report;
 mod scan;
 mod snapshot;
@@ -50,6 +52,8 @@ const ABSENT: f64 = -1.0;
 const FAILED: f64 = -2.0;
 /// An earlier call has trapped, and nothing more can be said.
 const BROKEN: f64 = -3.0;
+/// Pages are missing: fetch what is wanted, hand it in, and make the call again.
+const AWAITED: f64 = -4.0;
 
 struct Module {
     memory: Memory,
@@ -76,6 +80,9 @@ fn call(run: impl FnOnce(&mut Memory, &mut Databases) -> Outcome<f64>) -> f64 {
         let Module { memory, databases } = &mut *module;
         let outcome = run(memory, databases);
         outcome.unwrap_or_else(|refusal| {
+            if refusal.is_not_fetched() {
+                return AWAITED;
+            }
             memory.lend_text(refusal.to_json());
             FAILED
         })

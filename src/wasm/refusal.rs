@@ -25,6 +25,11 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
+    /// Whether nothing is wrong but that pages are missing.
+    pub(super) fn is_not_fetched(&self) -> bool {
+        matches!(self, Refusal::Engine(Error::NotFetched))
+    }
+
     #[cold]
     pub(super) fn to_json(&self) -> String {
         let begin = |code, message: &str| Object::new().text("code", code).text("message", message);

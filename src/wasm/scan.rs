@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::page::{KeyForm, Page};
 use super::refusal::Outcome;
 use crate::art::cursor::Direction;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::TREE_ID_BYTES;
 use crate::scan::Scan;
 use crate::value::Version;
@@ -92,7 +92,7 @@ pub(super) struct Source {
 
 impl Source {
     /// None: there cannot be an entry.
-    fn new(keys: &Keys, prefix: &[u8], after: Option<&[u8]>, wanted: Wanted) -> Option<Self> {
+    pub(super) fn new(keys: &Keys, prefix: &[u8], after: Option<&[u8]>, wanted: Wanted) -> Option<Self> {
         let mut scan = match (after, wanted.direction()) {
             (None, _) => keys.tree.scan(prefix),
             (Some(name), Direction::Forward) if wanted.is_directory(name, prefix) => {
@@ -110,6 +110,22 @@ impl Source {
         // Who says how many wants all of them.
         let page_entries = if wanted.left.is_finite() { ENTRIES_MAX } else { ENTRIES_FIRST };
         Some(Source { scan, wanted, page_entries, snapshot: keys.snapshot() })
+    }
+
+    /// No more than so many entries are wanted in all.
+    pub(super) fn look_ahead(mut self, entries: usize) -> Self {
+        // The cast saturates.
+        self.scan = self.scan.look_ahead(entries.min(self.wanted.left as usize));
+        self.page_entries = ENTRIES_MAX;
+        self
+    }
+
+    /// Fills a page, but ends it where something is missing.
+    pub(super) fn fill_what_is_here(mut self, page: &mut Page) -> Result<bool> {
+        match self.fill(page) {
+            Err(Error::NotFetched) if !page.rows.is_empty() => Ok(true),
+            filled => filled,
+        }
     }
 
     /// Fills a page. False: there is nothing behind it.

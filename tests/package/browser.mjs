@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { runRemote } from "./remote.mjs";
 import { browser, html, resultOf, serve } from "./serve.mjs";
 
 const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
@@ -40,6 +41,18 @@ async function plain() {
   await show("without a bundler", `${server.address}/main.html`);
   await show("inline without a bundler", `${server.address}/inline.html`, "inline");
   server.close();
+}
+
+// The data come from another origin than the page, as they mostly do.
+async function overHttp() {
+  await runRemote(async ({ served }) => {
+    const page = html(`/app/remote.js?served=${encodeURIComponent(served.address)}`, imports);
+    const server = await serve(here, { "/remote.html": page });
+    const { passed, failed, told } = JSON.parse(await resultOf(chrome, `${server.address}/remote.html`, 300000));
+    assert.deepEqual(failed, []);
+    console.log(`${passed} tests of reading over HTTP passed in Chromium: ${told}`);
+    server.close();
+  });
 }
 
 async function withVite() {
@@ -102,6 +115,7 @@ async function withEsbuild() {
 
 try {
   await plain();
+  await overHttp();
   await withVite();
   await withWebpack();
   await withEsbuild();

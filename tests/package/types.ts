@@ -114,6 +114,21 @@ try {
   }
 }
 
+async function overHttp(): Promise<number> {
+  const far = await Spinney.openUrl("https://example.org/catalog.spinney", { cacheBytes: 1 << 20, headers: { a: "b" } });
+  const found: Uint8Array | undefined = await far.tree("files").get("a");
+  const many: (Uint8Array | undefined)[] = await far.getMany(["a", new Uint8Array(1)]);
+  for await (const { key } of far.list("photos/", { limit: 5 })) key.toUpperCase();
+  const raw: Uint8Array[] = (await far.scan("", { keys: "bytes" }).toArray()).map((entry) => entry.key);
+  const { roundTrips, etag } = far.stats();
+  // @ts-expect-error nothing is written over HTTP
+  far.put("a", "b");
+  // @ts-expect-error answers have to be awaited
+  far.count("a").toFixed();
+  far.close();
+  return roundTrips + many.length + raw.length + (found?.length ?? 0) + (etag?.length ?? 0);
+}
+
 // @ts-expect-error keys are strings or bytes
 db.get(5);
 // @ts-expect-error so are values
@@ -135,4 +150,4 @@ new Spinney();
 // @ts-expect-error a value may be missing
 db.get("a").length;
 
-export { raw, all, never, asMemory };
+export { overHttp, raw, all, never, asMemory };

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Result};
 /// A database.
 #[derive(clap::Args)]
 pub struct File {
-    /// The database file
+    /// The database file; to read from, also the URL of a published one
     #[arg(value_name = "FILE")]
     pub path: PathBuf,
 }
@@ -48,13 +48,48 @@ pub fn close(path: &Path, db: Db) -> Result<()> {
     db.close().map_err(|error| Failure::with_path(path, error))
 }
 
+/// Whether an argument is no path: nobody has a folder called `s3:`.
+pub fn is_url(path: &Path) -> bool {
+    let scheme = path.to_str().and_then(|path| path.split_once("://")).map_or("", |(scheme, _)| scheme);
+    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(not(feature = "object-store"))]
+pub fn no_urls(url: &Path) -> Failure {
+    let text = "this program reads no URLs: build it with the feature `object-store`";
+    Failure::Usage(format!("{}: {text}", url.display()))
+}
+
+#[cfg(feature = "object-store")]
+fn open_url(url: &Path) -> Result<Db> {
+    Db::open_url(&url.to_string_lossy()).map_err(|error| match error {
+        Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            Failure::Failed(format!("{}: there is no such object", url.display()))
+        }
+        Error::Io(error) => Failure::with_path(url, error),
+        error => Failure::with_path(url, error),
+    })
+}
+
+#[cfg(not(feature = "object-store"))]
+fn open_url(url: &Path) -> Result<Db> {
+    Err(no_urls(url))
+}
+
 impl File {
     pub fn read(&self) -> Result<Db> {
+        if is_url(&self.path) {
+            return open_url(&self.path);
+        }
         open(&self.path, Db::builder().read_only(true))
     }
 
     /// For writing: acknowledged at once, and safe when [`close`] has returned.
     pub fn write(&self, create: bool) -> Result<Db> {
+        if is_url(&self.path) {
+            let text = "what was published can be read only: change the file that it was made of";
+            return Err(Failure::Usage(format!("{}: {text}", self.path.display())));
+        }
         open(&self.path, Db::builder().create(create).durability(Durability::Buffered))
     }
 

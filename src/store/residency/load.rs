@@ -15,6 +15,7 @@ use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
+use crate::store::ROOT_BLOB;
 use crate::store::frames::{Extent, Frame, Frames, Held, inner_pages, run};
 use crate::store::latch::Version;
 use crate::store::superblock::word;
@@ -22,6 +23,10 @@ use crate::store::superblock::word;
 /// Pages of a cold blob that are read at first. With a leaf over two pages this is 48 KiB for the first
 /// touch; inner nodes take 4 % of a blob on average, five pages.
 const FIRST_PAGES: usize = 10;
+/// The same where a second read is a second trip: blobs of short values have 13 pages of inner nodes.
+pub(crate) const FIRST_PAGES_REMOTE: usize = 14;
+/// And of the root, which is read by everybody: the router of a hundred blobs has five pages.
+pub(crate) const ROOT_PAGES_REMOTE: usize = 6;
 
 /// Where the cache holds the whole database, a blob of which so many pages have come in is completed: then
 /// nobody need ask any more which of its pages are there.
@@ -75,7 +80,9 @@ impl Residency {
             self.make_space(frames, &spared);
             let installed = self.read_and_install(&plans);
             let kept = *installed.as_ref().unwrap_or(&0);
-            self.resident_pages.fetch_sub(reserved - kept, Ordering::Relaxed);
+            // More may have come than was read.
+            self.resident_pages.fetch_add(kept, Ordering::Relaxed);
+            self.resident_pages.fetch_sub(reserved, Ordering::Relaxed);
             installed?;
         }
     }
@@ -85,7 +92,10 @@ impl Residency {
         let is_stored = self.directory.get(fault.blob) != 0;
         let frame = match frames.get(fault.blob) {
             Some(frame) => frame,
-            None if is_stored => frames.cold(fault.blob)?,
+            None if is_stored => {
+                self.frames_made.fetch_add(1, Ordering::Relaxed);
+                frames.cold(fault.blob)?
+            }
             None => return Err(Error::corrupt(fault.blob, "a link to a blob that does not exist")),
         };
         loop {
@@ -96,9 +106,9 @@ impl Residency {
             let wanted = match fault.want {
                 _ if fault.is_resolved(frame) => 0,
                 Want::Whole => Pages::MAX,
-                _ if !has_header => run(0, FIRST_PAGES),
+                _ if !has_header => self.first_pages(fault.blob),
                 _ if kind == Some(BlobKind::Router) => Pages::MAX,
-                _ if present.count_ones() >= PAGES_TO_COMPLETE && self.holds_everything() => Pages::MAX,
+                _ if present.count_ones() >= PAGES_TO_COMPLETE && self.completes_blobs() => Pages::MAX,
                 Want::Leaves(pages) if extent == Extent::Partial => pages,
                 _ => inner_pages(frame.words),
             };
@@ -114,10 +124,20 @@ impl Residency {
             }
             // Runs between many holes would be many small reads.
             let (first, last) = (pages.trailing_zeros() as usize, 127 - pages.leading_zeros() as usize);
-            let is_dense = wanted == Pages::MAX || extent == Extent::Cold;
+            let is_dense = !self.is_remote && (wanted == Pages::MAX || extent == Extent::Cold);
             let span = if is_dense { run(first, last + 1 - first) } else { pages };
             return Ok(Some(Plan { frame, version, pages, span }));
         }
+    }
+
+    /// What is read first of a blob of which nothing is known.
+    fn first_pages(&self, blob: u32) -> Pages {
+        let count = match blob {
+            _ if !self.is_remote => FIRST_PAGES,
+            ROOT_BLOB => ROOT_PAGES_REMOTE,
+            _ => FIRST_PAGES_REMOTE,
+        };
+        run(0, count)
     }
 
     /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames.
@@ -184,7 +204,7 @@ impl Residency {
         let mut arrived = 0;
         for (one, hash) in wanted.iter().zip(hashes) {
             let (page, bytes) = (one.page, bytes(one));
-            if held.frame.is_whole() || held.frame.present() & (1 << page) != 0 {
+            if held.frame.is_whole() || (held.frame.present() | arrived) & (1 << page) != 0 {
                 continue;
             }
             let damage = match page {
@@ -206,6 +226,9 @@ impl Residency {
                 held.words().forget_notes();
             }
             arrived |= 1 << page;
+            if page == 0 && self.is_remote {
+                arrived |= zero_pages(&held);
+            }
         }
         if arrived != 0 {
             held.arrive(arrived);
@@ -229,4 +252,13 @@ impl Residency {
             None
         }
     }
+}
+
+/// The pages that are not there and would be zero if they were: their checksums say so. What is not there of
+/// a frame reads as zeros anyway, so that nothing has to be done for them. A router has many.
+fn zero_pages(held: &Held<'_>) -> Pages {
+    let zero = checksum::of_page(&[0; PAGE_BYTES]);
+    let is_zero = |page: &usize| header::stored_checksum(held.words(), *page) == zero;
+    let pages = (1..BLOB_PAGES).filter(is_zero).fold(0, |pages, page| pages | 1 << page);
+    pages & !held.frame.present()
 }

@@ -20,6 +20,7 @@ mod load;
 mod operation;
 mod survey;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -30,6 +31,7 @@ use super::frames::{Extent, Frame, Pages};
 use crate::backend::{Backend, PAGE_BYTES};
 use crate::blob::header::BLOB_PAGES;
 use claim::Claims;
+pub(crate) use load::{FIRST_PAGES_REMOTE, ROOT_PAGES_REMOTE};
 pub(crate) use operation::{Faults, Pinned};
 pub(crate) use survey::HeaderCounts;
 
@@ -109,6 +111,12 @@ pub(crate) struct Residency {
     evicts: AtomicBool,
     /// Nothing may be read from the backend any more.
     is_cut_off: AtomicBool,
+    /// Whether every read is a trip to somewhere else.
+    pub(crate) is_remote: bool,
+    /// How many frames were made, where they are made when they are loaded.
+    frames_made: AtomicU32,
+    /// What the headers of blobs count that cannot change, because they are somewhere else.
+    counted: Mutex<HashMap<u32, HeaderCounts>>,
     /// Whether what the backend gives is to be compared with checksums.
     pub(super) verifies: bool,
 }
@@ -117,6 +125,9 @@ impl Residency {
     /// Keeps up to `cache_bytes` of clean pages in memory.
     pub(crate) fn new(backend: Arc<dyn Backend>, directory: Directory, end: u32, cache_bytes: u64) -> Self {
         Residency {
+            is_remote: backend.is_remote(),
+            frames_made: AtomicU32::new(0),
+            counted: Mutex::default(),
             backend,
             directory,
             counts: Counts::default(),
@@ -136,9 +147,17 @@ impl Residency {
         self.is_cut_off.store(true, Ordering::Release);
     }
 
-    /// Whether the cache is large enough for all blobs.
-    fn holds_everything(&self) -> bool {
-        u64::from(self.end.load(Ordering::Relaxed)) * BLOB_PAGES as u64 <= self.budget_pages
+    /// Whether blobs that are half-way in are completed: the cache is large enough for all of them, and
+    /// bytes that nobody asked for cost little.
+    fn completes_blobs(&self) -> bool {
+        !self.is_remote
+            && u64::from(self.end.load(Ordering::Relaxed)) * BLOB_PAGES as u64 <= self.budget_pages
+    }
+
+    /// How much memory frames take that are made when they are loaded, and never given back.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn made_bytes(&self) -> u64 {
+        u64::from(self.frames_made.load(Ordering::Relaxed)) * crate::blob::words::BLOB_BYTES as u64
     }
 
     pub(crate) fn resident_pages(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Fault, Want};
+use super::{Fault, HeaderCounts, Want, merge};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::frames::{Frame, Pin};
@@ -35,8 +35,13 @@ impl<'a> Faults<'a> {
     }
 
     /// Loads what is missing. The caller holds neither gate nor latch.
+    pub(crate) fn resolve(&mut self, fault: Fault) -> Result<()> {
+        self.resolve_with(fault, Vec::new())
+    }
+
+    /// The same, with others that will be met soon.
     #[cold]
-    pub(crate) fn resolve(&mut self, mut fault: Fault) -> Result<()> {
+    pub(crate) fn resolve_with(&mut self, mut fault: Fault, mut others: Vec<Fault>) -> Result<()> {
         self.times = if self.blob == fault.blob { self.times + 1 } else { 1 };
         self.blob = fault.blob;
         self.count += 1;
@@ -46,10 +51,11 @@ impl<'a> Faults<'a> {
         if self.count > FAULTS_TO_PINNED && self.pins.iter().all(|pin| pin.frame.id != fault.blob) {
             self.pins.extend(self.store.frames.get(fault.blob).map(|frame| frame.hold().pin()));
         }
-        match self.store.load(&[fault]) {
+        others.push(fault);
+        match self.store.load(&merge(others)) {
             // The way there may be an old one: the blob may have fallen free since. Whoever comes back with
             // the same has found it on a new way.
-            Err(Error::Corrupt { .. }) if self.doubted != Some(fault.blob) => {
+            Err(Error::Corrupt { .. }) if self.doubted != Some(fault.blob) && !self.store.is_remote() => {
                 self.doubted = Some(fault.blob);
                 Ok(())
             }
@@ -62,6 +68,16 @@ impl Store {
     /// Whether the backend holds a blob of this id.
     pub(crate) fn is_stored(&self, id: u32) -> bool {
         self.residency.as_ref().is_some_and(|residency| residency.directory.get(id) != 0)
+    }
+
+    /// Whether what is not in memory is somewhere else, a trip away.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.residency.as_ref().is_some_and(|residency| residency.is_remote)
+    }
+
+    /// What the headers of blobs count, which are read for it and not taken in.
+    pub(crate) fn survey(&self, blobs: &[u32], each: impl FnMut(u32, HeaderCounts)) -> Result<()> {
+        self.residency.as_ref().map_or(Ok(()), |residency| residency.survey(blobs, each))
     }
 
     /// Resolves faults as one batch. The caller holds neither gate nor latch.

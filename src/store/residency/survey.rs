@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::store::frames::{Extent, Frame};
 use crate::store::superblock::word;
 
+/// Headers that are asked for together where each read is a trip.
+const WANTED_AT_ONCE: usize = 1024;
+
 /// What a header counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderCounts {
@@ -53,8 +56,25 @@ impl Residency {
         if self.is_cut_off.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
+        let mut left = Vec::new();
+        let counted = || self.counted.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for &id in blobs {
+            match counted().get(&id) {
+                Some(&counts) => each(id, counts),
+                None => left.push(id),
+            }
+        }
+        let mut each = |id: u32, counts: HeaderCounts| {
+            if self.is_remote {
+                counted().insert(id, counts);
+            }
+            each(id, counts);
+        };
+        for &id in left.iter().take(if self.is_remote { WANTED_AT_ONCE } else { 0 }) {
+            self.backend.will_need(u64::from(id) * BLOB_BYTES as u64, PAGE_BYTES as u64);
+        }
         let mut buffer = self.backend.buffers().lease_blocking();
-        for part in blobs.chunks(BLOB_PAGES) {
+        for part in left.chunks(BLOB_PAGES) {
             let words: Vec<u64> = part.iter().map(|&id| self.directory.get(id)).collect();
             let offset_bytes = |id: u32| u64::from(id) * BLOB_BYTES as u64;
             let pages = buffer.chunks_exact_mut(PAGE_BYTES);

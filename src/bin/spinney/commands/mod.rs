@@ -18,6 +18,7 @@ mod import;
 mod load;
 mod ls;
 mod mv;
+mod publish;
 mod put;
 mod rm;
 mod rmdir;
@@ -67,6 +68,7 @@ commands! {
     Check(check),
     Compact(compact),
     Backup(backup),
+    Publish(publish),
     Blobs(blobs),
     Bench(bench),
     Demo(demo),

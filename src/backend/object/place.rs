@@ -1,0 +1,113 @@
+//! Which store and which object in it a URL means.
+//!
+//! Credentials, regions and endpoints come from the environment, under the names that the crate
+//! `object_store` knows: `AWS_ACCESS_KEY_ID`, `AWS_REGION`, `GOOGLE_SERVICE_ACCOUNT`,
+//! `AZURE_STORAGE_ACCOUNT_NAME`, and so on. What they say is never shown.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
+use url::{Position, Url};
+
+use super::ObjectBackend;
+
+/// Retries of a request that may pass: a server that is down for longer is told of.
+const RETRIES_MAX: usize = 4;
+const RETRY_SECONDS: u64 = 20;
+
+/// An object in a store.
+#[derive(Debug, Clone)]
+pub struct ObjectPlace {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    pub(super) scheme: Scheme,
+}
+
+/// What a store can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// A folder: objects have bytes and nothing else.
+    Folder,
+    /// A web server, which takes an object as a whole if it takes any.
+    Web,
+    Bucket,
+}
+
+impl ObjectPlace {
+    /// The place that a URL means: `https://`, `http://`, `s3://`, `gs://`, `az://` or `file://`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for what is no URL of an object; `Unsupported` for other schemes; and what is wrong
+    /// with the settings in the environment.
+    ///
+    /// ```
+    /// use spinney::backend::ObjectPlace;
+    ///
+    /// assert!(ObjectPlace::parse("s3://bucket/catalogs/files.spinney").is_ok());
+    /// assert!(ObjectPlace::parse("ftp://server/files.spinney").is_err());
+    /// ```
+    pub fn parse(url: &str) -> io::Result<ObjectPlace> {
+        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+        let unsupported = |error| io::Error::new(io::ErrorKind::Unsupported, error);
+        let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(unsupported)?;
+        let retry = RetryConfig {
+            max_retries: RETRIES_MAX,
+            retry_timeout: Duration::from_secs(RETRY_SECONDS),
+            ..RetryConfig::default()
+        };
+        let made: object_store::Result<(Arc<dyn ObjectStore>, Scheme)> = match scheme {
+            ObjectStoreScheme::Local => Ok((Arc::new(LocalFileSystem::new()), Scheme::Folder)),
+            ObjectStoreScheme::AmazonS3 => {
+                let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
+                builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
+            }
+            ObjectStoreScheme::GoogleCloudStorage => {
+                let builder = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
+                builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
+            }
+            ObjectStoreScheme::MicrosoftAzure => {
+                let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
+                builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
+            }
+            ObjectStoreScheme::Http => {
+                // Whoever writes http:// knows that it is not encrypted.
+                let client = ClientOptions::new().with_allow_http(true);
+                let builder = HttpBuilder::new().with_url(&parsed[..Position::BeforePath]);
+                let built = builder.with_client_options(client).with_retry(retry).build();
+                built.map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Web))
+            }
+            _ => return Err(io::Error::new(io::ErrorKind::Unsupported, "no store is known for such URLs")),
+        };
+        let (store, scheme) = made.map_err(|error| invalid(error.to_string()))?;
+        if path.as_ref().is_empty() {
+            return Err(invalid("it names no object".to_string()));
+        }
+        Ok(ObjectPlace { store, path, scheme })
+    }
+
+    /// An object in a store that was made otherwise.
+    pub fn new(store: Arc<dyn ObjectStore>, path: impl Into<Path>) -> ObjectPlace {
+        ObjectPlace { store, path: path.into(), scheme: Scheme::Bucket }
+    }
+
+    /// Opens the object as the data area of a database.
+    ///
+    /// # Errors
+    ///
+    /// As [`ObjectBackend::open`].
+    pub fn open(&self) -> io::Result<ObjectBackend> {
+        ObjectBackend::open_at(self.store.clone(), self.path.clone())
+    }
+}

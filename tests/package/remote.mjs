@@ -1,0 +1,34 @@
+// Databases read over HTTP, in Node.js; with --bench a catalog of a million paths, and what it takes.
+
+import assert from "node:assert/strict";
+import { Spinney } from "spinney";
+import { catalog, smallCatalog } from "./remote_catalog.mjs";
+import * as tests from "./remote_face.js";
+import { serveFiles } from "./remote_server.mjs";
+
+const isLarge = process.argv.includes("--bench");
+
+export async function runRemote(run) {
+  const { db, image } = catalog(Spinney, isLarge ? 1_000_000 : 50_000);
+  const small = smallCatalog(Spinney);
+  const files = { "/catalog.spinney": Buffer.from(image), "/small.spinney": Buffer.from(small.image()) };
+  const server = await serveFiles(files);
+  try {
+    await run({ Spinney, served: { address: server.address, name: "node" }, db, small, isLarge, image });
+  } finally {
+    server.close();
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await runRemote(async (world) => {
+    console.log(`a catalog of ${(world.image.length / 1e6).toFixed(1)} MB`);
+    const wanted = isLarge ? ["aDirectoryTakesFewTripsAndBytes"] : Object.keys(tests);
+    for (const name of wanted) {
+      const told = await tests[name](world);
+      if (told) console.log(told);
+    }
+    assert.ok(wanted.length > 0);
+    console.log(`${wanted.length} tests of reading over HTTP passed`);
+  });
+}
