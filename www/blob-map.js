@@ -1,0 +1,171 @@
+// A map of the blobs of a database: a tile for each, a dot for each of its 128 pages. Pages that were touched are
+// lit, the latest brightest.
+//
+// It knows numbers of pages, and nothing of what is on them.
+
+import { number } from "./format.js";
+
+export const PAGE_BYTES = 4096;
+export const BLOB_PAGES = 128;
+const PAGES_ACROSS = 16;
+const PAGES_DOWN = BLOB_PAGES / PAGES_ACROSS;
+const HEIGHT_MAX = 250;
+const SCALES = [5, 4, 3, 2.5, 2, 1.5, 1];
+const GLOW_MILLIS = 1600;
+
+export class BlobMap {
+  #canvas;
+  #note;
+  #pages = 0;
+  /** For each page, when it was touched; 0 for never. */
+  #touchedAt = new Float64Array(0);
+  /** For each blob how strong its tile is drawn, 0 to 1, if anybody knows. */
+  #fills = [];
+  #touched = 0;
+  #frame;
+
+  constructor(canvas, note) {
+    this.#canvas = canvas;
+    this.#note = note;
+    new ResizeObserver(() => this.#draw()).observe(canvas.parentElement);
+    for (const query of ["(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"]) {
+      matchMedia(query).addEventListener("change", () => this.draw());
+    }
+  }
+
+  /** How many pages were touched. */
+  get touched() {
+    return this.#touched;
+  }
+
+  get pages() {
+    return this.#pages;
+  }
+
+  /** Another database, or the same with another length. */
+  resize(bytes, { keep = false } = {}) {
+    const pages = Math.ceil(bytes / PAGE_BYTES);
+    if (keep && pages === this.#pages) return;
+    const before = this.#touchedAt;
+    this.#pages = pages;
+    this.#touchedAt = new Float64Array(pages);
+    if (keep) this.#touchedAt.set(before.subarray(0, pages));
+    else this.#fills = [];
+    this.#recount();
+    this.draw();
+  }
+
+  /** The pages of these bytes were touched just now. */
+  touch(start, end) {
+    if (end > this.#pages * PAGE_BYTES) this.resize(end, { keep: true });
+    const now = performance.now();
+    for (let page = Math.floor(start / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
+      if (this.#touchedAt[page] === 0) this.#touched += 1;
+      this.#touchedAt[page] = now;
+    }
+    this.draw();
+  }
+
+  /** Nothing was touched; the tiles are drawn as strong as their blobs are full. */
+  clear(fills = this.#fills) {
+    this.#fills = fills;
+    this.#touchedAt.fill(0);
+    this.#touched = 0;
+    this.draw();
+  }
+
+  #recount() {
+    this.#touched = this.#touchedAt.reduce((sum, at) => sum + (at > 0 ? 1 : 0), 0);
+  }
+
+  draw() {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = undefined;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const blobs = Math.ceil(this.#pages / BLOB_PAGES);
+    const width = this.#canvas.parentElement.clientWidth;
+    if (blobs === 0 || width === 0) return;
+    const grid = layout(blobs, width);
+    const ratio = devicePixelRatio || 1;
+    const canvas = this.#canvas;
+    const [wide, high] = [Math.round(width * ratio), Math.round(grid.height * ratio)];
+    if (canvas.width !== wide || canvas.height !== high) {
+      canvas.width = wide;
+      canvas.height = high;
+      canvas.style.height = `${grid.height}px`;
+    }
+    const context = canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, grid.height);
+    const isMoving = this.#paint(context, grid, blobs);
+    this.#tell(blobs);
+    if (isMoving) this.draw();
+  }
+
+  // Whether something goes on to fade.
+  #paint(context, grid, blobs) {
+    const style = getComputedStyle(this.#canvas);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const [empty, lit, bright] = [colour("--tile"), colour("--lit"), colour("--bright")];
+    const now = performance.now();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    let isMoving = false;
+    for (let blob = 0; blob < blobs; blob++) {
+      const left = (blob % grid.across) * grid.stepX;
+      const top = Math.floor(blob / grid.across) * grid.stepY;
+      context.globalAlpha = 0.45 + 0.55 * (this.#fills[blob] ?? 1);
+      context.fillStyle = empty;
+      context.beginPath();
+      context.roundRect(left, top, grid.tileX, grid.tileY, Math.min(3, grid.scale));
+      context.fill();
+      for (let at = 0; at < BLOB_PAGES; at++) {
+        const touchedAt = this.#touchedAt[blob * BLOB_PAGES + at];
+        if (!(touchedAt > 0)) continue;
+        const glow = still ? 0 : 1 - (now - touchedAt) / GLOW_MILLIS;
+        const x = left + (at % PAGES_ACROSS) * grid.scale;
+        const y = top + Math.floor(at / PAGES_ACROSS) * grid.scale;
+        context.globalAlpha = 1;
+        context.fillStyle = lit;
+        context.fillRect(x, y, grid.scale, grid.scale);
+        if (glow <= 0) continue;
+        isMoving = true;
+        context.globalAlpha = glow;
+        context.fillStyle = bright;
+        context.fillRect(x - 0.5, y - 0.5, grid.scale + 1, grid.scale + 1);
+      }
+    }
+    context.globalAlpha = 1;
+    return isMoving;
+  }
+
+  #tell(blobs) {
+    let lit = 0;
+    for (let blob = 0; blob < blobs; blob++) {
+      const pages = this.#touchedAt.subarray(blob * BLOB_PAGES, (blob + 1) * BLOB_PAGES);
+      if (pages.some((at) => at > 0)) lit += 1;
+    }
+    const said = `${number(lit)} of ${number(blobs)} touched`;
+    this.#note.textContent = said;
+    const label = `Map of the blobs: ${said}, ${number(this.#touched)} of ${number(this.#pages)} pages`;
+    this.#canvas.setAttribute("aria-label", label);
+  }
+}
+
+/** The largest tiles with which the map is not too high. */
+function layout(blobs, width) {
+  let grid;
+  for (const scale of SCALES) {
+    const gap = scale >= 2 ? 4 : 3;
+    const [tileX, tileY] = [PAGES_ACROSS * scale, PAGES_DOWN * scale];
+    const across = Math.max(1, Math.floor((width + gap) / (tileX + gap)));
+    const down = Math.ceil(blobs / across);
+    const height = down * (tileY + gap) - gap;
+    grid = { scale, tileX, tileY, stepX: tileX + gap, stepY: tileY + gap, across, height };
+    if (height <= HEIGHT_MAX) break;
+  }
+  return grid;
+}

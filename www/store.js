@@ -1,0 +1,245 @@
+// One asynchronous interface to the three kinds of databases that the page shows: a file that is read over HTTP, one
+// in memory, and one in this browser's own storage, behind a worker. It measures every operation, and tells
+// whoever wants to know.
+
+import { init, Spinney } from "./pkg/index.js";
+import { Traffic } from "./traffic.js";
+
+/** What this build of the package can do. */
+export const can = {
+  get openUrl() {
+    return typeof Spinney.openUrl === "function";
+  },
+  get openWorker() {
+    return typeof Spinney.openWorker === "function" && typeof navigator.storage?.getDirectory === "function";
+  },
+};
+
+// Reads that are over at once are run again: one run of some microseconds says more of the clock than of the engine.
+const AGAIN_UP_TO_MILLIS = 2;
+const RUNS_MAX = 25;
+
+const BATCH = 2000;
+
+export class Store extends EventTarget {
+  #db;
+  #tree;
+  #traffic;
+
+  /** "url", "memory" or "worker". */
+  kind;
+
+  constructor(kind, db, tree, traffic) {
+    super();
+    this.kind = kind;
+    this.#db = db;
+    this.#tree = tree;
+    this.#traffic = traffic;
+  }
+
+  /** A catalog behind an address: only what is touched is fetched. `onRange` is told what has come. */
+  static async openUrl(url, onRange, options = {}) {
+    await init();
+    const traffic = new Traffic(onRange);
+    const db = await Spinney.openUrl(url, { ...options, fetch: traffic.fetch });
+    return new Store("url", db, await treeOf(db), traffic);
+  }
+
+  static async memory() {
+    await init();
+    const db = Spinney.memory();
+    return new Store("memory", db, db);
+  }
+
+  static async fromImage(image) {
+    await init();
+    const db = Spinney.fromImage(image);
+    return new Store("memory", db, await treeOf(db));
+  }
+
+  /** A database that outlives the page. */
+  static async openWorker(name) {
+    await init();
+    const db = await Spinney.openWorker(name, { durability: "buffered" });
+    return new Store("worker", db, await treeOf(db));
+  }
+
+  get isWritable() {
+    return this.kind !== "url";
+  }
+
+  get requests() {
+    return this.#traffic?.requests ?? 0;
+  }
+
+  get bytesFetched() {
+    return this.#traffic?.bytes ?? 0;
+  }
+
+  // -------------------------------------------------------------------- reads -----
+
+  /** Children of a directory, or those that begin with the last part of `prefix`. */
+  async list(prefix, { after, limit }) {
+    const options = { limit };
+    if (after !== undefined) options.startAfter = after;
+    const what = `list ${prefix || "/"}`;
+    return this.#measure(what, () => all(this.#tree.list(prefix, options)), true, (rows) => rows.length);
+  }
+
+  /** The same, for completions, which are not worth a line of the log. */
+  async complete(prefix, limit) {
+    return all(this.#tree.list(prefix, { limit }));
+  }
+
+  async get(key) {
+    return this.#measure(`get ${key}`, () => this.#tree.get(key), true);
+  }
+
+  async count(prefix) {
+    return this.#measure(`count ${prefix || "/"}`, () => this.#tree.count(prefix), true, (keys) => keys);
+  }
+
+  /** How many keys begin so, for what is on screen anyway. */
+  async countQuietly(prefix) {
+    return this.#tree.count(prefix);
+  }
+
+  /** All keys with their values. */
+  *pairs() {
+    for (const { key, value } of this.#tree.scan("")) yield [key, value];
+  }
+
+  async stats() {
+    return this.#db.stats();
+  }
+
+  async image() {
+    return this.#db.image();
+  }
+
+  // ------------------------------------------------------------------- writes -----
+
+  async put(key, value) {
+    return this.#measure(`put ${key}`, () => this.#tree.put(key, value));
+  }
+
+  async remove(key) {
+    return this.#measure(`remove ${key}`, () => this.#tree.remove(key));
+  }
+
+  async rename(from, to) {
+    return this.#measure(`rename ${from}`, () => this.#tree.rename(from, to));
+  }
+
+  async renamePrefix(from, to) {
+    return this.#measure(`renamePrefix ${from}`, () => this.#tree.renamePrefix(from, to));
+  }
+
+  async removePrefix(prefix) {
+    return this.#measure(`removePrefix ${prefix || "/"}`, () => this.#tree.removePrefix(prefix));
+  }
+
+  /** Puts many keys; `progress` is told how many are there. Returns the microseconds that the puts took. */
+  async putAll(pairs, progress = () => {}) {
+    let micros = 0;
+    let done = 0;
+    for (let part = []; ; part = []) {
+      for (const pair of pairs) {
+        part.push(pair);
+        if (part.length === BATCH) break;
+      }
+      if (part.length === 0) break;
+      const start = performance.now();
+      await this.#putPart(part);
+      micros += (performance.now() - start) * 1000;
+      done += part.length;
+      progress(done);
+      // So that the page is drawn meanwhile.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    this.#tell({ what: "put", rows: done, micros });
+    return micros;
+  }
+
+  #putPart(part) {
+    if (this.kind === "memory") {
+      for (const [key, value] of part) this.#tree.put(key, value);
+      return undefined;
+    }
+    const batch = this.#db.batch();
+    for (const [key, value] of part) batch.put(this.#tree, key, value);
+    return batch.commit();
+  }
+
+  /** Everything that was written is on disk. */
+  async sync() {
+    if (this.kind === "worker") await this.#db.sync();
+  }
+
+  async close() {
+    await this.#db.close();
+  }
+
+  // ------------------------------------------------------------------ measure -----
+
+  /** `run` may answer at once, which is then timed without a turn of the event loop. */
+  async #measure(what, run, isRead = false, rowsOf = undefined) {
+    const before = { requests: this.requests, bytes: this.bytesFetched, busy: this.#traffic?.busyMillis ?? 0 };
+    const start = performance.now();
+    let result = run();
+    const isAtOnce = typeof result?.then !== "function";
+    if (!isAtOnce) result = await result;
+    let millis = performance.now() - start;
+    const waitedMillis = (this.#traffic?.busyMillis ?? 0) - before.busy;
+    if (isAtOnce && isRead) millis = again(run, millis);
+    this.#tell({
+      what,
+      rows: rowsOf?.(result),
+      micros: Math.max(0, millis - waitedMillis) * 1000,
+      waitedMillis,
+      requests: this.requests - before.requests,
+      bytes: this.bytesFetched - before.bytes,
+    });
+    return result;
+  }
+
+  #tell(operation) {
+    this.dispatchEvent(new CustomEvent("operation", { detail: operation }));
+  }
+}
+
+/** The median of several runs. */
+function again(run, firstMillis) {
+  const millis = [firstMillis];
+  for (let spent = firstMillis; spent < AGAIN_UP_TO_MILLIS && millis.length < RUNS_MAX;) {
+    const start = performance.now();
+    run();
+    const took = performance.now() - start;
+    millis.push(took);
+    spent += took;
+  }
+  const median = millis.sort((a, b) => a - b)[millis.length >> 1];
+  // A clock too coarse to see one run sees all of them.
+  return median > 0 ? median : millis.reduce((sum, took) => sum + took, 0) / millis.length;
+}
+
+/** The entries of an iterator, be it synchronous or not, as an array. */
+function all(entries) {
+  if (entries[Symbol.asyncIterator] === undefined) return entries.toArray();
+  return (async () => {
+    const found = [];
+    for await (const entry of entries) found.push(entry);
+    return found;
+  })();
+}
+
+/** The tree that the files are in: the first that holds a key, and first of all "files", as the tool names it. */
+async function treeOf(db) {
+  const names = await db.trees();
+  for (const name of ["files", ...names]) {
+    if (!names.includes(name)) continue;
+    const tree = await db.tree(name);
+    if ((await all(tree.list("", { limit: 1 }))).length > 0) return tree;
+  }
+  return db.tree("default");
+}
