@@ -33,11 +33,14 @@ const ALWAYS = {
   "x-content-type-options": "nosniff",
 };
 
-/** Serves a folder. Resolves to its address, and a function that ends it. */
-export async function serve(folder, { port = 0, host = "127.0.0.1" } = {}) {
+/**
+ * Serves a folder. Resolves to its address, and a function that ends it. `onSent` is told the path of every file that
+ * is asked for, and how many bytes of it go out.
+ */
+export async function serve(folder, { port = 0, host = "127.0.0.1", onSent = () => {} } = {}) {
   const root = await realpath(folder);
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => {
+    answer(root, request, response, onSent).catch(() => {
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
@@ -51,7 +54,7 @@ export async function serve(folder, { port = 0, host = "127.0.0.1" } = {}) {
   return { address: `http://${name}:${server.address().port}`, close };
 }
 
-async function answer(root, request, response) {
+async function answer(root, request, response, onSent) {
   const say = (status, headers = {}) => response.writeHead(status, { ...ALWAYS, ...headers });
   if (request.method === "OPTIONS") {
     return say(204, { "access-control-allow-headers": "range, if-match, if-range" }).end();
@@ -74,6 +77,7 @@ async function answer(root, request, response) {
   if (range) headers["content-range"] = `bytes ${start}-${end - 1}/${file.size}`;
   say(range ? 206 : 200, headers);
   if (request.method === "HEAD" || end === start) return response.end();
+  onSent(file.path, end - start);
   createReadStream(file.path, { start, end: end - 1 }).on("error", () => response.destroy()).pipe(response);
 }
 

@@ -23,6 +23,8 @@ export class BlobMap {
   #fills = [];
   #touched = 0;
   #frame;
+  /** What became of the pages that are lit. */
+  verb = "touched";
 
   constructor(canvas, note) {
     this.#canvas = canvas;
@@ -148,7 +150,7 @@ export class BlobMap {
       const pages = this.#touchedAt.subarray(blob * BLOB_PAGES, (blob + 1) * BLOB_PAGES);
       if (pages.some((at) => at > 0)) lit += 1;
     }
-    const said = `${number(lit)} of ${number(blobs)} touched`;
+    const said = `${number(lit)} of ${number(blobs)} ${this.verb}`;
     this.#note.textContent = said;
     const label = `Map of the blobs: ${said}, ${number(this.#touched)} of ${number(this.#pages)} pages`;
     this.#canvas.setAttribute("aria-label", label);

@@ -1,6 +1,7 @@
 // Opening the catalog: the file beside this page, or the one that `?catalog=` names, read over HTTP as it is
 // touched. Where that cannot be, a smaller one is made in memory, and the page says so.
 
+import { survey } from "./image-pages.js";
 import { madeUp } from "./made-up.js";
 import { number, size } from "./format.js";
 import { Store, can } from "./store.js";
@@ -18,7 +19,7 @@ export async function openCatalog({ map, say }) {
       say(`There is no catalog at ${url.pathname} (${error.message}). Here is one that was made on the spot.`);
     }
   }
-  return openMadeUp();
+  return openMadeUp(map);
 }
 
 async function openRemote(url, map) {
@@ -49,11 +50,15 @@ async function pathsOf(url) {
   }
 }
 
-async function openMadeUp() {
+async function openMadeUp(map) {
   const store = await Store.memory();
   await store.putAll(madeUp(MADE_UP_FILES));
-  const { sizeBytes } = await store.stats();
+  const { bytes, fills } = survey(await store.image());
+  const redraw = () => {
+    map.resize(bytes);
+    map.clear(fills);
+  };
   const lead = "Spinney is an embedded store for keys that are paths: one file, the same bytes in a native program and in"
-    + ` a browser. This catalog was made up on the spot, and lies in ${size(sizeBytes)} of memory.`;
-  return { store, redraw: undefined, title: `${number(MADE_UP_FILES)} paths in your browser.`, lead };
+    + ` a browser. This catalog was made up on the spot, and lies in ${size(bytes)} of memory.`;
+  return { store, redraw, title: `${number(MADE_UP_FILES)} paths in your browser.`, lead };
 }

@@ -1,6 +1,6 @@
 // The figures at the top, and the log of operations beside the files.
 
-import { counted, duration, number, size } from "./format.js";
+import { counted, duration, size } from "./format.js";
 
 const LOGGED_MAX = 7;
 
@@ -50,11 +50,10 @@ export class Log {
   }
 }
 
-function described({ rows, requests, bytes, waitedMillis, note }) {
+function described({ rows, requests, bytes, waitedMillis }) {
   const parts = [];
-  if (rows !== undefined) parts.push(number(rows));
-  if (requests > 0) parts.push(`${counted(requests, "request")}, ${size(bytes)}, ${duration(waitedMillis * 1000)} network`);
-  else if (requests === 0 && note === undefined) parts.push("nothing fetched");
-  if (note !== undefined) parts.push(note);
+  if (rows !== undefined) parts.push(counted(rows, "key"));
+  if (requests > 0) parts.push(counted(requests, "request"), size(bytes), `${duration(waitedMillis * 1000)} network`);
+  if (requests === 0) parts.push("nothing to fetch");
   return parts.join(" \u00b7 ");
 }

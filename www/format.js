@@ -13,26 +13,27 @@ export function counted(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-function threeDigits(value) {
-  return value >= 100 || Number.isInteger(value) ? number(value) : value.toPrecision(value >= 10 ? 3 : 2);
+/** As many digits as matter: "4.7", "28", "113". */
+function rounded(value) {
+  return value >= 9.95 || Number.isInteger(value) ? number(value) : value.toFixed(1);
 }
 
-/** "93.5 MB"; a kilobyte has 1,000 bytes, as on the invoices for traffic. */
+/** "4.7 MB", "94 MB"; a kilobyte has 1,000 bytes, as on the invoices for traffic. */
 export function size(bytes) {
   let unit = 0;
   while (bytes >= 999.5 && unit < UNITS.length - 1) {
     bytes /= 1000;
     unit += 1;
   }
-  return `${threeDigits(bytes)} ${bytes === 1 && unit === 0 ? "byte" : UNITS[unit]}`;
+  return `${rounded(bytes)} ${bytes === 1 && unit === 0 ? "byte" : UNITS[unit]}`;
 }
 
 /** "43 \u00b5s", "1.8 ms", "2.1 s" */
 export function duration(micros) {
   if (micros < 0.995) return `${Math.max(1, Math.round(micros * 1000))} ns`;
-  if (micros < 999.5) return `${threeDigits(micros)} \u00b5s`;
-  if (micros < 999500) return `${threeDigits(micros / 1000)} ms`;
-  return `${threeDigits(micros / 1e6)} s`;
+  if (micros < 999.5) return `${rounded(micros)} \u00b5s`;
+  if (micros < 999500) return `${rounded(micros / 1000)} ms`;
+  return `${rounded(micros / 1e6)} s`;
 }
 
 /** The day of an ISO date and time. */

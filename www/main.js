@@ -16,7 +16,7 @@ const element = (id) => document.getElementById(id);
 const listing = new Listing(element("listing"));
 const map = new BlobMap(element("map"), element("map-note"));
 const log = new Log(element("log"));
-const address = new Address(element("address"), (text, limit) => view.store.complete(text, limit));
+const address = new Address(element("address"), (text, limit) => view.store.listQuietly(text, { limit }));
 const details = element("details");
 
 /** What each view has once it is open: `store`, `lead`, `play`, and how many paths there are if that is known. */
@@ -82,6 +82,7 @@ function pageOf(opened) {
     busy,
     reload,
     go,
+    code,
     async replace(store) {
       await opened.store.close();
       opened.store = store;
@@ -91,6 +92,7 @@ function pageOf(opened) {
 }
 
 async function remap() {
+  map.verb = view.play ? "changed" : "touched";
   map.clear([]);
   if (view.play) await view.play.look();
   else if (view.redraw) view.redraw();
@@ -160,11 +162,11 @@ function go(prefix) {
   return open(prefix);
 }
 
-async function open(prefix, activate = undefined) {
+async function open(prefix, activate = undefined, { isQuiet = false } = {}) {
   const { store, name } = view;
   let isShown;
   try {
-    const page = (after, limit) => store.list(prefix, { after, limit });
+    const page = (after, limit) => store[isQuiet ? "listQuietly" : "list"](prefix, { after, limit });
     isShown = await listing.open(prefix, page, activate);
   } catch (error) {
     trouble(error, () => open(prefix, activate));
@@ -176,18 +178,34 @@ async function open(prefix, activate = undefined) {
   crumbs(prefix);
   details.hidden = true;
   element("up").disabled = prefix === "";
+  if (!isQuiet) code(`list(${JSON.stringify(prefix)})`);
+}
+
+/** The last call as a program would have it; without a comment it is what a loop goes over. */
+function code(call, comment = undefined) {
+  const lines = [];
+  const isRemote = view.store.kind === "url";
+  if (isRemote) lines.push('const db = await Spinney.openUrl("catalog.spinney");', 'const files = db.tree("files");');
+  else if (view.store.kind === "worker") lines.push('const db = await Spinney.openWorker("playground");');
+  else lines.push("const db = Spinney.memory();");
+  lines.push("");
+  const wait = view.store.kind === "memory" ? "" : "await ";
+  if (comment !== undefined) lines.push(wait + call, `// ${comment}`);
+  else lines.push(`for ${wait}(const { key, text } of`, `     ${isRemote ? "files" : "db"}.${call}) {`, "  show(key, text);", "}");
+  element("code").textContent = lines.join("\n");
 }
 
 /** The same directory again, after a write; the nearest one above it that is still there. */
 async function reload(activate) {
   let prefix = view.prefix ?? "";
   if (activate !== undefined && !activate.startsWith(prefix)) prefix = parentOf(activate);
-  while (prefix !== "" && (await view.store.complete(prefix, 1)).length === 0) prefix = parentOf(prefix);
+  while (prefix !== "" && (await view.store.listQuietly(prefix, { limit: 1 })).length === 0) prefix = parentOf(prefix);
   history.replaceState(null, "", addressOf(view.name, prefix));
   // What was moved deep below is shown by the directory on the way to it.
   const inside = activate?.startsWith(prefix) ? activate.slice(prefix.length) : "";
   const first = inside.indexOf("/");
-  await open(prefix, first >= 0 ? prefix + inside.slice(0, first + 1) : activate);
+  await open(prefix, first >= 0 ? prefix + inside.slice(0, first + 1) : activate, { isQuiet: true });
+  figures();
 }
 
 function crumbs(prefix) {
@@ -242,7 +260,7 @@ async function goTo(text) {
   try {
     if (text !== "" && !text.endsWith("/")) {
       if ((await view.store.get(text)) !== undefined) return await goToFile(text);
-      if ((await view.store.complete(`${text}/`, 1)).length > 0) text += "/";
+      if ((await view.store.listQuietly(`${text}/`, { limit: 1 })).length > 0) text += "/";
     }
     await go(text);
   } catch (error) {

@@ -36,7 +36,7 @@ export async function openPlayground(say) {
     }
   }
   store ??= await Store.memory();
-  if ((await store.complete("", 1)).length === 0) {
+  if ((await store.listQuietly("", { limit: 1 })).length === 0) {
     await store.putAll(sample());
     await store.sync();
   }
@@ -49,7 +49,7 @@ export class Playground {
 
   /**
    * `page` is what it changes: `store`, which it may replace, `map`, `listing`, and the functions `reload(activate)`,
-   * `say(text, button)` and `busy(text)`.
+   * `go(prefix)`, `say(text, button)`, `busy(text)` and `code(call, comment)`.
    */
   constructor(page) {
     this.#page = page;
@@ -100,6 +100,7 @@ export class Playground {
       act: async (path, value) => {
         if (path === "" || path.endsWith("/")) throw new Error("A file needs a name. Directories come with their files.");
         const micros = await this.#timed(() => this.#store.put(path, value));
+        this.#page.code(`db.put(${quoted(path)}, value);`, micros);
         await this.#after(`${path} was put in ${micros}.`, { activate: path });
       },
     });
@@ -145,6 +146,8 @@ export class Playground {
       done = await (entry.isPrefix ? this.#store.renamePrefix(from, to) : this.#store.rename(from, to));
     };
     const took = await this.#timed(move);
+    this.#page.code(`db.${entry.isPrefix ? "renamePrefix" : "rename"}(${quoted(from)}, ${quoted(to)});`,
+      `${counted(keys, "file")}, ${took}`);
     if (!done) throw new Error("It is not there any more.");
     const what = entry.isPrefix ? `${counted(keys, "file")} moved` : "Moved";
     await this.#after(`${what} from ${from} to ${to} in ${took}.`, { activate: to });
@@ -162,6 +165,7 @@ export class Playground {
       act: async () => {
         const remove = () => (isPrefix ? this.#store.removePrefix(key) : this.#store.remove(key));
         const took = await this.#timed(remove);
+        this.#page.code(`db.${isPrefix ? "removePrefix" : "remove"}(${quoted(key)});`, `${counted(keys, "file")}, ${took}`);
         await this.#after(`${key}${isPrefix ? `, ${counted(keys, "file")},` : ""} removed in ${took}.`);
       },
     });
@@ -245,6 +249,10 @@ export class Playground {
     }
     return duration(last.micros);
   }
+}
+
+function quoted(text) {
+  return JSON.stringify(text);
 }
 
 /** Whether an entry can be named in a box for text. */

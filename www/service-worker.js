@@ -4,16 +4,17 @@
 // Byte ranges, and so the catalog, go past it.
 
 const CACHE = "spinney-page";
-const FILES = [
-  "./", "style.css", "theme.js", "main.js", "address.js", "ask.js", "blob-map.js", "catalog.js", "details.js",
-  "figures.js", "format.js", "image-pages.js", "listing.js", "made-up.js", "place.js", "play.js", "store.js",
-  "traffic.js", "icon.svg", "pkg/wasm/spinney.wasm",
-];
-
 self.addEventListener("install", (event) => {
   self.skipWaiting();
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
+  event.waitUntil(keepAll());
 });
+
+// Whoever puts the page together lists its files: those of the package have names of their own.
+async function keepAll() {
+  const files = await (await fetch("files.json")).json();
+  const cache = await caches.open(CACHE);
+  await cache.addAll(["./", ...files]);
+}
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 

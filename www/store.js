@@ -16,7 +16,8 @@ export const can = {
 };
 
 // Reads that are over at once are run again: one run of some microseconds says more of the clock than of the engine.
-const AGAIN_UP_TO_MILLIS = 2;
+const AGAIN_UP_TO_MILLIS = 4;
+const RUNS_MIN = 3;
 const RUNS_MAX = 25;
 
 const BATCH = 2000;
@@ -60,7 +61,8 @@ export class Store extends EventTarget {
   /** A database that outlives the page. */
   static async openWorker(name) {
     await init();
-    const db = await Spinney.openWorker(name, { durability: "buffered" });
+    // After a reload the page before may still be on its way out.
+    const db = await Spinney.openWorker(name, { durability: "buffered", waitMs: 2000 });
     return new Store("worker", db, await treeOf(db));
   }
 
@@ -80,15 +82,18 @@ export class Store extends EventTarget {
 
   /** Children of a directory, or those that begin with the last part of `prefix`. */
   async list(prefix, { after, limit }) {
-    const options = { limit };
-    if (after !== undefined) options.startAfter = after;
     const what = `list ${prefix || "/"}`;
-    return this.#measure(what, () => all(this.#tree.list(prefix, options)), true, (rows) => rows.length);
+    return this.#measure(what, () => this.#children(prefix, after, limit), true, (rows) => rows.length);
   }
 
-  /** The same, for completions, which are not worth a line of the log. */
-  async complete(prefix, limit) {
-    return all(this.#tree.list(prefix, { limit }));
+  /** The same where it is not worth a line of the log: completions, and what is shown again after a write. */
+  async listQuietly(prefix, { after, limit }) {
+    return this.#children(prefix, after, limit);
+  }
+
+  #children(prefix, after, limit) {
+    const options = after === undefined ? { limit } : { limit, startAfter: after };
+    return all(this.#tree.list(prefix, options));
   }
 
   async get(key) {
@@ -141,14 +146,10 @@ export class Store extends EventTarget {
 
   /** Puts many keys; `progress` is told how many are there. Returns the microseconds that the puts took. */
   async putAll(pairs, progress = () => {}) {
+    const left = pairs[Symbol.iterator]();
     let micros = 0;
     let done = 0;
-    for (let part = []; ; part = []) {
-      for (const pair of pairs) {
-        part.push(pair);
-        if (part.length === BATCH) break;
-      }
-      if (part.length === 0) break;
+    for (let part = taken(left); part.length > 0; part = taken(left)) {
       const start = performance.now();
       await this.#putPart(part);
       micros += (performance.now() - start) * 1000;
@@ -192,14 +193,13 @@ export class Store extends EventTarget {
     let millis = performance.now() - start;
     const waitedMillis = (this.#traffic?.busyMillis ?? 0) - before.busy;
     if (isAtOnce && isRead) millis = again(run, millis);
-    this.#tell({
-      what,
-      rows: rowsOf?.(result),
-      micros: Math.max(0, millis - waitedMillis) * 1000,
-      waitedMillis,
-      requests: this.requests - before.requests,
-      bytes: this.bytesFetched - before.bytes,
-    });
+    const operation = { what, rows: rowsOf?.(result), micros: Math.max(0, millis - waitedMillis) * 1000 };
+    if (this.#traffic) {
+      operation.waitedMillis = waitedMillis;
+      operation.requests = this.requests - before.requests;
+      operation.bytes = this.bytesFetched - before.bytes;
+    }
+    this.#tell(operation);
     return result;
   }
 
@@ -208,10 +208,22 @@ export class Store extends EventTarget {
   }
 }
 
+/** The next items of an iterator, a batch of them at most. */
+function taken(iterator) {
+  const part = [];
+  while (part.length < BATCH) {
+    const { value, done } = iterator.next();
+    if (done) break;
+    part.push(value);
+  }
+  return part;
+}
+
 /** The median of several runs. */
 function again(run, firstMillis) {
   const millis = [firstMillis];
-  for (let spent = firstMillis; spent < AGAIN_UP_TO_MILLIS && millis.length < RUNS_MAX;) {
+  let spent = firstMillis;
+  while (millis.length < RUNS_MIN || (spent < AGAIN_UP_TO_MILLIS && millis.length < RUNS_MAX)) {
     const start = performance.now();
     run();
     const took = performance.now() - start;
