@@ -10,7 +10,8 @@ export const BLOB_PAGES = 128;
 const PAGES_ACROSS = 16;
 const PAGES_DOWN = BLOB_PAGES / PAGES_ACROSS;
 const HEIGHT_MAX = 250;
-const SCALES = [5, 4, 3, 2.5, 2, 1.5, 1];
+const ACROSS_MIN = 5;
+const GAP = 3;
 const GLOW_MILLIS = 1600;
 
 export class BlobMap {
@@ -89,10 +90,10 @@ export class BlobMap {
 
   #draw() {
     const blobs = Math.ceil(this.#pages / BLOB_PAGES);
-    const width = this.#canvas.parentElement.clientWidth;
+    const width = this.#canvas.clientWidth;
     if (blobs === 0 || width === 0) return;
-    const grid = layout(blobs, width);
     const ratio = devicePixelRatio || 1;
+    const grid = layout(blobs, width, ratio);
     const canvas = this.#canvas;
     const [wide, high] = [Math.round(width * ratio), Math.round(grid.height * ratio)];
     if (canvas.width !== wide || canvas.height !== high) {
@@ -112,32 +113,22 @@ export class BlobMap {
   #paint(context, grid, blobs) {
     const style = getComputedStyle(this.#canvas);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const [empty, lit, bright] = [colour("--tile"), colour("--lit"), colour("--bright")];
-    const now = performance.now();
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const colours = { empty: colour("--tile"), lit: colour("--lit"), bright: colour("--bright") };
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const now = isStill ? Infinity : performance.now();
     let isMoving = false;
     for (let blob = 0; blob < blobs; blob++) {
-      const left = (blob % grid.across) * grid.stepX;
-      const top = Math.floor(blob / grid.across) * grid.stepY;
-      context.globalAlpha = 0.45 + 0.55 * (this.#fills[blob] ?? 1);
-      context.fillStyle = empty;
-      context.beginPath();
-      context.roundRect(left, top, grid.tileX, grid.tileY, Math.min(3, grid.scale));
-      context.fill();
+      const left = (blob % grid.across) * (grid.tileX + GAP);
+      const top = Math.floor(blob / grid.across) * (grid.tileY + GAP);
+      context.globalAlpha = 0.4 + 0.6 * (this.#fills[blob] ?? 1);
+      context.fillStyle = colours.empty;
+      context.fillRect(left, top, grid.tileX, grid.tileY);
       for (let at = 0; at < BLOB_PAGES; at++) {
         const touchedAt = this.#touchedAt[blob * BLOB_PAGES + at];
         if (!(touchedAt > 0)) continue;
-        const glow = still ? 0 : 1 - (now - touchedAt) / GLOW_MILLIS;
-        const x = left + (at % PAGES_ACROSS) * grid.scale;
-        const y = top + Math.floor(at / PAGES_ACROSS) * grid.scale;
-        context.globalAlpha = 1;
-        context.fillStyle = lit;
-        context.fillRect(x, y, grid.scale, grid.scale);
-        if (glow <= 0) continue;
-        isMoving = true;
-        context.globalAlpha = glow;
-        context.fillStyle = bright;
-        context.fillRect(x - 0.5, y - 0.5, grid.scale + 1, grid.scale + 1);
+        const glow = 1 - (now - touchedAt) / GLOW_MILLIS;
+        paintPage(context, grid, colours, left, top, at, glow);
+        isMoving ||= glow > 0;
       }
     }
     context.globalAlpha = 1;
@@ -157,17 +148,28 @@ export class BlobMap {
   }
 }
 
-/** The largest tiles with which the map is not too high. */
-function layout(blobs, width) {
-  let grid;
-  for (const scale of SCALES) {
-    const gap = scale >= 2 ? 4 : 3;
-    const [tileX, tileY] = [PAGES_ACROSS * scale, PAGES_DOWN * scale];
-    const across = Math.max(1, Math.floor((width + gap) / (tileX + gap)));
-    const down = Math.ceil(blobs / across);
-    const height = down * (tileY + gap) - gap;
-    grid = { scale, tileX, tileY, stepX: tileX + gap, stepY: tileY + gap, across, height };
-    if (height <= HEIGHT_MAX) break;
+// Borders at whole pixels, so that neighbours leave no seam.
+function paintPage(context, { pageX, pageY, ratio }, colours, left, top, at, glow) {
+  const snap = (length) => Math.round(length * ratio) / ratio;
+  const [column, row] = [at % PAGES_ACROSS, Math.floor(at / PAGES_ACROSS)];
+  const [x, y] = [snap(left + column * pageX), snap(top + row * pageY)];
+  const [wide, high] = [snap(left + (column + 1) * pageX) - x, snap(top + (row + 1) * pageY) - y];
+  context.globalAlpha = 1;
+  context.fillStyle = colours.lit;
+  context.fillRect(x, y, wide, high);
+  if (glow <= 0) return;
+  context.globalAlpha = glow;
+  context.fillStyle = colours.bright;
+  context.fillRect(x, y, wide, high);
+}
+
+/** As few tiles in a row as keep the map from being too high; they fill the width. */
+function layout(blobs, width, ratio) {
+  for (let across = ACROSS_MIN; ; across++) {
+    const tileX = (width + GAP) / across - GAP;
+    const [pageX, pageY] = [tileX / PAGES_ACROSS, tileX / PAGES_ACROSS];
+    const tileY = pageY * PAGES_DOWN;
+    const height = Math.ceil(blobs / across) * (tileY + GAP) - GAP;
+    if (height <= HEIGHT_MAX || tileX < 2 * GAP) return { across, tileX, tileY, pageX, pageY, height, ratio };
   }
-  return grid;
 }

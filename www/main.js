@@ -122,8 +122,9 @@ function playLead() {
 }
 
 function legend() {
-  if (view.store.kind === "url") return "One tile is a blob of 512 KiB, one dot a page of 4 KiB. Lit: fetched.";
-  return "One tile is a blob of 512 KiB, one dot a page of 4 KiB. Lit: changed by the last write.";
+  const scale = "A tile is a blob of 512 KiB, a dot a page of 4 KiB.";
+  if (view.store.kind === "url") return `${scale} Lit: fetched.`;
+  return view.play ? `${scale} Lit: changed by the last write.` : `${scale} The fuller a blob, the stronger its tile.`;
 }
 
 async function figures() {
@@ -192,7 +193,17 @@ function code(call, comment = undefined) {
   const wait = view.store.kind === "memory" ? "" : "await ";
   if (comment !== undefined) lines.push(wait + call, `// ${comment}`);
   else lines.push(`for ${wait}(const { key, text } of`, `     ${isRemote ? "files" : "db"}.${call}) {`, "  show(key, text);", "}");
-  element("code").textContent = lines.join("\n");
+  element("code").replaceChildren(...highlighted(lines.join("\n")));
+}
+
+/** Strings and comments stand out. */
+function highlighted(text) {
+  return text.split(/("(?:[^"\\]|\\.)*"|\/\/.*)/).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const span = document.createElement(part.startsWith("//") ? "i" : "b");
+    span.textContent = part;
+    return span;
+  });
 }
 
 /** The same directory again, after a write; the nearest one above it that is still there. */
@@ -383,7 +394,7 @@ async function countAll(directories) {
   for (const key of directories) {
     const keys = await store.countQuietly(key);
     if (store !== view.store) return;
-    listing.note(key, number(keys));
+    listing.note(key, counted(keys, "file"));
   }
 }
 
