@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   choose, crumbs, everythingHasAName, figure, nothingSticksOut, ready, rows, settled, textsAreLegible, visit,
 } from "./page.mjs";
+import { serve } from "./serve.mjs";
 
 export async function browse({ chrome, address, shoot }) {
   const { page, context, close } = await visit(chrome, address);
@@ -223,14 +224,15 @@ export async function lazyOpening({ chrome, address, traffic, catalogBytes, skip
   return fresh.close();
 }
 
-/** After the first visit the page comes without a network. */
-export async function offline({ chrome, address }) {
-  const { page, context, close } = await visit(chrome, address);
-  await page.waitForFunction(async () => {
-    const registration = await navigator.serviceWorker.getRegistration();
-    return registration?.active?.state === "activated";
+/** After the first visit the page comes without its server. */
+export async function offline({ chrome, site }) {
+  const { address, close: endServer } = await serve(site);
+  const { page, close } = await visit(chrome, address);
+  await page.evaluate(async () => {
+    const { active } = await navigator.serviceWorker.ready;
+    while (active.state !== "activated") await new Promise((resolve) => setTimeout(resolve, 20));
   });
-  await context.setOffline(true);
+  endServer();
   await page.goto(`${address}/#play/`);
   await page.reload();
   await ready(page);
@@ -238,5 +240,5 @@ export async function offline({ chrome, address }) {
   await page.click("#to-catalog");
   await settled(page);
   await page.waitForSelector(".row");
-  await close({ allowed: ["ERR_INTERNET_DISCONNECTED", "was not opened", "Failed to fetch"] });
+  await close({ allowed: ["ERR_CONNECTION_REFUSED", "was not opened", "Failed to fetch"] });
 }
