@@ -19,50 +19,26 @@ export class Traffic {
     return this.#busyMillis + (this.#underWay > 0 ? performance.now() - this.#since : 0);
   }
 
-  /** To be used in place of the global one. */
+  /** To be used in place of the global one. A range is handed out when all of it is there. */
   fetch = async (input, options) => {
     if (this.#underWay++ === 0) this.#since = performance.now();
-    let response;
-    try {
-      response = await fetch(input, options);
-    } catch (error) {
-      this.#ended();
-      throw error;
-    }
     this.requests += 1;
-    this.#watch(response);
-    return response;
+    try {
+      // The browser's cache would count as network what is none, and lets ranges of a file wait for each other.
+      const response = await fetch(input, { ...options, cache: "no-store" });
+      // Whatever else a server says is left to the library, which may not want the body.
+      return response.status === 206 ? await this.#received(response) : response;
+    } finally {
+      if (--this.#underWay === 0) this.#busyMillis += performance.now() - this.#since;
+    }
   };
 
-  #ended() {
-    if (--this.#underWay === 0) this.#busyMillis += performance.now() - this.#since;
-  }
-
-  // The wait ends when the body is there, and where nobody reads it, with the headers.
-  #watch(response) {
-    const read = response.arrayBuffer;
-    const range = /^bytes (\d+)-(\d+)\//.exec(response.headers.get("content-range") ?? "");
-    if (!range) return this.#ended();
-    const [start, end] = [Number(range[1]), Number(range[2]) + 1];
-    this.bytes += end - start;
-    const arrived = () => this.#onRange(start, end);
-    let isRead = false;
-    response.arrayBuffer = async () => {
-      isRead = true;
-      try {
-        const bytes = await read.call(response);
-        arrived();
-        return bytes;
-      } finally {
-        this.#ended();
-      }
-    };
-    // Whoever reads it in another way does so at once.
-    setTimeout(() => {
-      if (isRead) return;
-      delete response.arrayBuffer;
-      this.#ended();
-      arrived();
-    });
+  async #received(response) {
+    const { headers, status, statusText } = response;
+    const body = await response.arrayBuffer();
+    this.bytes += body.byteLength;
+    const range = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "");
+    if (range) this.#onRange(Number(range[1]), Number(range[1]) + body.byteLength);
+    return new Response(body, { headers, status, statusText });
   }
 }
