@@ -261,5 +261,7 @@ export function summary(listing) {
   if (directories > 0) parts.push(counted(directories, "directory", "directories"));
   if (files > 0 || directories === 0) parts.push(counted(files, "file"));
   const said = parts.join(", ");
-  return listing.isDone ? said : `the first ${number(listing.entries.length)}, more below`;
+  if (listing.isDone) return said;
+  const order = listing.directoriesFirst ? " in the order of keys" : "";
+  return `the first ${number(listing.entries.length)}${order}, more below`;
 }

@@ -373,6 +373,11 @@ function wire() {
     spinneyTheme.toggle();
     themed();
   });
+  element("skip").addEventListener("click", (event) => {
+    // The address belongs to directories.
+    event.preventDefault();
+    listing.focus();
+  });
   element("help").addEventListener("click", () => element("keys").showModal());
   for (const [id, label, key] of ACTIONS) {
     const button = document.createElement("button");
@@ -384,7 +389,6 @@ function wire() {
     element("tools").append(button);
   }
   addEventListener("hashchange", follow);
-  addEventListener("popstate", follow);
   addEventListener("keydown", pressed);
 }
 

@@ -224,13 +224,15 @@ export class Playground {
       } else {
         await this.#store.removePrefix("");
         await this.#store.putAll(loaded.pairs());
-        await loaded.close();
       }
+      const others = (await loaded.trees()).length - 1;
+      const left = others > 0 ? ` ${counted(others, "other tree")} not shown.` : "";
+      if (this.#store !== loaded) await loaded.close();
       const took = duration((performance.now() - start) * 1000);
       const keys = await this.#store.countQuietly("");
       this.#surveyed = undefined;
       await this.#page.go("");
-      await this.#after(`${counted(keys, "file")} from ${file.name}, every checksum verified, in ${took}.`);
+      await this.#after(`${counted(keys, "file")} from ${file.name}, every checksum verified, in ${took}.${left}`);
     } catch (error) {
       this.#page.say(`${file.name} was not imported: ${error.message}`);
     } finally {

@@ -114,6 +114,11 @@ export class Store extends EventTarget {
     for (const { key, value } of this.#tree.scan("")) yield [key, value];
   }
 
+  /** The names of all trees, of which one is shown. */
+  async trees() {
+    return this.#db.trees();
+  }
+
   async stats() {
     return this.#db.stats();
   }

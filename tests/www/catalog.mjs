@@ -144,6 +144,12 @@ export async function keyboard({ chrome, address }) {
   await page.keyboard.type("zzz");
   await press("Escape");
   assert.equal(await page.inputValue("#path"), `photos/${all[0]}/`);
+  // The link for those who do not want to go through all of it.
+  await page.evaluate(() => document.activeElement.blur());
+  await page.focus("#skip");
+  await press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "listing");
+  assert.deepEqual(await crumbs(page), ["catalog", "photos", all[0]]);
   // All of it can be reached by Tab, and is seen where it is.
   const reached = new Set();
   for (let step = 0; step < 40; step++) {
