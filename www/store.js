@@ -250,11 +250,12 @@ function all(entries) {
   })();
 }
 
-/** The tree that the files are in: the first that holds a key, and first of all "files", as the tool names it. */
+/** The tree that the files are in: "files", as the command line tool names it, or the first that holds a key. */
 async function treeOf(db) {
   const names = await db.trees();
-  for (const name of ["files", ...names]) {
-    if (!names.includes(name)) continue;
+  // Without a look into it, which would fetch pages.
+  if (names.includes("files")) return db.tree("files");
+  for (const name of names) {
     const tree = await db.tree(name);
     if ((await all(tree.list("", { limit: 1 }))).length > 0) return tree;
   }

@@ -171,8 +171,7 @@ impl Maker {
     /// music/ARTIST/YEAR ALBUM/NN TITLE.flac
     pub fn music(&mut self) {
         for number in 0.. {
-            let artist = format!("The {} {}", ADJECTIVES[number % 24], NOUNS[number / 24 % 32]);
-            let artist = if number < 24 * 32 { artist } else { format!("{artist} {}", number / (24 * 32)) };
+            let artist = artist(number);
             let mut year = self.between(1965, 2015);
             for _ in 0..self.between(1, 7) {
                 if self.is_full() {
@@ -187,6 +186,19 @@ impl Maker {
                 }
             }
         }
+    }
+}
+
+/// The name of a band: another for every number.
+fn artist(number: usize) -> String {
+    let names = ADJECTIVES.len() * NOUNS.len();
+    let (adjective, noun) =
+        (ADJECTIVES[number % ADJECTIVES.len()], NOUNS[number / ADJECTIVES.len() % NOUNS.len()]);
+    match number / names {
+        0 => format!("The {adjective} {noun}"),
+        1 => format!("{adjective} {noun}"),
+        2 => format!("{adjective} {noun} Trio"),
+        round => format!("{adjective} {noun} {round}"),
     }
 }
 
