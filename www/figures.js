@@ -53,7 +53,7 @@ export class Log {
 function described({ rows, requests, bytes, waitedMillis }) {
   const parts = [];
   if (rows !== undefined) parts.push(counted(rows, "key"));
-  if (requests > 0) parts.push(counted(requests, "request"), size(bytes), `${duration(waitedMillis * 1000)} network`);
+  if (requests > 0) parts.push(counted(requests, "request"), size(bytes), `${duration(waitedMillis * 1000)} of network`);
   if (requests === 0) parts.push("nothing to fetch");
   return parts.join(" \u00b7 ");
 }

@@ -15,7 +15,7 @@ export const can = {
   },
 };
 
-// Reads that are over at once are run again: one run of some microseconds says more of the clock than of the engine.
+// Reads are run again: one run of some microseconds says more of the clock than of the engine.
 const AGAIN_UP_TO_MILLIS = 4;
 const RUNS_MIN = 3;
 const RUNS_MAX = 25;
@@ -190,20 +190,16 @@ export class Store extends EventTarget {
 
   /** `run` may answer at once, which is then timed without a turn of the event loop. */
   async #measure(what, run, isRead = false, rowsOf = undefined) {
-    const before = { requests: this.requests, bytes: this.bytesFetched, busy: this.#traffic?.busyMillis ?? 0 };
-    const start = performance.now();
-    let result = run();
-    const isAtOnce = typeof result?.then !== "function";
-    if (!isAtOnce) result = await result;
-    let millis = performance.now() - start;
-    const waitedMillis = (this.#traffic?.busyMillis ?? 0) - before.busy;
-    if (isAtOnce && isRead) millis = again(run, millis);
-    const operation = { what, rows: rowsOf?.(result), micros: Math.max(0, millis - waitedMillis) * 1000 };
+    const before = { requests: this.requests, bytes: this.bytesFetched, busyMillis: this.#traffic?.busyMillis };
+    const { result, millis } = await timed(run);
+    const operation = { what, rows: rowsOf?.(result), micros: millis * 1000 };
     if (this.#traffic) {
-      operation.waitedMillis = waitedMillis;
       operation.requests = this.requests - before.requests;
       operation.bytes = this.bytesFetched - before.bytes;
+      operation.waitedMillis = this.#traffic.busyMillis - before.busyMillis;
     }
+    // What had to wait for the network says nothing of the engine until its pages are here.
+    if (isRead) operation.micros = (await again(run, operation.requests > 0 ? [] : [millis])) * 1000;
     this.#tell(operation);
     return result;
   }
@@ -224,20 +220,24 @@ function taken(iterator) {
   return part;
 }
 
-/** The median of several runs. */
-function again(run, firstMillis) {
-  const millis = [firstMillis];
-  let spent = firstMillis;
+async function timed(run) {
+  const start = performance.now();
+  let result = run();
+  if (typeof result?.then === "function") result = await result;
+  return { result, millis: performance.now() - start };
+}
+
+/** The median of several runs, with those that there are already. */
+async function again(run, millis) {
+  let spent = millis.reduce((sum, took) => sum + took, 0);
   while (millis.length < RUNS_MIN || (spent < AGAIN_UP_TO_MILLIS && millis.length < RUNS_MAX)) {
-    const start = performance.now();
-    run();
-    const took = performance.now() - start;
+    const { millis: took } = await timed(run);
     millis.push(took);
     spent += took;
   }
-  const median = millis.sort((a, b) => a - b)[millis.length >> 1];
+  const median = [...millis].sort((a, b) => a - b)[millis.length >> 1];
   // A clock too coarse to see one run sees all of them.
-  return median > 0 ? median : millis.reduce((sum, took) => sum + took, 0) / millis.length;
+  return median > 0 ? median : spent / millis.length;
 }
 
 /** The entries of an iterator, be it synchronous or not, as an array. */
