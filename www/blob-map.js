@@ -13,6 +13,7 @@ const HEIGHT_MAX = 250;
 const ACROSS_MIN = 5;
 const GAP = 3;
 const GLOW_MILLIS = 1600;
+const HALO = 0.3;
 
 export class BlobMap {
   #canvas;
@@ -123,6 +124,12 @@ export class BlobMap {
       context.globalAlpha = 0.4 + 0.6 * (this.#fills[blob] ?? 1);
       context.fillStyle = colours.empty;
       context.fillRect(left, top, grid.tileX, grid.tileY);
+      if (this.#isTouched(blob)) {
+        // So that a blob is seen of which one page alone is lit.
+        context.globalAlpha = HALO;
+        context.fillStyle = colours.lit;
+        context.fillRect(left, top, grid.tileX, grid.tileY);
+      }
       for (let at = 0; at < BLOB_PAGES; at++) {
         const touchedAt = this.#touchedAt[blob * BLOB_PAGES + at];
         if (!(touchedAt > 0)) continue;
@@ -135,12 +142,13 @@ export class BlobMap {
     return isMoving;
   }
 
+  #isTouched(blob) {
+    return this.#touchedAt.subarray(blob * BLOB_PAGES, (blob + 1) * BLOB_PAGES).some((at) => at > 0);
+  }
+
   #tell(blobs) {
     let lit = 0;
-    for (let blob = 0; blob < blobs; blob++) {
-      const pages = this.#touchedAt.subarray(blob * BLOB_PAGES, (blob + 1) * BLOB_PAGES);
-      if (pages.some((at) => at > 0)) lit += 1;
-    }
+    for (let blob = 0; blob < blobs; blob++) lit += this.#isTouched(blob) ? 1 : 0;
     const said = `${number(lit)} of ${number(blobs)} ${this.verb}`;
     this.#note.textContent = said;
     const label = `Map of the blobs: ${said}, ${number(this.#touched)} of ${number(this.#pages)} pages`;
