@@ -1,9 +1,10 @@
-// A static file server for the demo page: byte ranges, entity tags, right types, and nothing above its folder.
+// A static file server for the demo page: byte ranges, entity tags, right types, and nothing above its
+// folder.
 //
 //   node scripts/serve.mjs FOLDER [--port N] [--host ADDRESS]
 //
-// It needs nothing but Node.js. Any web server that knows byte ranges does as well; this one also isolates the
-// page, which makes its clock finer.
+// It needs nothing but Node.js. Any web server that knows byte ranges does as well; this one also isolates
+// the page, which makes its clock finer.
 
 import { createReadStream } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
@@ -34,8 +35,8 @@ const ALWAYS = {
 };
 
 /**
- * Serves a folder. Resolves to its address, and a function that ends it. `onSent` is told the path of every file that
- * is asked for, and how many bytes of it go out.
+ * Serves a folder. Resolves to its address, and a function that ends it. `onSent` is told the path of every
+ * file that is asked for, and how many bytes of it go out.
  */
 export async function serve(folder, { port = 0, host = "127.0.0.1", onSent = () => {} } = {}) {
   const root = await realpath(folder);
@@ -66,7 +67,8 @@ async function answer(root, request, response, onSent) {
   const etag = `"${file.size.toString(16)}-${Math.round(file.mtimeMs).toString(16)}"`;
   const headers = { etag, "content-type": TYPES[extname(file.path)] ?? "application/octet-stream" };
   const conditions = request.headers;
-  if (conditions["if-match"] !== undefined && !names(conditions["if-match"], etag)) return say(412, headers).end();
+  if (conditions["if-match"] !== undefined && !names(conditions["if-match"], etag))
+    return say(412, headers).end();
   if (names(conditions["if-none-match"], etag)) return say(304, headers).end();
 
   const isWanted = conditions["if-range"] === undefined || conditions["if-range"] === etag;
@@ -78,7 +80,9 @@ async function answer(root, request, response, onSent) {
   say(range ? 206 : 200, headers);
   if (request.method === "HEAD" || end === start) return response.end();
   onSent(file.path, end - start);
-  createReadStream(file.path, { start, end: end - 1 }).on("error", () => response.destroy()).pipe(response);
+  createReadStream(file.path, { start, end: end - 1 })
+    .on("error", () => response.destroy())
+    .pipe(response);
 }
 
 /** The file that an address names, if it lies in the folder, links followed. */
@@ -88,7 +92,10 @@ async function find(root, address) {
     if (name.endsWith("/")) name += "index.html";
     const path = await realpath(join(root, name));
     if (!path.startsWith(root + sep)) return undefined;
-    const { size, mtimeMs, isFile } = await stat(path).then((found) => ({ ...found, isFile: found.isFile() }));
+    const { size, mtimeMs, isFile } = await stat(path).then((found) => ({
+      ...found,
+      isFile: found.isFile(),
+    }));
     return isFile ? { path, size, mtimeMs } : undefined;
   } catch {
     return undefined;
@@ -119,7 +126,8 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     const { address } = await serve(folder, { port, host: option("--host") });
     console.log(`the demo is at ${address}/ (end it with Ctrl-C)`);
   } catch (error) {
-    const why = error.code === "EADDRINUSE" ? `port ${port} is in use: choose another with --port` : error.message;
+    const why =
+      error.code === "EADDRINUSE" ? `port ${port} is in use: choose another with --port` : error.message;
     console.error(`serve.mjs: ${why}`);
     process.exit(1);
   }

@@ -86,7 +86,9 @@ export class Address extends EventTarget {
   }
 
   #mark() {
-    [...this.#list.children].forEach((element, index) => element.setAttribute("aria-selected", index === this.#at));
+    [...this.#list.children].forEach((element, index) =>
+      element.setAttribute("aria-selected", index === this.#at),
+    );
     if (this.#at >= 0) this.#input.setAttribute("aria-activedescendant", `completion-${this.#at}`);
     else this.#input.removeAttribute("aria-activedescendant");
   }

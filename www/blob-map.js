@@ -1,5 +1,5 @@
-// A map of the blobs of a database: a tile for each, a dot for each of its 128 pages. Pages that were touched are
-// lit, the latest brightest.
+// A map of the blobs of a database: a tile for each, a dot for each of its 128 pages. Pages that were touched
+// are lit, the latest brightest.
 //
 // It knows numbers of pages, and nothing of what is on them.
 

@@ -7,16 +7,24 @@ import { number, size } from "./format.js";
 import { Store, can } from "./store.js";
 
 const MADE_UP_FILES = 50_000;
+const SPINNEY =
+  "Spinney is an embedded store for keys that are paths: one file, the same bytes in a native program and" +
+  " in a browser.";
 
 /** What the catalog view needs: `store`, `title`, `lead`, and `redraw` for its map. */
 export async function openCatalog({ map, say }) {
-  const url = new URL(new URLSearchParams(location.search).get("catalog") ?? "catalog.spinney", location.href);
+  const url = new URL(
+    new URLSearchParams(location.search).get("catalog") ?? "catalog.spinney",
+    location.href,
+  );
   if (can.openUrl) {
     try {
       return await openRemote(url, map);
     } catch (error) {
       console.warn(`The catalog at ${url} was not opened:`, error);
-      say(`There is no catalog at ${url.pathname} (${error.message}). Here is one that was made on the spot.`);
+      say(
+        `There is no catalog at ${url.pathname} (${error.message}). Here is one that was made on the spot.`,
+      );
     }
   }
   return openMadeUp(map);
@@ -34,13 +42,16 @@ async function openRemote(url, map) {
     map.resize(sizeBytes);
     for (const [start, end] of ranges) map.touch(start, end);
   };
-  const lead = "Spinney is an embedded store for keys that are paths: one file, the same bytes in a native program and in"
-    + ` a browser. You are looking into one of ${size(sizeBytes)} on a plain web server. Nothing runs there:`
-    + " the page fetches the few pages that it touches.";
+  const lead =
+    SPINNEY +
+    ` You are looking into one of ${size(sizeBytes)} on a plain web server. Nothing runs there:` +
+    " the page fetches the few pages that it touches.";
   return { store, redraw, title: `${paths} in one static file.`, lead };
 }
 
-/** How many paths it has, as whoever made it noted beside it: to count them would read a page of every blob. */
+/**
+ * How many paths it has, as whoever made it noted beside it: to count them would read a page of every blob.
+ */
 async function pathsOf(url) {
   try {
     const { paths } = await (await fetch(url.href.replace(/\.spinney$/, ".json"))).json();
@@ -58,7 +69,6 @@ async function openMadeUp(map) {
     map.resize(bytes);
     map.clear(fills);
   };
-  const lead = "Spinney is an embedded store for keys that are paths: one file, the same bytes in a native program and in"
-    + ` a browser. This catalog was made up on the spot, and lies in ${size(bytes)} of memory.`;
+  const lead = SPINNEY + ` This catalog was made up on the spot, and lies in ${size(bytes)} of memory.`;
   return { store, redraw, title: `${number(MADE_UP_FILES)} paths in your browser.`, lead };
 }

@@ -9,9 +9,10 @@ const SHOWN_BYTES_MAX = 4000;
 export function showDetails(element, entry, { onClose, onEdit }) {
   const said = facts(entry.value);
   const name = typeof entry.key === "string" ? nameOf(entry.key) : keyText(entry.key);
-  element.innerHTML = '<header><h2></h2><button class="quiet" type="button" aria-label="Close the file"><svg'
-    + ' aria-hidden="true"><use href="#icon-close"/></svg></button></header><p class="key"></p><dl></dl>'
-    + '<pre tabindex="0" aria-label="Value"></pre>';
+  element.innerHTML =
+    '<header><h2></h2><button class="quiet" type="button" aria-label="Close the file"><svg' +
+    ' aria-hidden="true"><use href="#icon-close"/></svg></button></header><p class="key"></p><dl></dl>' +
+    '<pre tabindex="0" aria-label="Value"></pre>';
   element.querySelector("h2").textContent = keyText(name);
   element.querySelector(".key").textContent = keyText(entry.key);
   element.querySelector("button").addEventListener("click", onClose);
@@ -46,5 +47,7 @@ export function valueText(value, said = facts(value)) {
   if (value === undefined) return "";
   if (said !== undefined) return JSON.stringify(said, undefined, 2);
   const text = new TextDecoder().decode(value.subarray(0, SHOWN_BYTES_MAX));
-  return value.length > SHOWN_BYTES_MAX ? `${text}\n(and ${number(value.length - SHOWN_BYTES_MAX)} bytes more)` : text;
+  return value.length > SHOWN_BYTES_MAX
+    ? `${text}\n(and ${number(value.length - SHOWN_BYTES_MAX)} bytes more)`
+    : text;
 }

@@ -7,11 +7,13 @@ const LOGGED_MAX = 7;
 /** Shows `[value, what it is]` for each figure. */
 export function showFigures(element, figures) {
   if (element.children.length !== figures.length) {
-    element.replaceChildren(...figures.map(() => {
-      const figure = document.createElement("div");
-      figure.append(document.createElement("dt"), document.createElement("dd"));
-      return figure;
-    }));
+    element.replaceChildren(
+      ...figures.map(() => {
+        const figure = document.createElement("div");
+        figure.append(document.createElement("dt"), document.createElement("dd"));
+        return figure;
+      }),
+    );
   }
   figures.forEach(([value, what], index) => {
     const [term, description] = element.children[index].children;
@@ -53,7 +55,8 @@ export class Log {
 function described({ rows, requests, bytes, waitedMillis }) {
   const parts = [];
   if (rows !== undefined) parts.push(counted(rows, "key"));
-  if (requests > 0) parts.push(counted(requests, "request"), size(bytes), `${duration(waitedMillis * 1000)} of network`);
+  if (requests > 0)
+    parts.push(counted(requests, "request"), size(bytes), `${duration(waitedMillis * 1000)} of network`);
   if (requests === 0) parts.push("nothing to fetch");
   return parts.join(" \u00b7 ");
 }

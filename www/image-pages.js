@@ -1,6 +1,6 @@
-// What an image of a database tells a map: how full each blob is, and which pages differ from those of an image
-// before. Every blob has the checksums of its pages in its header, so nothing else is read; docs/format.md has the
-// words.
+// What an image of a database tells a map: how full each blob is, and which pages differ from those of an
+// image before. Every blob has the checksums of its pages in its header, so nothing else is read;
+// docs/format.md has the words.
 
 import { BLOB_PAGES, PAGE_BYTES } from "./blob-map.js";
 
@@ -21,7 +21,8 @@ export function survey(image) {
   const fills = [];
   for (let blob = 0; blob < blobs; blob++) {
     const at = blob * BLOB_WORDS;
-    for (let page = 0; page < BLOB_PAGES; page++) sums[blob * BLOB_PAGES + page] = words[at + CHECKSUMS_AT + 2 * page];
+    for (let page = 0; page < BLOB_PAGES; page++)
+      sums[blob * BLOB_PAGES + page] = words[at + CHECKSUMS_AT + 2 * page];
     const isRange = (words[at + KIND_AT] & 0xff) === RANGE_KIND;
     fills.push(isRange ? Math.min(1, words[at + LIVE_AT] / CAPACITY) : 0);
   }

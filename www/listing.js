@@ -1,5 +1,5 @@
-// The files of one directory: a list of any length, of which only the rows in view are in the document, and only
-// the pages that were scrolled to are read.
+// The files of one directory: a list of any length, of which only the rows in view are in the document, and
+// only the pages that were scrolled to are read.
 //
 // It knows a function that reads pages, and tells others what was chosen; of databases it knows nothing.
 
@@ -81,7 +81,10 @@ export class Listing extends EventTarget {
     this.#clear();
     this.#active = -1;
     this.#element.scrollTop = 0;
-    this.#element.setAttribute("aria-label", `Files in ${prefix === "" ? "the top directory" : keyText(prefix)}`);
+    this.#element.setAttribute(
+      "aria-label",
+      `Files in ${prefix === "" ? "the top directory" : keyText(prefix)}`,
+    );
     const at = activate === undefined ? 0 : this.#entries.findIndex((entry) => entry.key === activate);
     if (this.#entries.length > 0) this.#activate(Math.max(0, at));
     this.#show();
@@ -160,7 +163,8 @@ export class Listing extends EventTarget {
     const said = entry.isPrefix ? undefined : facts(entry.value);
     const name = typeof entry.key === "string" ? nameOf(entry.key) : keyText(entry.key);
     const last = entry.isPrefix ? "" : sizeOf(entry, said);
-    row.innerHTML = '<svg aria-hidden="true"><use></use></svg><span class="name"></span><span></span><span></span>';
+    row.innerHTML =
+      '<svg aria-hidden="true"><use></use></svg><span class="name"></span><span></span><span></span>';
     row.querySelector("use").setAttribute("href", entry.isPrefix ? "#icon-directory" : "#icon-file");
     row.classList.toggle("directory", entry.isPrefix);
     const [, nameCell, dayCell, lastCell] = row.children;
@@ -178,7 +182,8 @@ export class Listing extends EventTarget {
       row.setAttribute("aria-selected", isActive);
       row.classList.toggle("active", isActive);
     }
-    if (this.#rows.has(this.#active)) this.#element.setAttribute("aria-activedescendant", `row-${this.#active}`);
+    if (this.#rows.has(this.#active))
+      this.#element.setAttribute("aria-activedescendant", `row-${this.#active}`);
     else this.#element.removeAttribute("aria-activedescendant");
   }
 
@@ -228,7 +233,14 @@ export class Listing extends EventTarget {
   #pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(this.#element.clientHeight / ROW) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key in steps) {
       const to = this.#active + steps[event.key];
       if (this.#entries.length > 0) this.#activate(to);

@@ -1,11 +1,44 @@
-// Made-up files that look like real ones: what the playground is filled with, and the catalog where there is none
-// to fetch. Deterministic; no path comes twice.
+// Made-up files that look like real ones: what the playground is filled with, and the catalog where there is
+// none to fetch. Deterministic; no path comes twice.
 
-const PLACES = ["Aarhus", "Bergen", "Corfu", "Dresden", "Garden", "Iceland", "Lisbon", "Oslo", "Porto", "Vienna"];
+const PLACES = [
+  "Aarhus",
+  "Bergen",
+  "Corfu",
+  "Dresden",
+  "Garden",
+  "Iceland",
+  "Lisbon",
+  "Oslo",
+  "Porto",
+  "Vienna",
+];
 const SERVICES = ["auth", "billing", "edge", "feed", "mail", "orders", "search", "web"];
-const HEADS = ["amber", "atlas", "birch", "cobalt", "ember", "falcon", "granite", "indigo", "kestrel", "willow"];
+const HEADS = [
+  "amber",
+  "atlas",
+  "birch",
+  "cobalt",
+  "ember",
+  "falcon",
+  "granite",
+  "indigo",
+  "kestrel",
+  "willow",
+];
 const TAILS = ["cache", "client", "core", "diff", "graph", "io", "parser", "router", "stream", "utils"];
-const SOURCES = ["cli", "config", "errors", "format", "index", "options", "parse", "plugin", "types", "utils"];
+const SOURCES = [
+  "cli",
+  "config",
+  "errors",
+  "format",
+  "index",
+  "options",
+  "parse",
+  "plugin",
+  "types",
+  "utils",
+];
 const DAY_SECONDS = 86400;
 const FIRST_DAY = 17532;
 
@@ -26,7 +59,8 @@ function value(number, seconds, aboutBytes) {
 }
 
 function photo(number) {
-  if (number % 10 === 0) return [`photos/unsorted/PXL_${String(number).padStart(6, "0")}.jpg`, value(number, 1.79e9, 4e6)];
+  if (number % 10 === 0)
+    return [`photos/unsorted/PXL_${String(number).padStart(6, "0")}.jpg`, value(number, 1.79e9, 4e6)];
   const album = Math.floor(number / 90);
   const seconds = (FIRST_DAY + (mix(album) % 3200)) * DAY_SECONDS + (mix(number) % DAY_SECONDS);
   const date = new Date(seconds * 1000).toISOString().slice(0, 10);
@@ -44,7 +78,8 @@ function log(number) {
 
 function source(number) {
   const project = Math.floor(number / (SOURCES.length * 12));
-  const name = `${HEADS[project % 10]}-${TAILS[Math.floor(project / 10) % 10]}${project < 100 ? "" : project}`;
+  const round = project < 100 ? "" : project;
+  const name = `${HEADS[project % 10]}-${TAILS[Math.floor(project / 10) % 10]}${round}`;
   const version = `${project % 7}.${Math.floor(number / SOURCES.length) % 12}.0`;
   const seconds = (FIRST_DAY + (mix(project) % 3000)) * DAY_SECONDS + (number % DAY_SECONDS);
   return [`npm/${name}/${version}/dist/${SOURCES[number % SOURCES.length]}.js`, value(number, seconds, 9000)];

@@ -1,13 +1,15 @@
-// The page: two views over the same elements, a catalog that is read from a static file and a playground that can be
-// written. Here they are opened, and what is chosen, typed and pressed becomes a place in the address.
+// The page: two views over the same elements, a catalog that is read from a static file and a playground that
+// can be written. Here they are opened, and what is chosen, typed and pressed becomes a place in the address.
 
 import { Address } from "./address.js";
 import { BlobMap } from "./blob-map.js";
 import { openCatalog } from "./catalog.js";
+import { showCode } from "./code.js";
 import { showDetails } from "./details.js";
 import { Log, showFigures } from "./figures.js";
 import { counted, duration, number, size } from "./format.js";
 import { Listing, summary } from "./listing.js";
+import { busy, hideNotice, say, trouble } from "./notice.js";
 import { addressOf, here, nameOf, parentOf } from "./place.js";
 import { ACTIONS, Playground, openPlayground } from "./play.js";
 
@@ -19,7 +21,9 @@ const log = new Log(element("log"));
 const address = new Address(element("address"), (text, limit) => view.store.listQuietly(text, { limit }));
 const details = element("details");
 
-/** What each view has once it is open: `store`, `lead`, `play`, and how many paths there are if that is known. */
+/**
+ * What each view has once it is open: `store`, `lead`, `play`, and how many paths there are if that is known.
+ */
 const views = new Map();
 let view = { name: undefined };
 
@@ -43,7 +47,10 @@ async function follow() {
 async function enter(name) {
   view = views.get(name) ?? { name, prefix: undefined };
   document.body.dataset.view = name;
-  for (const [id, of] of [["to-catalog", "catalog"], ["to-play", "play"]]) {
+  for (const [id, of] of [
+    ["to-catalog", "catalog"],
+    ["to-play", "play"],
+  ]) {
     if (of === name) element(id).setAttribute("aria-current", "page");
     else element(id).removeAttribute("aria-current");
   }
@@ -114,17 +121,22 @@ function lead() {
 }
 
 function playLead() {
-  const kept = view.store.kind === "worker"
-    ? "It lives in this browser's own storage and is there again after a reload, a crash included."
-    : "It lives in memory, and is gone with the page: export it to keep it.";
-  return "The same engine, writable. A directory is a subtree: it moves as one, whatever is in it. Add 100,000 files,"
-    + ` and move them. ${kept}`;
+  const kept =
+    view.store.kind === "worker"
+      ? "It lives in this browser's own storage and is there again after a reload, a crash included."
+      : "It lives in memory, and is gone with the page: export it to keep it.";
+  return (
+    "The same engine, writable. A directory is a subtree: it moves as one, whatever is in it. Add 100,000" +
+    ` files, and move them. ${kept}`
+  );
 }
 
 function legend() {
   const scale = "A tile is a blob of 512 KiB, a dot a page of 4 KiB.";
   if (view.store.kind === "url") return `${scale} Lit: fetched.`;
-  return view.play ? `${scale} Lit: changed by the last write.` : `${scale} The fuller a blob, the stronger its tile.`;
+  return view.play
+    ? `${scale} Lit: changed by the last write.`
+    : `${scale} The fuller a blob, the stronger its tile.`;
 }
 
 async function figures() {
@@ -182,35 +194,16 @@ async function open(prefix, activate = undefined, { isQuiet = false } = {}) {
   if (!isQuiet) code(`list(${JSON.stringify(prefix)})`);
 }
 
-/** The last call as a program would have it; without a comment it is what a loop goes over. */
 function code(call, comment = undefined) {
-  const lines = [];
-  const isRemote = view.store.kind === "url";
-  if (isRemote) lines.push('const db = await Spinney.openUrl("catalog.spinney");', 'const files = db.tree("files");');
-  else if (view.store.kind === "worker") lines.push('const db = await Spinney.openWorker("playground");');
-  else lines.push("const db = Spinney.memory();");
-  lines.push("");
-  const wait = view.store.kind === "memory" ? "" : "await ";
-  if (comment !== undefined) lines.push(wait + call, `// ${comment}`);
-  else lines.push(`for ${wait}(const { key, text } of`, `     ${isRemote ? "files" : "db"}.${call}) {`, "  show(key, text);", "}");
-  element("code").replaceChildren(...highlighted(lines.join("\n")));
-}
-
-/** Strings and comments stand out. */
-function highlighted(text) {
-  return text.split(/("(?:[^"\\]|\\.)*"|\/\/.*)/).map((part, index) => {
-    if (index % 2 === 0) return part;
-    const span = document.createElement(part.startsWith("//") ? "i" : "b");
-    span.textContent = part;
-    return span;
-  });
+  showCode(element("code"), view.store.kind, call, comment);
 }
 
 /** The same directory again, after a write; the nearest one above it that is still there. */
 async function reload(activate) {
   let prefix = view.prefix ?? "";
   if (activate !== undefined && !activate.startsWith(prefix)) prefix = parentOf(activate);
-  while (prefix !== "" && (await view.store.listQuietly(prefix, { limit: 1 })).length === 0) prefix = parentOf(prefix);
+  while (prefix !== "" && (await view.store.listQuietly(prefix, { limit: 1 })).length === 0)
+    prefix = parentOf(prefix);
   history.replaceState(null, "", addressOf(view.name, prefix));
   // What was moved deep below is shown by the directory on the way to it.
   const inside = activate?.startsWith(prefix) ? activate.slice(prefix.length) : "";
@@ -224,17 +217,21 @@ function crumbs(prefix) {
   const parts = prefix.split("/");
   const rest = parts.pop();
   const items = [["", view.name === "play" ? "playground" : "catalog"]];
-  parts.forEach((part, index) => items.push([`${parts.slice(0, index + 1).join("/")}/`, part || "(no name)"]));
+  parts.forEach((part, index) =>
+    items.push([`${parts.slice(0, index + 1).join("/")}/`, part || "(no name)"]),
+  );
   if (rest !== "") items.push([prefix, `${rest}\u2026`]);
-  list.replaceChildren(...items.map(([path, text], index) => {
-    const item = document.createElement("li");
-    const link = document.createElement("a");
-    link.href = addressOf(view.name, path);
-    link.textContent = text;
-    if (index === items.length - 1) link.setAttribute("aria-current", "location");
-    item.append(link);
-    return item;
-  }));
+  list.replaceChildren(
+    ...items.map(([path, text], index) => {
+      const item = document.createElement("li");
+      const link = document.createElement("a");
+      link.href = addressOf(view.name, path);
+      link.textContent = text;
+      if (index === items.length - 1) link.setAttribute("aria-current", "location");
+      item.append(link);
+      return item;
+    }),
+  );
   list.lastElementChild.scrollIntoView?.({ block: "nearest", inline: "end" });
 }
 
@@ -295,44 +292,6 @@ async function count() {
   } catch (error) {
     trouble(error, count);
   }
-}
-
-// ------------------------------------------------------------------- what is said -----
-
-function say(text, button = undefined) {
-  const notice = element("notice");
-  const said = document.createElement("span");
-  said.textContent = text;
-  notice.replaceChildren(said);
-  for (const [label, act] of [button ?? [], ["Dismiss", hideNotice]].filter((each) => each.length > 0)) {
-    const control = document.createElement("button");
-    control.type = "button";
-    control.className = label === "Dismiss" ? "link" : "main";
-    control.textContent = label;
-    control.addEventListener("click", act);
-    notice.append(control);
-  }
-  notice.classList.remove("busy");
-  notice.hidden = false;
-}
-
-function hideNotice() {
-  element("notice").hidden = true;
-}
-
-/** Says what is going on until the function that it returns is called. */
-function busy(text) {
-  const notice = element("notice");
-  notice.textContent = text;
-  notice.classList.add("busy");
-  notice.hidden = false;
-  return () => {
-    if (notice.classList.contains("busy")) hideNotice();
-  };
-}
-
-function trouble(error, again) {
-  say(`That did not work: ${error.message ?? error}`, ["Try again", again]);
 }
 
 // ---------------------------------------------------------------------- what is done -----

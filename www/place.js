@@ -1,5 +1,5 @@
-// Where the reader is: a view and a directory, as they stand in the address of the page, so that the browser's
-// back, bookmarks and links work.
+// Where the reader is: a view and a directory, as they stand in the address of the page, so that the
+// browser's back, bookmarks and links work.
 
 export const VIEWS = ["catalog", "play"];
 
@@ -20,7 +20,10 @@ function decoded(path) {
 
 /** The address of a directory. */
 export function addressOf(view, prefix) {
-  const path = prefix.split("/").map((name) => encodeURIComponent(name)).join("/");
+  const path = prefix
+    .split("/")
+    .map((name) => encodeURIComponent(name))
+    .join("/");
   return `#${view}/${path}`;
 }
 

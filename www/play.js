@@ -1,5 +1,5 @@
-// The playground: what changes a database, each as a question, an answer with its time, and a look at which pages
-// have changed.
+// The playground: what changes a database, each as a question, an answer with its time, and a look at which
+// pages have changed.
 
 import { ask } from "./ask.js";
 import { counted, duration, keyText, number, size } from "./format.js";
@@ -48,8 +48,8 @@ export class Playground {
   #surveyed;
 
   /**
-   * `page` is what it changes: `store`, which it may replace, `map`, `listing`, and the functions `reload(activate)`,
-   * `go(prefix)`, `say(text, button)`, `busy(text)` and `code(call, comment)`.
+   * `page` is what it changes: `store`, which it may replace, `map`, `listing`, and the functions
+   * `reload(activate)`, `go(prefix)`, `say(text, button)`, `busy(text)` and `code(call, comment)`.
    */
   constructor(page) {
     this.#page = page;
@@ -78,8 +78,10 @@ export class Playground {
   async #after(said, { activate, button } = {}) {
     await this.#store.sync();
     const touched = await this.look();
-    const where = touched && touched.blobs > 0
-      ? ` ${counted(touched.pages, "page")} in ${touched.blobs} of ${counted(touched.of, "blob")} changed.` : "";
+    const where =
+      touched && touched.blobs > 0
+        ? ` ${counted(touched.pages, "page")} in ${touched.blobs} of ${counted(touched.of, "blob")} changed.`
+        : "";
     this.#page.say(`${said}${where}`, button);
     await this.#page.reload(activate);
   }
@@ -98,9 +100,10 @@ export class Playground {
       second: { label: "Value", value: "" },
       yes: "Put",
       act: async (path, value) => {
-        if (path === "" || path.endsWith("/")) throw new Error("A file needs a name. Directories come with their files.");
+        if (path === "" || path.endsWith("/"))
+          throw new Error("A file needs a name. Directories come with their files.");
         const micros = await this.#timed(() => this.#store.put(path, value));
-        this.#page.code(`db.put(${quoted(path)}, value);`, micros);
+        this.#page.code(`put(${quoted(path)}, value)`, micros);
         await this.#after(`${path} was put in ${micros}.`, { activate: path });
       },
     });
@@ -127,8 +130,9 @@ export class Playground {
     const start = wanted === undefined ? parentOf(value).length : 0;
     await ask({
       heading: entry.isPrefix ? `Rename a directory of ${counted(keys, "file")}` : "Rename a file",
-      explanation: entry.isPrefix ? "The directory is cut out of the tree and tied in elsewhere; its files stay where"
-        + " they are." : "",
+      explanation: entry.isPrefix
+        ? "The directory is cut out of the tree and tied in elsewhere; its files stay where" + " they are."
+        : "",
       first: { label: "New path", value, select: [start, value.length - (entry.isPrefix ? 1 : 0)] },
       yes: "Rename",
       act: (to) => this.#move(entry, to, keys),
@@ -146,8 +150,10 @@ export class Playground {
       done = await (entry.isPrefix ? this.#store.renamePrefix(from, to) : this.#store.rename(from, to));
     };
     const took = await this.#timed(move);
-    this.#page.code(`db.${entry.isPrefix ? "renamePrefix" : "rename"}(${quoted(from)}, ${quoted(to)});`,
-      `${counted(keys, "file")}, ${took}`);
+    this.#page.code(
+      `${entry.isPrefix ? "renamePrefix" : "rename"}(${quoted(from)}, ${quoted(to)})`,
+      `${counted(keys, "file")}, ${took}`,
+    );
     if (!done) throw new Error("It is not there any more.");
     const what = entry.isPrefix ? `${counted(keys, "file")} moved` : "Moved";
     await this.#after(`${what} from ${from} to ${to} in ${took}.`, { activate: to });
@@ -165,7 +171,10 @@ export class Playground {
       act: async () => {
         const remove = () => (isPrefix ? this.#store.removePrefix(key) : this.#store.remove(key));
         const took = await this.#timed(remove);
-        this.#page.code(`db.${isPrefix ? "removePrefix" : "remove"}(${quoted(key)});`, `${counted(keys, "file")}, ${took}`);
+        this.#page.code(
+          `${isPrefix ? "removePrefix" : "remove"}(${quoted(key)})`,
+          `${counted(keys, "file")}, ${took}`,
+        );
         await this.#after(`${key}${isPrefix ? `, ${counted(keys, "file")},` : ""} removed in ${took}.`);
       },
     });
@@ -185,8 +194,9 @@ export class Playground {
     } finally {
       done();
     }
-    const said = `${number(BULK_FILES)} files put into ${folder} in ${duration(micros)}, ${duration(micros / BULK_FILES)}`
-      + " each.";
+    const said =
+      `${number(BULK_FILES)} files put into ${folder} in ${duration(micros)},` +
+      ` ${duration(micros / BULK_FILES)} each.`;
     const entry = { key: folder, isPrefix: true };
     const button = ["Rename all of them", () => this.rename(entry, `moved/${folder}`)];
     await this.#page.go("");
@@ -202,8 +212,10 @@ export class Playground {
     link.download = `${NAME}.spinney`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    this.#page.say(`Exported ${size(image.length)} in ${took}: a database that the native library and the command line`
-      + " tool open as it is.");
+    this.#page.say(
+      `Exported ${size(image.length)} in ${took}: a database that the native library and the command line` +
+        " tool open as it is.",
+    );
   }
 
   /** The database becomes what is in a file. */
@@ -232,7 +244,9 @@ export class Playground {
       const keys = await this.#store.countQuietly("");
       this.#surveyed = undefined;
       await this.#page.go("");
-      await this.#after(`${counted(keys, "file")} from ${file.name}, every checksum verified, in ${took}.${left}`);
+      await this.#after(
+        `${counted(keys, "file")} from ${file.name}, every checksum verified, in ${took}.${left}`,
+      );
     } catch (error) {
       this.#page.say(`${file.name} was not imported: ${error.message}`);
     } finally {

@@ -1,5 +1,5 @@
-// The page without a network: what was loaded once is kept, and served when it cannot be fetched. Whoever has a
-// network always gets what is on the server now.
+// The page without a network: what was loaded once is kept, and served when it cannot be fetched. Whoever has
+// a network always gets what is on the server now.
 //
 // Byte ranges, and so the catalog, go past it.
 
@@ -21,7 +21,8 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const isOurs = new URL(request.url).origin === location.origin;
-  if (request.method !== "GET" || !isOurs || request.headers.has("range") || request.url.includes(".spinney")) return;
+  if (request.method !== "GET" || !isOurs || request.headers.has("range") || request.url.includes(".spinney"))
+    return;
   event.respondWith(fresh(request));
 });
 

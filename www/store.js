@@ -1,6 +1,6 @@
-// One asynchronous interface to the three kinds of databases that the page shows: a file that is read over HTTP, one
-// in memory, and one in this browser's own storage, behind a worker. It measures every operation, and tells
-// whoever wants to know.
+// One asynchronous interface to the three kinds of databases that the page shows: a file that is read over
+// HTTP, one in memory, and one in this browser's own storage, behind a worker. It measures every operation,
+// and tells whoever wants to know.
 
 import { init, Spinney } from "./pkg/index.js";
 import { Traffic } from "./traffic.js";
@@ -83,7 +83,12 @@ export class Store extends EventTarget {
   /** Children of a directory, or those that begin with the last part of `prefix`. */
   async list(prefix, { after, limit }) {
     const what = `list ${prefix || "/"}`;
-    return this.#measure(what, () => this.#children(prefix, after, limit), true, (rows) => rows.length);
+    return this.#measure(
+      what,
+      () => this.#children(prefix, after, limit),
+      true,
+      (rows) => rows.length,
+    );
   }
 
   /** The same where it is not worth a line of the log: completions, and what is shown again after a write. */
@@ -101,7 +106,12 @@ export class Store extends EventTarget {
   }
 
   async count(prefix) {
-    return this.#measure(`count ${prefix || "/"}`, () => this.#tree.count(prefix), true, (keys) => keys);
+    return this.#measure(
+      `count ${prefix || "/"}`,
+      () => this.#tree.count(prefix),
+      true,
+      (keys) => keys,
+    );
   }
 
   /** How many keys begin so, for what is on screen anyway. */
@@ -190,7 +200,11 @@ export class Store extends EventTarget {
 
   /** `run` may answer at once, which is then timed without a turn of the event loop. */
   async #measure(what, run, isRead = false, rowsOf = undefined) {
-    const before = { requests: this.requests, bytes: this.bytesFetched, busyMillis: this.#traffic?.busyMillis };
+    const before = {
+      requests: this.requests,
+      bytes: this.bytesFetched,
+      busyMillis: this.#traffic?.busyMillis,
+    };
     const { result, millis } = await timed(run);
     const operation = { what, rows: rowsOf?.(result), micros: millis * 1000 };
     if (this.#traffic) {
@@ -250,7 +264,9 @@ function all(entries) {
   })();
 }
 
-/** The tree that the files are in: "files", as the command line tool names it, or the first that holds a key. */
+/**
+ * The tree that the files are in: "files", as the command line tool names it, or the first that holds a key.
+ */
 async function treeOf(db) {
   const names = await db.trees();
   // Without a look into it, which would fetch pages.

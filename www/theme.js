@@ -1,5 +1,5 @@
-// The theme that was chosen, as the attribute `data-theme` of the document: "light", "dark", or none, which follows
-// the system. Loaded before the first paint, so it is no module.
+// The theme that was chosen, as the attribute `data-theme` of the document: "light", "dark", or none, which
+// follows the system. Loaded before the first paint, so it is no module.
 
 (() => {
   const NAME = "spinney-theme";

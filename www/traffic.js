@@ -24,7 +24,8 @@ export class Traffic {
     if (this.#underWay++ === 0) this.#since = performance.now();
     this.requests += 1;
     try {
-      // The browser's cache would count as network what is none, and lets ranges of a file wait for each other.
+      // The browser's cache would count as network what is none, and lets ranges of a file wait for each
+      // other.
       const response = await fetch(input, { ...options, cache: "no-store" });
       // Whatever else a server says is left to the library, which may not want the body.
       return response.status === 206 ? await this.#received(response) : response;

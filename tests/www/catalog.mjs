@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import {
-  choose, crumbs, everythingHasAName, figure, nothingSticksOut, ready, rows, settled, textsAreLegible, visit,
+  choose,
+  crumbs,
+  everythingHasAName,
+  figure,
+  nothingSticksOut,
+  ready,
+  rows,
+  settled,
+  textsAreLegible,
+  visit,
 } from "./page.mjs";
 import { serve } from "./serve.mjs";
 
@@ -101,7 +110,10 @@ export async function directoriesFirst({ chrome, address }) {
   await page.click("#tool-create");
   await page.fill("#ask-first", "a-file");
   await page.press("#ask-first", "Enter");
-  await page.waitForFunction((count) => document.querySelectorAll(".row").length === count, inOrder.length + 1);
+  await page.waitForFunction(
+    (count) => document.querySelectorAll(".row").length === count,
+    inOrder.length + 1,
+  );
   assert.equal((await rows(page))[0], "a-file");
   await page.check("#directories-first");
   await page.waitForFunction(() => document.querySelector(".row").classList.contains("directory"));
@@ -159,7 +171,16 @@ export async function keyboard({ chrome, address }) {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
   }
-  for (const id of ["to-catalog", "to-play", "theme", "path", "directories-first", "listing", "count", "help"]) {
+  for (const id of [
+    "to-catalog",
+    "to-play",
+    "theme",
+    "path",
+    "directories-first",
+    "listing",
+    "count",
+    "help",
+  ]) {
     assert.ok(reached.has(id), `${id} is not reached by Tab: ${[...reached]}`);
   }
   await close();
@@ -188,7 +209,10 @@ export async function themes({ chrome, address, shoot }) {
 }
 
 export async function phone({ chrome, address, shoot }) {
-  for (const [scheme, hash] of [["light", "#catalog/photos/"], ["dark", "#play/photos/"]]) {
+  for (const [scheme, hash] of [
+    ["light", "#catalog/photos/"],
+    ["dark", "#play/photos/"],
+  ]) {
     const { page, context, close } = await visit(chrome, address, { scheme, hash, width: 375, height: 720 });
     await nothingSticksOut(page);
     await choose(page, (await rows(page))[0]);
@@ -200,10 +224,12 @@ export async function phone({ chrome, address, shoot }) {
     await page.evaluate(() => scrollTo(0, 0));
     await shoot(page, `phone-${scheme}`);
     // What is touched is large enough to be hit.
-    const small = await page.$$eval("button, .row", (all) => all
-      .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
-      .filter(([, box]) => box.width > 0 && (box.height < 24 || box.width < 24))
-      .map(([name]) => name));
+    const small = await page.$$eval("button, .row", (all) =>
+      all
+        .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
+        .filter(([, box]) => box.width > 0 && (box.height < 24 || box.width < 24))
+        .map(([name]) => name),
+    );
     assert.deepEqual(small, []);
     await close();
   }
@@ -231,7 +257,10 @@ export async function lazyOpening({ chrome, address, traffic, catalogBytes, skip
   assert.ok(traffic.bytes < catalogBytes / 10, `${traffic.bytes} bytes of ${catalogBytes} were fetched`);
   const shown = await figure(fresh.page, "fetched");
   const kilobytes = Number(shown.replace(/ KB$/, ""));
-  assert.ok(Math.abs(kilobytes - traffic.bytes / 1000) < 1, `${shown} on screen, ${traffic.bytes} bytes sent`);
+  assert.ok(
+    Math.abs(kilobytes - traffic.bytes / 1000) < 1,
+    `${shown} on screen, ${traffic.bytes} bytes sent`,
+  );
   assert.equal(await figure(fresh.page, "requests"), String(traffic.requests));
   assert.match(await fresh.page.getAttribute("#map", "aria-label"), /[1-9]\d* of [\d,]+ touched/);
   console.log(`   and the top: ${traffic.bytes} bytes in ${traffic.requests} requests`);

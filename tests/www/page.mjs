@@ -4,25 +4,49 @@ import assert from "node:assert/strict";
 
 /** Roles of what somebody can use or has to be told of. */
 const NAMED = new Set([
-  "button", "link", "textbox", "combobox", "checkbox", "listbox", "option", "img", "dialog", "toolbar", "navigation",
-  "region", "complementary", "image",
+  "button",
+  "link",
+  "textbox",
+  "combobox",
+  "checkbox",
+  "listbox",
+  "option",
+  "img",
+  "dialog",
+  "toolbar",
+  "navigation",
+  "region",
+  "complementary",
+  "image",
 ]);
 
 /** Opens the page in a profile of its own. Nothing may be complained about until `close`. */
-export async function visit(chrome, address, { hash = "", width = 1280, height = 860, scheme = "light", setUp } = {}) {
-  const context = await chrome.newContext({ viewport: { width, height }, colorScheme: scheme, acceptDownloads: true });
+export async function visit(
+  chrome,
+  address,
+  { hash = "", width = 1280, height = 860, scheme = "light", setUp } = {},
+) {
+  const context = await chrome.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    acceptDownloads: true,
+  });
   const page = await context.newPage();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(error.stack));
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()))
+      complaints.push(`${message.type()}: ${message.text()}`);
   });
   await setUp?.(page, context);
   await page.goto(`${address}/${hash}`);
   await ready(page);
   const close = async ({ allowed = [] } = {}) => {
     await context.close();
-    assert.deepEqual(complaints.filter((text) => !allowed.some((part) => text.includes(part))), []);
+    assert.deepEqual(
+      complaints.filter((text) => !allowed.some((part) => text.includes(part))),
+      [],
+    );
   };
   return { page, context, close };
 }
@@ -35,14 +59,18 @@ export async function ready(page) {
 /** No directory is being read. */
 export async function settled(page) {
   await page.waitForFunction(() => !document.querySelector(".listing[aria-busy]"));
-  await page.waitForFunction(() => !document.querySelector("#notice.busy:not([hidden])"), undefined, { timeout: 60_000 });
+  await page.waitForFunction(() => !document.querySelector("#notice.busy:not([hidden])"), undefined, {
+    timeout: 60_000,
+  });
 }
 
 /** The names of the rows that are drawn, in their order. */
 export function rows(page) {
-  return page.$$eval(".row", (all) => all
-    .sort((one, other) => one.dataset.index - other.dataset.index)
-    .map((row) => row.querySelector(".name").textContent));
+  return page.$$eval(".row", (all) =>
+    all
+      .sort((one, other) => one.dataset.index - other.dataset.index)
+      .map((row) => row.querySelector(".name").textContent),
+  );
 }
 
 /** Chooses the row with this name. */
@@ -56,9 +84,14 @@ export function crumbs(page) {
 }
 
 export function figure(page, what) {
-  return page.$$eval("#figures div", (all, part) => {
-    return all.find((one) => one.querySelector("dt").textContent.includes(part))?.querySelector("dd").textContent;
-  }, what);
+  return page.$$eval(
+    "#figures div",
+    (all, part) => {
+      return all.find((one) => one.querySelector("dt").textContent.includes(part))?.querySelector("dd")
+        .textContent;
+    },
+    what,
+  );
 }
 
 export function notice(page) {
@@ -67,10 +100,14 @@ export function notice(page) {
 
 /** Waits until the notice says something like this. */
 export async function told(page, pattern) {
-  await page.waitForFunction((source) => {
-    const element = document.querySelector("#notice:not(.busy):not([hidden]) span");
-    return element && new RegExp(source).test(element.textContent);
-  }, pattern.source, { timeout: 60_000 });
+  await page.waitForFunction(
+    (source) => {
+      const element = document.querySelector("#notice:not(.busy):not([hidden]) span");
+      return element && new RegExp(source).test(element.textContent);
+    },
+    pattern.source,
+    { timeout: 60_000 },
+  );
   return notice(page);
 }
 
@@ -82,7 +119,10 @@ export async function everythingHasAName(page, context) {
   const seen = nodes.filter((node) => !node.ignored && NAMED.has(node.role?.value));
   assert.ok(seen.length > 3, `only ${seen.length} controls were found`);
   const nameless = seen.filter((node) => !node.name?.value?.trim());
-  assert.deepEqual(nameless.map((node) => node.role.value), []);
+  assert.deepEqual(
+    nameless.map((node) => node.role.value),
+    [],
+  );
   return seen.map((node) => `${node.role.value} ${node.name.value}`);
 }
 
@@ -110,11 +150,18 @@ export async function textsAreLegible(page) {
       return (high + 0.05) / (low + 0.05);
     };
     const grounds = ["--ground", "--panel", "--raised", "--tint"];
-    const found = grounds.flatMap((ground) => ["--text", "--soft", "--accent-text"].map((text) => [text, ground]));
-    return [...found, ["--on-accent", "--accent"], ["--danger", "--panel"]]
-      .map(([text, ground]) => [`${text} on ${ground}`, contrast(text, ground)]);
+    const found = grounds.flatMap((ground) =>
+      ["--text", "--soft", "--accent-text"].map((text) => [text, ground]),
+    );
+    return [...found, ["--on-accent", "--accent"], ["--danger", "--panel"]].map(([text, ground]) => [
+      `${text} on ${ground}`,
+      contrast(text, ground),
+    ]);
   });
-  assert.deepEqual(pairs.filter(([, contrast]) => contrast < 4.5), []);
+  assert.deepEqual(
+    pairs.filter(([, contrast]) => contrast < 4.5),
+    [],
+  );
 }
 
 /** Nothing is wider than the screen. */

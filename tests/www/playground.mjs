@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import {
-  choose, crumbs, everythingHasAName, figure, ready, rows, settled, textsAreLegible, told, visit,
+  choose,
+  crumbs,
+  everythingHasAName,
+  figure,
+  ready,
+  rows,
+  settled,
+  textsAreLegible,
+  told,
+  visit,
 } from "./page.mjs";
 
 const BULK = 100_000;
@@ -26,7 +35,10 @@ export async function putEditRemove({ chrome, address }) {
   await everythingHasAName(page, context);
   await answer(page, "notes/new/one.txt", "hello");
   await told(page, /^notes\/new\/one\.txt was put in \d/);
-  await page.waitForFunction((name) => document.querySelector(".row.active .name")?.textContent === name, "new");
+  await page.waitForFunction(
+    (name) => document.querySelector(".row.active .name")?.textContent === name,
+    "new",
+  );
   assert.equal(await files(page), before + 1);
   await choose(page, "new");
   await choose(page, "one.txt");
@@ -75,7 +87,10 @@ export async function renameDirectory({ chrome, address, shoot }) {
   await page.click("#notice .main");
   await answer(page, "moved/here/");
   const said = await told(page, /files moved/);
-  assert.match(said, /^100,000 files moved from bulk\/ to moved\/here\/ in [\d.]+ (ms|\u00b5s)\. \d+ pages in \d+ of/);
+  assert.match(
+    said,
+    /^100,000 files moved from bulk\/ to moved\/here\/ in [\d.]+ (ms|\u00b5s)\. \d+ pages in \d+ of/,
+  );
   console.log(`   ${said}`);
   assert.match(await page.textContent("#code"), /renamePrefix\("bulk\/", "moved\/here\/"\);/);
   assert.match(await figure(page, "last operation"), /ms|\u00b5s/);
@@ -118,7 +133,10 @@ export async function exportAndImport({ chrome, address, shoot }) {
 
   const other = await visit(chrome, address, { hash: "#play/" });
   const give = async (name, buffer) => {
-    const [chooser] = await Promise.all([other.page.waitForEvent("filechooser"), other.page.click("#tool-load")]);
+    const [chooser] = await Promise.all([
+      other.page.waitForEvent("filechooser"),
+      other.page.click("#tool-load"),
+    ]);
     await chooser.setFiles({ name, mimeType: "application/octet-stream", buffer });
   };
   // What is no database changes nothing.

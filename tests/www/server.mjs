@@ -12,8 +12,9 @@ function ask(address, path, headers = {}, method = "GET") {
     const sent = request({ hostname, port, path, headers, method }, (response) => {
       const parts = [];
       response.on("data", (part) => parts.push(part));
-      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers,
-        body: Buffer.concat(parts) }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) }),
+      );
     });
     sent.on("error", reject);
     sent.end();
@@ -42,7 +43,10 @@ export async function serving({ address, site }) {
   assert.equal((await range("bytes=0-9", { "if-match": headers.etag })).status, 206);
   assert.equal((await range("bytes=0-9", { "if-match": '"another"' })).status, 412);
   assert.equal((await range("bytes=0-9", { "if-range": headers.etag })).status, 206);
-  assert.equal((await ask(address, "/icon.svg", { range: "bytes=0-9", "if-range": '"another"' })).status, 200);
+  assert.equal(
+    (await ask(address, "/icon.svg", { range: "bytes=0-9", "if-range": '"another"' })).status,
+    200,
+  );
   assert.equal((await ask(address, "/catalog.spinney", { "if-none-match": headers.etag })).status, 304);
 
   const type = async (path) => (await ask(address, path)).headers["content-type"];
@@ -51,8 +55,15 @@ export async function serving({ address, site }) {
   assert.equal(await type("/pkg/wasm/spinney.wasm"), "application/wasm");
   assert.equal((await ask(address, "/main.js", {}, "POST")).status, 405);
   for (const path of [
-    "/../serve.mjs", "/..%2f..%2f..%2fCargo.toml", "/%2e%2e/%2e%2e/Cargo.toml", "/pkg/../../../../Cargo.toml", "/%00",
-    "/%zz", "//etc/passwd", "/pkg", "/nothing",
+    "/../serve.mjs",
+    "/..%2f..%2f..%2fCargo.toml",
+    "/%2e%2e/%2e%2e/Cargo.toml",
+    "/pkg/../../../../Cargo.toml",
+    "/%00",
+    "/%zz",
+    "//etc/passwd",
+    "/pkg",
+    "/nothing",
   ]) {
     assert.equal((await ask(address, path)).status, 404, path);
   }
