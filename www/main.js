@@ -162,7 +162,7 @@ async function figures() {
     [number(stats.keys), "files"],
     [size(stats.sizeBytes), `in ${counted(stats.blobs, "blob")}`],
     [`${Math.round(stats.fill * 100)} %`, "of the blobs in use"],
-    [last, store.kind === "worker" ? "last operation, with the message" : "last operation"],
+    [last, store.kind === "worker" ? "last operation, through the worker" : "last operation"],
   ]);
 }
 

@@ -235,10 +235,14 @@ export async function phone({ chrome, address, shoot }) {
   }
 }
 
+function canOpenUrls(page) {
+  return page.evaluate(async () => (await import("./store.js")).can.openUrl);
+}
+
 /** Opening and browsing fetches a small part of the file, counted by the page and by the server. */
 export async function lazyOpening({ chrome, address, traffic, catalogBytes, skip }) {
   const { page, close } = await visit(chrome, address);
-  if (!(await page.evaluate(async () => (await import("./store.js")).can.openUrl))) {
+  if (!(await canOpenUrls(page))) {
     await close();
     return skip("this build of the package has no openUrl");
   }
@@ -265,6 +269,25 @@ export async function lazyOpening({ chrome, address, traffic, catalogBytes, skip
   assert.match(await fresh.page.getAttribute("#map", "aria-label"), /[1-9]\d* of [\d,]+ touched/);
   console.log(`   and the top: ${traffic.bytes} bytes in ${traffic.requests} requests`);
   return fresh.close();
+}
+
+/** Another catalog is opened by its address, and one that is not there is told and replaced. */
+export async function anotherCatalog({ chrome, address, skip }) {
+  const { page, close } = await visit(chrome, address, {
+    hash: "?catalog=/catalog.spinney#catalog/maps/tiles/",
+  });
+  if (!(await canOpenUrls(page))) {
+    await close();
+    return skip("this build of the package has no openUrl");
+  }
+  assert.ok((await rows(page)).length > 0);
+  assert.match(await page.textContent("#title"), /in one static file/);
+  await page.goto(`${address}/?catalog=none.spinney`);
+  await ready(page);
+  assert.match(await page.textContent("#notice"), /^There is no catalog at \/none\.spinney/);
+  assert.match(await page.textContent("#title"), /50,000 paths in your browser/);
+  assert.ok((await rows(page)).includes("photos"));
+  return close({ allowed: ["none.spinney", "404"] });
 }
 
 /** After the first visit the page comes without its server. */
