@@ -23,6 +23,7 @@ export const ACTIONS = [
   ["fill", `Add ${number(BULK_FILES)} files`, undefined],
   ["save", "Export", undefined],
   ["load", "Import", undefined],
+  ["reset", "Start over", undefined],
 ];
 
 /** Opens it: what was there when the page was left, where the browser can keep it. `say` tells why not. */
@@ -201,6 +202,24 @@ export class Playground {
     const button = ["Rename all of them", () => this.rename(entry, `moved/${folder}`)];
     await this.#page.go("");
     await this.#after(said, { activate: folder, button });
+  }
+
+  /** As it was when it was opened for the first time. */
+  async reset() {
+    const keys = await this.#store.countQuietly("");
+    await ask({
+      heading: "Start over?",
+      explanation: `${counted(keys, "file")} will be removed, and a few made-up ones put in their place.`,
+      yes: "Start over",
+      isDangerous: true,
+      act: async () => {
+        const took = await this.#timed(() => this.#store.removePrefix(""));
+        await this.#store.putAll(sample());
+        await this.#page.go("");
+        await this.#after(`${counted(keys, "file")} removed in ${took}.`);
+      },
+    });
+    this.#page.listing.focus();
   }
 
   async save() {

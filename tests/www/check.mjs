@@ -26,8 +26,10 @@ const catalogBytes = statSync(join(site, "catalog.spinney")).size;
 
 let failed = 0;
 let skipped = 0;
+let ran = 0;
 for (const [name, test] of Object.entries({ ...server, ...catalog, ...playground })) {
   if (only && only !== name) continue;
+  ran += 1;
   const start = performance.now();
   let result = "ok";
   const skip = (why) => {
@@ -44,6 +46,10 @@ for (const [name, test] of Object.entries({ ...server, ...catalog, ...playground
 }
 await chrome.close();
 close();
+if (ran === 0) {
+  console.error(`there is no test called ${only}`);
+  process.exit(1);
+}
 if (skipped > 0) console.log(`${skipped} NOT TESTED, see above`);
 if (failed > 0) {
   console.error(`${failed} tests of the demo page failed`);

@@ -113,6 +113,12 @@ export async function renameDirectory({ chrome, address, shoot }) {
   await answer(page);
   await told(page, /^moved\/here\/, 100,000 files, removed in/);
   assert.equal(await files(page), before);
+  await page.click("#tool-fill");
+  await told(page, /files put into bulk\//);
+  await page.click("#tool-reset");
+  await answer(page);
+  await told(page, /files removed in/);
+  assert.equal(await files(page), before);
   await everythingHasAName(page, context);
   await close();
 }
