@@ -51,6 +51,7 @@ fn wrong_usage_is_told_from_help() {
         (&["get", "x.spinney"], 2),
         (&["ls", "x.spinney", "--limit", "many"], 2),
         (&["demo", "--keys", "0"], 2),
+        (&["demo-catalog", "x.spinney", "--paths", "0"], 2),
         (&["help"], 0),
         (&["help", "import"], 0),
         (&["--version"], 0),
@@ -379,4 +380,19 @@ fn the_demo_and_the_bench_run() {
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(report["steps"].as_array().unwrap().iter().all(|step| step["nanos"].as_u64().is_some()));
     spinney(&["demo", "--folder", "/nonexistent"], b"").fails(3, &["/nonexistent"]);
+}
+
+#[test]
+fn a_catalog_to_look_at_is_made() {
+    let place = Place::new("catalog");
+    let report = &place.json("demo-catalog", &["--paths", "3000"])[0];
+    assert_eq!(report["loaded"], 3_000);
+    assert_eq!(report["bytes"], fs::metadata(&place.db).unwrap().len());
+    assert_eq!(place.ok("count", &[]).trim(), "3000");
+    assert_eq!(place.ok("ls", &[]), "debian/\nlogs/\nmaps/\nmusic/\nnpm/\nphotos/\n");
+    let value = place.ok("get", &["maps/tiles/0/0/0.pbf"]);
+    let value: serde_json::Value = serde_json::from_str(&value).unwrap();
+    assert!(value["size"].as_u64().unwrap() > 0 && value["mtime"].as_str().unwrap().starts_with("2026-"));
+    // Another one does not take its place.
+    place.run("demo-catalog", &["--paths", "200"]).fails(3, &["it is there already"]);
 }

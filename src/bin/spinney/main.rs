@@ -8,6 +8,8 @@
 #[cfg(unix)]
 mod base64;
 #[cfg(unix)]
+mod collection;
+#[cfg(unix)]
 mod commands;
 #[cfg(unix)]
 mod failure;

@@ -11,6 +11,7 @@ mod check;
 mod compact;
 mod count;
 mod demo;
+mod demo_catalog;
 mod du;
 mod export;
 mod get;
@@ -72,6 +73,7 @@ commands! {
     Blobs(blobs),
     Bench(bench),
     Demo(demo),
+    DemoCatalog(demo_catalog),
 }
 
 /// Looks into Spinney databases, fills and checks them.
