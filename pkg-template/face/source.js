@@ -39,7 +39,8 @@ export class Source {
   constructor(url, { fetch, headers, credentials, signal }) {
     this.#url = url;
     this.#fetch = fetch;
-    this.#init = { headers, credentials };
+    // Chromium hands out the headers of an older answer with ranges of a newer one.
+    this.#init = { headers, credentials, cache: "no-store" };
     if (signal) {
       const stop = () => this.#abort.abort();
       if (signal.aborted) stop();
@@ -151,9 +152,10 @@ export class Source {
     this.counts.requests += 1;
     let response;
     try {
-      response = await this.#fetch(this.#url, { headers, credentials: this.#init.credentials, signal });
+      response = await this.#fetch(this.#url, { ...this.#init, headers, signal });
     } catch (cause) {
-      const text = `the request failed (${cause?.message ?? cause}): is the address right, and does the server allow it (CORS)?`;
+      const text = `the request failed (${cause?.message ?? cause}): is the address right, does the server allow it (CORS), and `
+        + "does it send it uncompressed?";
       throw new Passing(this.#error("Network", text, { cause }));
     }
     try {
