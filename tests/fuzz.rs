@@ -29,7 +29,9 @@ mod page;
 mod wasm_page;
 
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::image as format;
 use common::{Random, in_parallel, setting};
@@ -58,10 +60,17 @@ fn stored(target: &str) -> Vec<(String, Vec<u8>)> {
 
 fn run_all(target: &str, run: fn(&[u8])) {
     let stored = stored(target);
+    let failed = AtomicBool::new(false);
+    let try_one = |name: &str, input: &[u8]| {
+        // One is enough.
+        if !failed.load(Ordering::Relaxed) && catch_unwind(|| run(input)).is_err() {
+            failed.store(true, Ordering::Relaxed);
+            eprintln!("{name} fails: {input:?}");
+        }
+    };
     in_parallel("stored input", 0..stored.len() as u64, |nth| {
         let (name, input) = &stored[nth as usize];
-        let outcome = std::panic::catch_unwind(|| run(input));
-        assert!(outcome.is_ok(), "SPINNEY_FUZZ_ONLY={name} fails");
+        try_one(&format!("SPINNEY_FUZZ_ONLY={name}"), input);
     });
     let (first, runs) = (setting("SPINNEY_FUZZ_FIRST", 0), setting("SPINNEY_FUZZ_RUNS", 60));
     let runs = if std::env::var_os("SPINNEY_FUZZ_ONLY").is_some() { 0 } else { runs };
@@ -69,8 +78,9 @@ fn run_all(target: &str, run: fn(&[u8])) {
         let mut random = Random::new(seed);
         let length = 1 + random.below(INPUT_BYTES_MAX);
         let input: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
-        run(&input);
+        try_one(&format!("SPINNEY_FUZZ_RUNS=1 SPINNEY_FUZZ_FIRST={seed}"), &input);
     });
+    assert!(!failed.into_inner(), "{target}: an input fails");
     println!("{target}: {} stored inputs, {runs} random ones", stored.len());
 }
 

@@ -65,6 +65,12 @@ pub(crate) fn locate(
             }
             _ => return Err(Torn),
         };
+        // Where the nodes lie, all of a page's neighbours are there. A hostile one may lie anywhere, and what
+        // is about to change must not reach into pages that are not.
+        let node_words = usize::from(prefix_at.wrapping_sub(at)) + run_words(header.prefix_len());
+        if !presence.holds_words(at.into(), node_words as u32) {
+            return Err(Torn);
+        }
         let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
         if common < header.prefix_len() {
             return Ok(Spot::InsidePrefix { slot, at, depth, common });
