@@ -40,7 +40,7 @@ fn image_of(db: Db) -> Image {
     let known: Vec<Vec<u8>> = files.scan("").keys().map(|key| key.expect("sound")).collect();
     Image {
         bytes: db.image().expect("sound"),
-        known: known.into_iter().filter(|key| key.len() > 0).collect(),
+        known: known.into_iter().filter(|key| !key.is_empty()).collect(),
     }
 }
 

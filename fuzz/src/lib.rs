@@ -1,9 +1,9 @@
-//! What the fuzz targets do with their bytes. The test `tests/fuzz.rs` runs the same code on stable Rust, over
-//! the stored inputs and over random ones, so that an input that once failed is tried in every run.
+//! What the fuzz targets do with their bytes. The test `tests/fuzz.rs` runs the same code on stable Rust, on
+//! the stored inputs and on random ones, so that an input that once failed is tried in every run.
 //!
 //! | Module | What the bytes are |
 //! |---|---|
-//! | `operations` | calls of a database in memory or on a simulated disk; every answer is compared with a map |
+//! | `operations` | calls of a database in memory or on a simulated disk; all answers as of a map |
 //! | `image` | changes of an image whose checksums are made good again |
 //! | `log` | the records of a log that a crash has left, with good checksums, one behind the other |
 //! | `journal` | changes of a journal in the middle of a checkpoint, made good again |

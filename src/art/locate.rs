@@ -65,8 +65,7 @@ pub(crate) fn locate(
             }
             _ => return Err(Torn),
         };
-        // Where the nodes lie, all of a page's neighbours are there. A hostile one may lie anywhere, and what
-        // is about to change must not reach into pages that are not.
+        // A hostile node may lie anywhere: what changes must not reach into pages that are not there.
         let node_words = usize::from(prefix_at.wrapping_sub(at)) + run_words(header.prefix_len());
         if !presence.holds_words(at.into(), node_words as u32) {
             return Err(Torn);

@@ -115,7 +115,7 @@ fn a_part_that_is_a_pointer_leaf_is_an_error() {
     }
 }
 
-/// An image whose root holds nothing but what is to be taken away: a tree that was discarded, marks and parts.
+/// An image with nothing but what is to be taken away: a tree that was discarded, marks and parts.
 fn all_to_be_taken_away() -> Vec<u8> {
     let db = Db::memory();
     let files = db.tree("files").expect("made");
