@@ -36,6 +36,8 @@ use std::sync::Arc;
 pub use buffer::AlignedBlobBuf;
 #[cfg(unix)]
 pub use file::{FileBackend, FileOptions};
+#[cfg(all(unix, feature = "sim"))]
+pub use file::{FileCall, FileFaults};
 pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
 pub use metered::AreaCounts;
