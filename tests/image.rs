@@ -2,6 +2,7 @@
 //!
 //! * `damage`: every flipped bit, cut and misplaced page is an error that names its blob and page.
 //! * `hostile`: damage under good checksums gives errors or answers, never a panic and never a hang.
+//! * `long`: the same of files made of long values and what is left of them.
 //! * `golden`: an image that this version of the format once was still opens, and is still written so.
 //!
 //! `SPINNEY_IMAGE_BIT_STEP` (11; 1 is every bit) sets which bits of a page are flipped, and
@@ -18,6 +19,8 @@ mod damage;
 mod golden;
 #[path = "image/hostile.rs"]
 mod hostile;
+#[path = "image/long.rs"]
+mod long;
 #[path = "image/samples.rs"]
 mod samples;
 

@@ -21,6 +21,8 @@ mod judge;
 mod long;
 #[path = "proof/operations.rs"]
 mod operations;
+#[path = "proof/patient.rs"]
+mod patient;
 #[path = "proof/rows.rs"]
 mod rows;
 #[path = "proof/session.rs"]

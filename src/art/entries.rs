@@ -147,11 +147,13 @@ impl<'a> Entries<'a> {
     /// Appends all keys of a blob, which lie above those that are here; keys are whole. The words may change
     /// meanwhile: the result is then nonsense of bounded size.
     pub(crate) fn add_blob(&mut self, words: Words<'a>, span: Span<'_>, grain: Grain) -> Result<(), Torn> {
+        // A router that is being changed, or a hostile one, may spell more than the separator has.
+        let base = span.lo.get(..span.base).ok_or(Torn)?;
         space::fetch_used(words);
         let source = self.sources.len() as u8;
         self.sources.push(words);
         let mut cursor = Cursor::new();
-        cursor.seek_edge(&span.lo[..span.base], Direction::Forward);
+        cursor.seek_edge(base, Direction::Forward);
         if grain != Grain::Keys {
             cursor.stop_at_buckets();
         }

@@ -65,6 +65,11 @@ pub(crate) fn locate(
             }
             _ => return Err(Torn),
         };
+        // A hostile node may lie anywhere: what changes must not reach into pages that are not there.
+        let node_words = usize::from(prefix_at.wrapping_sub(at)) + run_words(header.prefix_len());
+        if !presence.holds_words(at.into(), node_words as u32) {
+            return Err(Torn);
+        }
         let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
         if common < header.prefix_len() {
             return Ok(Spot::InsidePrefix { slot, at, depth, common });

@@ -40,6 +40,8 @@ pub use buffer::AlignedBlobBuf;
 pub use fetched::FetchedBackend;
 #[cfg(unix)]
 pub use file::{FileBackend, FileOptions};
+#[cfg(all(unix, feature = "sim"))]
+pub use file::{FileCall, FileFaults};
 pub use io_path::{IoChoice, IoPath, IoUse};
 pub use memory::MemoryBackend;
 pub use metered::AreaCounts;

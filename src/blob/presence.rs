@@ -86,11 +86,16 @@ impl SomePages {
         self.read.get()
     }
 
-    /// Whether `count` words from `at` on are there. Whatever the words say: a blob ends where it ends.
+    /// Whether `count` words from `at` on are there. Behind the last word comes the first one, as it does for
+    /// whoever reads and writes them: hostile words may speak of such places.
     fn holds(&self, at: usize, count: usize) -> bool {
-        let last = (at + count.max(1) - 1).min(BLOB_WORDS - 1) / PAGE_WORDS;
-        let first = at / PAGE_WORDS;
-        let pages = (u128::MAX >> (127 - (last - first))) << first;
+        let (at, count) = (at % BLOB_WORDS, count.clamp(1, BLOB_WORDS));
+        let end = at + count - 1;
+        let (first, last) = (at / PAGE_WORDS, end.min(BLOB_WORDS - 1) / PAGE_WORDS);
+        let mut pages = (u128::MAX >> (127 - (last - first))) << first;
+        if end >= BLOB_WORDS {
+            pages |= u128::MAX >> (127 - (end - BLOB_WORDS) / PAGE_WORDS);
+        }
         let absent = pages & !self.present;
         if absent == 0 {
             self.read.set(self.read.get() | pages);
@@ -110,7 +115,7 @@ impl Presence for SomePages {
         if self.present & (1 << (at / PAGE_WORDS)) != 0 {
             return true;
         }
-        self.holds(at, NEAR_END_WORDS)
+        self.holds(at, NEAR_END_WORDS.min(BLOB_WORDS - at))
     }
 
     #[inline]
@@ -124,7 +129,7 @@ impl Presence for SomePages {
     }
 
     fn holds_words(&self, at: u32, count: u32) -> bool {
-        count == 0 || self.holds((at as usize).min(BLOB_WORDS - 1), count as usize)
+        count == 0 || self.holds(at as usize, count as usize)
     }
 
     fn missed(&self) -> u128 {
@@ -157,6 +162,20 @@ mod tests {
         assert_eq!(some.missed(), 1 << 126);
         let some = SomePages::new(u128::MAX);
         assert!(some.holds_leaf(words, long));
+    }
+
+    #[test]
+    fn behind_the_last_word_comes_the_first_one() {
+        for (at, count, pages) in [
+            (BLOB_WORDS as u32 - 10, 20, 1 << 127 | 1),
+            (BLOB_WORDS as u32 * 2 + 40 * PAGE_WORDS as u32, 1, 1 << 40),
+            (u32::MAX, 2 + PAGE_WORDS as u32, 1 << 127 | 3),
+            (5, u32::MAX, u128::MAX),
+        ] {
+            let some = SomePages::new(0);
+            assert!(!some.holds_words(at, count));
+            assert_eq!(some.missed(), pages, "{count} words from {at} on");
+        }
     }
 
     #[test]

@@ -92,6 +92,9 @@ pub(crate) fn set_word(bytes: &mut [u8], at: usize, word: u64) {
     bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
 }
 
+/// What is counted up for the life of a database comes nowhere near it, and never overflows from there.
+const COUNT_MAX: u64 = 1 << 62;
+
 impl Superblock {
     /// Fills in both superblock pages of blob 0, whose directory pages are complete.
     pub(crate) fn seal(&self, blob: &mut [u8]) {
@@ -177,7 +180,10 @@ pub(crate) fn verify_directory(superblock: &[u8], blob: &[u8], from: usize) -> R
 }
 
 fn is_sound(page: &[u8]) -> bool {
-    word(page, 0) == MAGIC && word(page, OWN_CHECKSUM_AT) == xxh3_64(&page[..OWN_CHECKSUM_AT * 8])
+    let counts = [2, 5, 6].map(|at| word(page, at));
+    word(page, 0) == MAGIC
+        && word(page, OWN_CHECKSUM_AT) == xxh3_64(&page[..OWN_CHECKSUM_AT * 8])
+        && counts.into_iter().all(|count| count <= COUNT_MAX)
 }
 
 fn damaged(page: usize, reason: &'static str) -> Error {
@@ -212,6 +218,24 @@ pub(crate) fn what_else_it_is(first: &[u8], second: &[u8]) -> Error {
 mod tests {
     use super::*;
     use crate::blob::words::BLOB_BYTES;
+
+    #[test]
+    fn a_count_that_nobody_reaches_is_damage() {
+        let (superblock, blob) = sample();
+        assert_eq!(Superblock::open(&blob).expect("sound"), superblock);
+        for count in [COUNT_MAX + 1, u64::MAX] {
+            for hostile in [
+                Superblock { generation: count, ..superblock },
+                Superblock { log_position: count, ..superblock },
+                Superblock { next_seq: count, ..superblock },
+            ] {
+                let mut blob = blob.clone();
+                hostile.seal(&mut blob);
+                assert!(matches!(Superblock::open(&blob), Err(Error::Corrupt { blob: 0, .. })));
+                assert_eq!(Superblock::open_page(&blob[..PAGE_BYTES]), None);
+            }
+        }
+    }
 
     fn sample() -> (Superblock, Vec<u8>) {
         let superblock = Superblock {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use spinney::backend::sim::{Disk, FaultBackend};
-use spinney::{Db, Durability};
+use spinney::{Db, Durability, ListRef};
 
 use crate::operations::hash;
 use crate::session::{TREE, options};
@@ -64,6 +64,40 @@ pub fn contents(db: &Db) -> Result<u64, Flaw> {
         return wrong("the count is another");
     }
     Ok(hash(entries.iter().map(|(key, value)| (&key[..], &value[..]))))
+}
+
+/// The same, and everything else that can be asked agrees with it: from behind, key by key, and by directory.
+pub fn contents_every_way(db: &Db) -> Result<u64, Flaw> {
+    let found = contents(db)?;
+    if !db.trees().map_err(told)?.iter().any(|name| name == TREE) {
+        return Ok(found);
+    }
+    let tree = db.tree(TREE).map_err(told)?;
+    let mut entries = Vec::new();
+    for entry in tree.scan("").rev() {
+        let (key, value) = entry.map_err(told)?;
+        if tree.get(&key).map_err(told)?.as_deref() != Some(&value[..]) {
+            return wrong("a key has another value than the scan says");
+        }
+        entries.push((key, value));
+    }
+    entries.reverse();
+    if hash(entries.iter().map(|(key, value)| (&key[..], &value[..]))) != found {
+        return wrong("from behind it is something else");
+    }
+    let mut children: Vec<Vec<u8>> = Vec::new();
+    for (key, _) in &entries {
+        let end = key.iter().position(|&byte| byte == b'/').map_or(key.len(), |at| at + 1);
+        children.push(key[..end].to_vec());
+    }
+    children.dedup();
+    let mut listed = Vec::new();
+    let mut list = tree.list("");
+    while let Some(child) = list.next_ref().map_err(told)? {
+        let (ListRef::Key { key: child, .. } | ListRef::Prefix(child)) = child;
+        listed.push(child.to_vec());
+    }
+    if listed == children { Ok(found) } else { wrong("the listing is another") }
 }
 
 fn open(disk: &std::sync::Arc<FaultBackend>, keeps_changes: bool, life: u64) -> Result<Db, Flaw> {

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use super::open::{self, Found};
-use super::{FileOptions, IoUse, locked, syscall};
+use super::{FileCall, FileOptions, IoUse, fault, locked, syscall};
 use crate::backend::{Area, PAGE_BYTES};
 
 /// The held shapes of the areas that a batch of writes touches.
@@ -132,7 +132,7 @@ impl AreaSlot {
         if bytes < before_bytes {
             self.len_bytes.store(bytes, Ordering::Release);
         }
-        if let Err(error) = file.file.set_len(bytes) {
+        if let Err(error) = fault::meet(FileCall::SetLen).and_then(|()| file.file.set_len(bytes)) {
             self.len_bytes.store(before_bytes, Ordering::Release);
             return Err(error);
         }

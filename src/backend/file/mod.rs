@@ -15,6 +15,7 @@
 // The one module of `backend` besides `buffer` with unsafe code below it.
 
 mod area;
+mod fault;
 mod lock;
 mod open;
 mod plain;
@@ -51,6 +52,10 @@ use std::{fmt, io};
 
 use super::{Area, Backend, BlobBufPool, IoChoice, IoPath, IoUse, ReadOp, RingMemory, WriteOp};
 use area::{AreaFile, AreaSlot};
+#[cfg(not(feature = "sim"))]
+use fault::FileCall;
+#[cfg(feature = "sim")]
+pub use fault::{FileCall, FileFaults};
 
 /// I/O buffers of a file backend: 6 MiB, so that registering them with the kernel fits the 8 MiB of locked
 /// memory that a system commonly allows each user.
@@ -151,7 +156,7 @@ impl FileBackend {
 
     /// Deletes a file beside the data file, if it is there.
     fn remove(path: &Path) -> io::Result<()> {
-        match std::fs::remove_file(path) {
+        match fault::meet(FileCall::Remove).and_then(|()| std::fs::remove_file(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::area::AreaFile;
-use super::{FileOptions, IoChoice, IoUse, lock, syscall};
+use super::{FileCall, FileOptions, IoChoice, IoUse, fault, lock, syscall};
 use crate::backend::PAGE_BYTES;
 
 /// A file, and whether I/O on it goes around the page cache.
@@ -56,6 +56,7 @@ pub(super) fn mode_of(data: &File) -> io::Result<u32> {
 }
 
 fn open(path: &Path, read_only: bool, create: bool, io: IoChoice, mode: u32) -> io::Result<Found> {
+    fault::meet(FileCall::Open)?;
     let mut how = OpenOptions::new();
     how.read(true).write(!read_only).create(create).mode(mode);
     if io == IoChoice::Buffered {

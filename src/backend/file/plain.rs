@@ -13,13 +13,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 use super::area::AreaFile;
-use super::{Files, IoUse, locked, open, syscall};
+use super::{FileCall, Files, IoUse, fault, locked, open, syscall};
 use crate::backend::{Area, ReadOp, WriteOp};
 
 /// Carries out a checked batch.
 pub(super) fn read(files: &Files, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
     batch.iter_mut().try_for_each(|op| {
         let file = file_of(files, op.area).ok_or(io::ErrorKind::UnexpectedEof)?;
+        fault::meet(FileCall::Read)?;
         file.file.read_exact_at(op.buf, op.offset_bytes)
     })
 }
@@ -28,6 +29,7 @@ pub(super) fn read(files: &Files, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
 pub(super) fn write(files: &Files, batch: &[WriteOp<'_>]) -> io::Result<()> {
     batch.iter().try_for_each(|op| {
         let file = file_of(files, op.area).ok_or(io::ErrorKind::InvalidInput)?;
+        fault::meet(FileCall::Write)?;
         file.file.write_all_at(op.buf, op.offset_bytes)
     })
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::syscall::{self, Mapping};
-use super::{FileBackend, IoUse, open};
+use super::{FileBackend, FileCall, IoUse, fault, open};
 use crate::backend::{PAGE_BYTES, PrivateRing, RING_TOTAL_BYTES, RingMemory};
 
 /// Opens or makes the ring beside a locked data file. Also says whether it is mapped.
@@ -50,6 +50,7 @@ pub(super) fn open(
             }
         });
     }
+    fault::meet(FileCall::Open)?;
     let file = OpenOptions::new().read(true).write(!read_only).open(path)?;
     let found = file.metadata()?;
     if found.len() != RING_TOTAL_BYTES as u64 {
@@ -71,11 +72,13 @@ pub(super) fn open(
 
 /// Makes the file of a fresh ring, full of zeros that have their place on the medium.
 fn make(path: &Path, mode: u32) -> io::Result<File> {
+    fault::meet(FileCall::Open)?;
     let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
     let zeros = vec![0; 64 * PAGE_BYTES];
     let mut left_bytes = RING_TOTAL_BYTES;
     while left_bytes > 0 {
         let step_bytes = left_bytes.min(zeros.len());
+        fault::meet(FileCall::Write)?;
         file.write_all(&zeros[..step_bytes])?;
         left_bytes -= step_bytes;
     }
@@ -89,6 +92,7 @@ fn copy(file: &File) -> io::Result<PrivateRing> {
     let ring = PrivateRing::new();
     let mut page = [0; PAGE_BYTES];
     for (words, number) in ring.words().chunks_exact(PAGE_BYTES / 8).zip(0..) {
+        fault::meet(FileCall::Read)?;
         file.read_exact_at(&mut page, number * PAGE_BYTES as u64)?;
         for (word, bytes) in words.iter().zip(page.as_chunks().0) {
             // As a mapping would show it.

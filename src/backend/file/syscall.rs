@@ -14,7 +14,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 
-use super::IoUse;
+use super::{FileCall, IoUse, fault};
 
 /// The flag of `open` for I/O around the page cache; none on systems that set this afterwards or never.
 #[cfg(target_os = "linux")]
@@ -59,11 +59,13 @@ pub(super) fn clear_direct(file: &File) -> io::Result<()> {
 
 /// Makes the contents of a file durable, and of the rest what is needed to find them again.
 pub(super) fn sync_data(file: &File) -> io::Result<()> {
+    fault::meet(FileCall::SyncData)?;
     sync_or_flush(file, file.sync_data())
 }
 
 /// Makes the contents of a file durable, and all that the file system knows about it.
 pub(super) fn sync_all(file: &File) -> io::Result<()> {
+    fault::meet(FileCall::SyncAll)?;
     sync_or_flush(file, file.sync_all())
 }
 
@@ -87,6 +89,7 @@ fn sync_or_flush(file: &File, result: io::Result<()>) -> io::Result<()> {
 
 /// Takes the lock of an open file, or answers `WouldBlock`.
 pub(super) fn try_lock(file: &File, exclusive: bool) -> io::Result<()> {
+    fault::meet(FileCall::Lock)?;
     flock(file, if exclusive { libc::LOCK_EX } else { libc::LOCK_SH } | libc::LOCK_NB)
 }
 
@@ -108,6 +111,7 @@ fn flock(file: &File, operation: i32) -> io::Result<()> {
 /// Writes and makes durable in one: returns how many bytes were.
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 pub(super) fn write_through(file: &File, buf: &[u8], offset_bytes: u64) -> io::Result<usize> {
+    fault::meet(FileCall::WriteThrough)?;
     let piece = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
     let offset = libc::off64_t::try_from(offset_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
     #[cfg(target_env = "gnu")]
@@ -152,6 +156,7 @@ impl Mapping {
     /// beyond its end could be formed and would kill the process when touched.
     pub(super) fn new(file: &File, bytes: usize) -> io::Result<Mapping> {
         assert!(bytes > 0 && bytes.is_multiple_of(size_of::<AtomicU64>()));
+        fault::meet(FileCall::Map)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at a place that the system chooses covers nothing of ours.
         let start =

@@ -31,7 +31,7 @@ pub(crate) use commit::{Kept, Settlement};
 pub(crate) use read::long_length;
 
 use super::Forest;
-use crate::limits::{LONG_VALUES, SYSTEM_TREES, TREE_ID_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{LONG_VALUES, SHORT_VALUE_BYTES_MAX, SYSTEM_TREES, TREE_ID_BYTES, VALUE_BYTES_MAX};
 
 const _: () = assert!(SYSTEM_TREES == 0xFFFF_0000);
 
@@ -64,7 +64,9 @@ impl Pointer {
         let short = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
         let id = bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
         let pointer = Pointer { id, length_bytes: short(8), part_bytes: short(12) };
-        let may_be = pointer.part_bytes > 0 && pointer.length() <= VALUE_BYTES_MAX;
+        // A part is the value of a leaf.
+        let fits_leaf = (1..=SHORT_VALUE_BYTES_MAX).contains(&(pointer.part_bytes as usize));
+        let may_be = fits_leaf && pointer.length() <= VALUE_BYTES_MAX;
         may_be.then_some(pointer)
     }
 
@@ -134,7 +136,10 @@ mod tests {
         assert_eq!(Pointer::decode(&pointer.encode()[..15]), None);
         let too_long = Pointer { length_bytes: VALUE_BYTES_MAX as u32 + 1, ..pointer };
         let without_parts = Pointer { part_bytes: 0, ..pointer };
-        assert!([too_long, without_parts].iter().all(|it| Pointer::decode(&it.encode()).is_none()));
+        let no_leaf = Pointer { part_bytes: SHORT_VALUE_BYTES_MAX as u32 + 1, ..pointer };
+        for impossible in [too_long, without_parts, no_leaf] {
+            assert_eq!(Pointer::decode(&impossible.encode()), None);
+        }
         assert_eq!(pointer.bytes_of_part(4), 0);
     }
 

@@ -31,16 +31,17 @@ impl Forest {
             let keys: Vec<Key<'_>> = keys.map(|(name, buffer)| buffer.fill_whole(name)).collect();
             let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);
             self.get_group(&keys, &mut answers[..count as usize])?;
-            // What the pointer says of the length is believed no further than there are parts.
-            let left = pointer.length() - bytes.len();
-            bytes.reserve(left.min(count as usize * pointer.bytes_of_part(first)));
+            let mut found_bytes = 0;
             for (part, found) in (first..).zip(&answers[..count as usize]) {
                 let Some((part_bytes, _)) = found else { return Ok(false) };
                 if part_bytes.len() != pointer.bytes_of_part(part) {
                     return Err(nonsense());
                 }
-                bytes.extend_from_slice(part_bytes);
+                found_bytes += part_bytes.len();
             }
+            // What the pointer says of the length is believed no further than there are parts.
+            bytes.reserve(found_bytes);
+            answers.iter().flatten().for_each(|(part_bytes, _)| bytes.extend_from_slice(part_bytes));
             first += count;
         }
         Ok(true)

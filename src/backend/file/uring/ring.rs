@@ -19,7 +19,7 @@ use std::time::Duration;
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue, types};
 
 use super::super::area::AreaFile;
-use super::super::{Files, IoUse, open};
+use super::super::{FileCall, Files, IoUse, fault, open};
 use super::transfer::{Step, Transfer};
 use crate::backend::{Area, BLOB_BYTES, BlobBufPool};
 
@@ -54,6 +54,7 @@ impl Ring {
     /// Makes a ring. Also says whether it knows the pool's buffers, which it takes over from the ring
     /// `registered_fd` if it can: memory counts once against the user's limit that way.
     pub(super) fn new(pool: &BlobBufPool, registered_fd: Option<RawFd>) -> io::Result<(Ring, IoUse)> {
+        fault::meet(FileCall::UringSetup)?;
         let uring = build()?;
         let mut probe = Probe::new();
         uring.submitter().register_probe(&mut probe)?;
@@ -100,7 +101,7 @@ impl Ring {
             let is_more = failed.is_none() && !fresh.is_empty();
             let wanted = if is_more { flight.under_way / 2 } else { flight.under_way };
             flight.submit_and_wait(wanted.max(1))?;
-            flight.reap(|index, answer| match transfers[index].advance(answer) {
+            flight.reap(|index, answer| match transfers[index].advance(unless_failed(answer)) {
                 Ok(true) => {}
                 Ok(false) => again.push(index),
                 // The first one is reported; the others are no consequence of it.
@@ -172,6 +173,12 @@ impl Drop for Ring {
     }
 }
 
+/// The kernel's answer, or that of a failure in its place.
+fn unless_failed(answer: i32) -> i32 {
+    let errno = fault::meet(FileCall::UringAnswer).err().and_then(|error| error.raw_os_error());
+    errno.map_or(answer, |errno| -errno)
+}
+
 /// A ring for use by one thread at a time, but not always the same: without `SINGLE_ISSUER`, therefore.
 fn build() -> io::Result<IoUring> {
     // Completions wait for the next system call of the thread, which is here anyway: no interrupts.
@@ -219,7 +226,8 @@ impl Flight<'_> {
     /// Hands everything queued to the kernel, and waits for so many answers; or fewer, if interrupted.
     fn submit_and_wait(&mut self, wanted: usize) -> Result<(), Failure> {
         for _ in 0..REFUSALS_MAX {
-            let Err(error) = self.ring.uring.submit_and_wait(wanted) else {
+            let submitted = fault::meet(FileCall::UringSubmit);
+            let Err(error) = submitted.and_then(|()| self.ring.uring.submit_and_wait(wanted)) else {
                 return Ok(());
             };
             match error.raw_os_error() {

@@ -1,0 +1,6 @@
+//! libFuzzer at hostile journals, their checksums made good.
+
+#![no_main]
+#![forbid(unsafe_code)]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spinney_fuzz::journal::run(data));

@@ -1,0 +1,6 @@
+//! libFuzzer at hostile logs, their checksums made good.
+
+#![no_main]
+#![forbid(unsafe_code)]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spinney_fuzz::log::run(data));
