@@ -156,7 +156,7 @@ fn opens(image: Vec<u8>) -> bool {
             backend.write(&[op]).expect("memory");
         }
         drop(buffer);
-        if let Ok(db) = Db::builder().repeatable(1).open_backend(backend) {
+        if let Ok(db) = Db::builder().open_backend(backend) {
             let _ = db.tree("more").and_then(|tree| tree.put("long", vec![1; VALUE_BYTES]));
             let _ = (db.check(), db.close());
         }
