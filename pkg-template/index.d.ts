@@ -398,6 +398,7 @@ export class SpinneyClient extends TreeClient {
   tree(name: string): TreeClient;
   trees(): Promise<string[]>;
   dropTree(name: string): Promise<boolean>;
+  /** Trees are found by name here: handles of the old name are of another tree then. @throws `TargetExists` */
   renameTree(from: string, to: string): Promise<boolean>;
   batch(): BatchClient;
   stats(): Promise<Stats>;

@@ -10,6 +10,7 @@ import { createReadStream } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, sep } from "node:path";
+import { pipeline } from "node:stream";
 import { pathToFileURL } from "node:url";
 
 const TYPES = {
@@ -80,9 +81,8 @@ async function answer(root, request, response, onSent) {
   say(range ? 206 : 200, headers);
   if (request.method === "HEAD" || end === start) return response.end();
   onSent(file.path, end - start);
-  createReadStream(file.path, { start, end: end - 1 })
-    .on("error", () => response.destroy())
-    .pipe(response);
+  // Closes the file when the client goes, too.
+  pipeline(createReadStream(file.path, { start, end: end - 1 }), response, () => {});
 }
 
 /** The file that an address names, if it lies in the folder, links followed. */

@@ -42,6 +42,17 @@ export function showDetails(element, entry, { onClose, onEdit }) {
   element.hidden = false;
 }
 
+/** Whether the value is shown as it is: what is shown in part, or is no text, cannot be put again. */
+export function isEditable(value) {
+  if (value === undefined || value.length > SHOWN_BYTES_MAX) return false;
+  try {
+    new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A value as text. */
 export function valueText(value, said = facts(value)) {
   if (value === undefined) return "";

@@ -5,7 +5,7 @@ import { Address } from "./address.js";
 import { BlobMap } from "./blob-map.js";
 import { openCatalog } from "./catalog.js";
 import { showCode } from "./code.js";
-import { showDetails } from "./details.js";
+import { isEditable, showDetails } from "./details.js";
 import { Log, showFigures } from "./figures.js";
 import { counted, duration, number, size } from "./format.js";
 import { Listing, summary } from "./listing.js";
@@ -248,7 +248,8 @@ function show(entry) {
     details.hidden = true;
     listing.focus();
   };
-  const onEdit = view.play && typeof entry.key === "string" ? () => view.play.edit(entry) : undefined;
+  const canEdit = view.play && typeof entry.key === "string" && isEditable(entry.value);
+  const onEdit = canEdit ? () => view.play.edit(entry) : undefined;
   showDetails(details, entry, { onClose, onEdit });
   if (matchMedia("(max-width: 900px)").matches) details.scrollIntoView({ block: "nearest" });
 }

@@ -23,18 +23,23 @@ self.addEventListener("fetch", (event) => {
   const isOurs = new URL(request.url).origin === location.origin;
   if (request.method !== "GET" || !isOurs || request.headers.has("range") || request.url.includes(".spinney"))
     return;
-  event.respondWith(fresh(request));
+  event.respondWith(fresh(event));
 });
 
-async function fresh(request) {
-  const cache = await caches.open(CACHE);
+async function fresh(event) {
+  const { request } = event;
   try {
     const response = await fetch(request);
-    if (response.status === 200) await cache.put(request, response.clone());
+    // Nobody waits for that; and where there is no space for it, the answer is as good.
+    if (response.status === 200) event.waitUntil(keep(request, response.clone()).catch(() => {}));
     return response;
   } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await (await caches.open(CACHE)).match(request, { ignoreSearch: true });
     if (kept) return kept;
     throw error;
   }
+}
+
+async function keep(request, response) {
+  await (await caches.open(CACHE)).put(request, response);
 }

@@ -3,9 +3,19 @@
 
 import { Entry } from "./entries.js";
 import { SpinneyError, closed, invalid } from "./errors.js";
+import { isBytes } from "./memory.js";
 import { checkedName, isBuffered, readOpenOptions } from "./opfs.js";
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+// A worker of the caller's own that does not answer for so long has nothing of this package in it.
+const ANSWER_MS = 30_000;
+// An answer that is on its way may come a moment after the worker's lock.
+const LAST_ANSWER_MS = 200;
+
+// A view is sent with all that is behind it, and what is shared is not copied at all.
+function own(arg) {
+  const isView = isBytes(arg) && (arg.length !== arg.buffer.byteLength || !(arg.buffer instanceof ArrayBuffer));
+  return isView ? new Uint8Array(arg) : arg;
+}
 
 function entryOf(found) {
   if (found === undefined) return undefined;
@@ -20,10 +30,13 @@ class Line {
   #next = 0;
   // Why nothing can be asked any more.
   #end;
+  /** Called when the worker has got the first message. */
+  onheld = undefined;
 
   constructor(port) {
     this.#port = port;
     port.onmessage = ({ data: { id, result, error } }) => {
+      if (id === "held") return this.onheld?.();
       const waiting = this.#pending.get(id);
       this.#pending.delete(id);
       if (error) waiting?.reject(new SpinneyError(error.code, error.message, error.fields));
@@ -43,7 +56,7 @@ class Line {
     const answer = this.next();
     if (this.#end) return answer;
     try {
-      this.#port.postMessage({ id, method, tree, durability, args });
+      this.#port.postMessage({ id, method, tree, durability, args: args.map(own) });
     } catch (error) {
       // What cannot be sent is neither bytes nor text.
       this.#pending.get(id).reject(invalid("an argument", `a value that can be sent: ${error.message}`));
@@ -57,6 +70,8 @@ class Line {
     this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
+    // If the worker is there after all, it closes the database, and others can have it.
+    this.#port.postMessage({ id: -1, method: "close", args: [] });
     this.#port.close();
   }
 }
@@ -100,8 +115,8 @@ export class TreeClient {
     return entryOf(await this.#ask("getEntry", key));
   }
 
-  getMany(keys) {
-    return this.#ask("getMany", typeof keys === "string" ? keys : Array.from(keys));
+  async getMany(keys) {
+    return this.#ask("getMany", typeof keys === "string" ? keys : Array.from(keys, own));
   }
 
   contains(key) {
@@ -259,20 +274,34 @@ export class SpinneyClient extends TreeClient {
     const line = new Line(port1);
     const failed = (event) => line.end(died(event.message ?? "its script could not be loaded"));
     worker.addEventListener("error", failed);
+    const silent = "it does not answer: has it imported spinney/worker, before anything that it awaits?";
+    const timer = given && setTimeout(() => line.end(died(silent)), ANSWER_MS);
     const life = `spinney-worker/${crypto.randomUUID()}`;
+    line.onheld = () => {
+      clearTimeout(timer);
+      // The worker has held this lock since it got the message.
+      const gone = () => setTimeout(() => line.end(died("it was ended")), LAST_ANSWER_MS);
+      navigator.locks.request(life, gone).catch(() => {});
+    };
     const opened = line.next();
+    opened.catch(() => {});
     try {
-      worker.postMessage({ spinney: "open", port: port2, name, options: others, source, life }, [port2]);
+      try {
+        worker.postMessage({ spinney: "open", port: port2, name, options: others, source, life }, [port2]);
+      } catch (error) {
+        throw invalid("options", `values that can be sent to a worker: ${error.message}`);
+      }
       await opened;
     } catch (error) {
-      if (!given) worker.terminate();
       line.end(error);
+      if (!given) worker.terminate();
       throw error;
+    } finally {
+      clearTimeout(timer);
+      // From now on the lock tells whether the worker is there: an error in another part of it does not end it.
+      worker.removeEventListener("error", failed);
     }
-    const client = new SpinneyClient(line, worker, !given);
-    // The worker has held this lock since it got the message.
-    navigator.locks.request(life, () => line.end(died("it was ended")));
-    return client;
+    return new SpinneyClient(line, worker, !given);
   }
 
   tree(name) {

@@ -54,15 +54,20 @@ export function fileRead(row, area, at, into) {
   });
 }
 
+/** Writes all of it, or throws. */
+export function writeAll(file, from, at) {
+  let done = file.write(from, { at });
+  while (done < from.length) {
+    const more = file.write(from.subarray(done), { at: at + done });
+    // Chromium says so for want of space, too.
+    if (more === 0) throw new DOMException(`${done} of ${from.length} bytes were written`, "QuotaExceededError");
+    done += more;
+  }
+}
+
 export function fileWrite(row, area, at, from) {
   return attempt(row, area, (file) => {
-    let done = file.write(from, { at });
-    while (done < from.length) {
-      const more = file.write(from.subarray(done), { at: at + done });
-      // Chromium says so for want of space, too.
-      if (more === 0) throw new DOMException(`${done} of ${from.length} bytes were written`, "QuotaExceededError");
-      done += more;
-    }
+    writeAll(file, from, at);
     return 0;
   });
 }

@@ -49,9 +49,9 @@ export class Keeper {
         this.#wrote = false;
         this.#wait(IDLE_MS, false);
       }
-    } catch {
-      // Whoever needs what could not be done gets the error.
-      this.#wait(AGAIN_MS, true);
+    } catch (error) {
+      // Whoever needs what could not be done gets the error. A module that is broken stays so.
+      if (error?.code !== "Broken") this.#wait(AGAIN_MS, true);
     }
   }
 }

@@ -2,7 +2,7 @@
 // at once is in files.js; here is what takes promises.
 
 import { SpinneyError, invalid } from "./errors.js";
-import { closeFiles, lendFiles } from "./files.js";
+import { closeFiles, lendFiles, writeAll } from "./files.js";
 import { isBytes, settle, wasm } from "./memory.js";
 
 // Bits as in src/wasm/opfs/mod.rs.
@@ -166,18 +166,20 @@ async function openRow(folder, name, create) {
   return lendFiles(handles);
 }
 
-/** Removes what is empty: nothing was lost that way. */
+/**
+ * Removes the files of a database that came to nothing. Otherwise the side files stay, empty: what a browser
+ * notes of names is not on the disk when it says so, and a database that is open may not lose its log.
+ */
 async function tidy(folder, name) {
-  for (const end of [...SIDE_ENDS, END]) {
-    if (!(await exists(folder, name + end))) await remove(folder, name + end);
-  }
+  if (await exists(folder, name + END)) return;
+  for (const end of [...SIDE_ENDS, END]) await remove(folder, name + end);
 }
 
 // ------------------------------------------------------------ the databases -----
 
 /**
  * Opens a database in a dedicated worker. Returns its handle in the module, and a function for its end: it
- * closes the files, deletes those that nobody needs, and lets others have the name.
+ * closes the files, deletes them if nothing came of it, and lets others have the name.
  */
 export async function openFiles(name, options) {
   const { how, create, cacheBytes, logBytes, waitMs } = readOpenOptions(options);
@@ -264,7 +266,8 @@ export async function importFiles(name, source) {
       handle.truncate(0);
       let at = 0;
       for await (const chunk of chunks) {
-        for (let done = 0; done < chunk.length; done += handle.write(chunk.subarray(done), { at: at + done }));
+        if (!isBytes(chunk)) throw invalid("source", "a stream of Uint8Arrays");
+        writeAll(handle, chunk, at);
         at += chunk.length;
       }
       handle.flush();

@@ -24,15 +24,17 @@ export function serve(scope, init, Spinney) {
 
 async function open(port, life, run, durability) {
   // Whoever waits for this lock learns that the worker has gone.
-  const end = await new Promise((held) => {
-    navigator.locks.request(life, () => new Promise((release) => held(release)));
-  });
+  let end;
   try {
+    end = await new Promise((held, refused) => {
+      navigator.locks.request(life, () => new Promise((release) => held(release))).catch(refused);
+    });
+    port.postMessage({ id: "held" });
     new Server(port, await run(), durability === "sync", end);
     port.postMessage({ id: 0 });
   } catch (error) {
     port.postMessage({ id: 0, error: told(error) });
-    end();
+    end?.();
   }
 }
 
@@ -106,6 +108,7 @@ class Server {
 
   async #close(id) {
     this.#settle();
+    this.#turn.port1.close();
     try {
       await this.#db.close();
       this.#port.postMessage({ id });
@@ -164,8 +167,8 @@ class Server {
     const values = [];
     let bytes = 0;
     let isDone = entries === undefined;
-    while (!isDone && rows.length < PAGE_ENTRIES && bytes < PAGE_BYTES) {
-      const { value: entry, done } = entries.next();
+    while (!isDone && rows.length < 3 * PAGE_ENTRIES && bytes < PAGE_BYTES) {
+      const { value: entry, done } = this.#next(number, entries);
       if (done) {
         isDone = true;
         break;
@@ -183,6 +186,16 @@ class Server {
       at += value.length;
     }
     return { result: { page: isDone ? 0 : number, rows, arena }, transfer: [arena.buffer] };
+  }
+
+  // An iteration that has failed is over.
+  #next(number, entries) {
+    try {
+      return entries.next();
+    } catch (error) {
+      this.#pages.delete(number);
+      throw error;
+    }
   }
 
   leave(number) {

@@ -130,6 +130,10 @@ async function survivesItsWorker() {
   await beside.put("b", "2");
   await beside.close();
   equal(await db.getText("a"), "1", "closing one leaves the worker to the other");
+  // Something of the user's own in it has failed: the database has nothing to do with that.
+  worker.dispatchEvent(new ErrorEvent("error", { message: "unrelated" }));
+  await db.put("view", new Uint8Array(100).fill(7).subarray(5, 8));
+  equal(Array.from(await db.get("view")), [7, 7, 7]);
   const asked = [db.put("c", "3"), db.image(), db.check()];
   worker.terminate();
   const outcomes = await Promise.allSettled(asked);

@@ -30,7 +30,10 @@ async function opensAndCloses() {
   await refuses("Closed", () => db.get("photos/a.jpg"));
   equal(db.close(), closing, "closing twice is the same");
   await closing;
-  equal(await filesOf("basics"), ["basics.spinney"], "one file is left");
+  const sizes = async (name) => (await (await root.getFileHandle(name)).getFile()).size;
+  // A browser may forget a name that it was told last: so those of a log are not made anew each time.
+  equal(await filesOf("basics"), ["basics.spinney", "basics.spinney-journal", "basics.spinney-log"]);
+  equal([await sizes("basics.spinney-journal"), await sizes("basics.spinney-log")], [0, 0], "all is in one file");
   equal(await Spinney.listOpfs(), ["basics"]);
   const again = await Spinney.openOpfs("basics", { create: false });
   equal(again.getText("photos/a.jpg"), "sea");
@@ -148,7 +151,6 @@ async function agreesWithAMap() {
     if (step % 1000 === 0) {
       if (random(2)) equal(db.check().isClean, true);
       await db.close();
-      equal(await filesOf("model"), ["model.spinney"]);
       db = await Spinney.openOpfs("model", options());
       opened += 1;
       const sorted = [...model].sort(([a], [b]) => (a < b ? -1 : 1));
