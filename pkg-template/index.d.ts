@@ -618,6 +618,7 @@ export class RemoteSpinney extends RemoteTree {
 
   /** Gives everything back and ends what is under way. Calls throw `Closed` from then on. */
   close(): void;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Entries that are fetched as they are asked for. A loop that is left early fetches nothing more. */

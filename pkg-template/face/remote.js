@@ -231,12 +231,21 @@ export class RemoteEntries {
   #pages;
   #page = [];
   #at = 0;
+  // Calls that do not wait for each other are answered in their order.
+  #last = Promise.resolve();
 
   constructor(pages) {
     this.#pages = pages;
   }
 
-  async next() {
+  next() {
+    const turn = () => this.#next();
+    const answer = this.#last.then(turn, turn);
+    this.#last = answer.catch(() => {});
+    return answer;
+  }
+
+  async #next() {
     while (this.#at === this.#page.length) {
       const { value, done } = await this.#pages.next();
       if (done) return { value: undefined, done: true };
@@ -252,8 +261,11 @@ export class RemoteEntries {
   }
 
   /** Page by page: the next one is fetched when it is asked for. */
-  pages() {
-    return this.#pages;
+  async *pages() {
+    const left = this.#page.slice(this.#at);
+    this.#at = this.#page.length;
+    if (left.length > 0) yield left;
+    yield* this.#pages;
   }
 
   async toArray() {

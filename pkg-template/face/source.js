@@ -72,6 +72,10 @@ export class Source {
   async bring(runs) {
     const waits = new Set();
     const missing = [];
+    if (this.#whole) {
+      for (const { start, end } of runs) this.#take({ start, bytes: this.#whole.subarray(start, end) });
+      return;
+    }
     for (const { start, end } of runs) {
       for (let at = start; at < end; at += PAGE_BYTES) {
         const wait = this.#underWay.get(at);
@@ -81,7 +85,7 @@ export class Source {
         else missing.push({ start: at, end: at + PAGE_BYTES });
       }
     }
-    if (missing.length > 0 && !this.#whole) this.counts.roundTrips += 1;
+    if (missing.length > 0) this.counts.roundTrips += 1;
     for (const run of missing) {
       const wait = this.#bringOne(run);
       waits.add(wait);
@@ -92,8 +96,7 @@ export class Source {
 
   async #bringOne(run) {
     try {
-      if (this.#whole) this.#take({ start: run.start, bytes: this.#whole.subarray(run.start, run.end) });
-      else this.#take(await this.#queued(run));
+      this.#take(await this.#queued(run));
     } finally {
       for (let at = run.start; at < run.end; at += PAGE_BYTES) this.#underWay.delete(at);
     }

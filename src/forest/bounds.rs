@@ -62,7 +62,8 @@ impl Forest {
                 in_router(words, root, key, step.base, side)
             };
             let Ok((lo, hi, is_upper)) = found else {
-                let unchanged = route.is_unchanged();
+                // Separators come from routers alone; the blob at the end of the way need not even be there.
+                let unchanged = route.routers_unchanged();
                 return Err(if unchanged { Lost::Corrupt(step.frame.id) } else { Lost::Restart });
             };
             exact = is_upper;

@@ -81,6 +81,18 @@ impl Ready {
     }
 }
 
+/// A backend that panics in the middle of a checkpoint leaves frames of which nobody knows whether they are
+/// stored. So nothing is stored after that, and recovery reads the log.
+struct PoisonOnPanic<'a>(&'a Durable);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.log.set_poison("a checkpoint has panicked".into());
+        }
+    }
+}
+
 impl Store {
     /// Brings everything written so far into the data area. One checkpoint runs at a time; others wait.
     pub(crate) fn checkpoint(&self) -> Result<()> {
@@ -158,6 +170,7 @@ impl Store {
         committed: &mut Committed,
         cut: Cut,
     ) -> Result<()> {
+        let _whole = PoisonOnPanic(durable);
         let mut ready = Vec::new();
         let mut next = committed.next();
         match self.write(durable, &cut, &mut next, &mut ready) {

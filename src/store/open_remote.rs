@@ -50,7 +50,7 @@ pub(crate) fn open_remote(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result
             let last_id = (id..superblock.blobs).take_while(|&id| directory_slot(id).0 == holder_id).last();
             let pages = directory_slot(last_id.unwrap_or(id)).1 / PAGE_WORDS + 1;
             match holder_id {
-                0 => read_first_directory(&*backend, pages, &mut buffer)?,
+                0 => read_first_directory(&*backend, &superblock, pages, &mut buffer)?,
                 _ => read_directory(&*backend, holder_id, directory.get(holder_id), pages, &mut buffer)?,
             }
             holder = Some(holder_id);
@@ -68,11 +68,18 @@ pub(crate) fn open_remote(backend: Arc<dyn Backend>, cache_bytes: u64) -> Result
 }
 
 /// Reads and verifies the directory pages in blob 0, behind those that are in the buffer already.
-fn read_first_directory(backend: &dyn Backend, pages: usize, buffer: &mut [u8]) -> Result<()> {
+fn read_first_directory(
+    backend: &dyn Backend,
+    superblock: &Superblock,
+    pages: usize,
+    buffer: &mut [u8],
+) -> Result<()> {
     if pages > HEAD_PAGES {
         read(backend, 0, &mut buffer[..pages * PAGE_BYTES])?;
         // They may have been read from another file than the first ones.
-        Superblock::open_pair(buffer)?;
+        if Superblock::open_pair(buffer)? != *superblock {
+            return Err(Error::Changed);
+        }
     }
     let (blob, _) = buffer.split_at(pages.max(SUPERBLOCK_PAGES) * PAGE_BYTES);
     superblock::verify_directory(blob, blob, SUPERBLOCK_PAGES)

@@ -21,8 +21,8 @@ use crate::error::Error;
 /// Where the pages of a database come in.
 pub(super) struct Remote {
     backend: Arc<FetchedBackend>,
-    /// Whether the database was opened: before that there is an empty one in its place.
-    is_open: bool,
+    /// What was opened first, by its id and its last version; before that there is an empty one in its place.
+    opened: Option<(u128, u64)>,
 }
 
 impl Open {
@@ -35,11 +35,17 @@ impl Open {
         let backend = self.remote()?.backend.clone();
         // What frames take here is never given back, so that nothing is won by evicting pages of them.
         let db = Db::builder().cache_bytes(u64::MAX).open_remote(backend)?;
+        let store = &db.forest().store;
+        let found = (store.database_id, store.last_seq());
+        if self.remote()?.opened.is_some_and(|opened| opened != found) {
+            // Whatever the server says of it: handles and scans are of another content.
+            return Err(Error::Changed.into());
+        }
         self.trees.each(|keys| *keys = Keys::live(db.tree_of(u32::from_be_bytes(keys.tree.id_bytes()))));
         self.default_tree = None;
         self.db = db;
         if let Some(remote) = &mut self.remote {
-            remote.is_open = true;
+            remote.opened = Some(found);
         }
         Ok(())
     }
@@ -52,7 +58,7 @@ pub fn spinney_remote(size_bytes: f64) -> f64 {
         // The cast saturates.
         let backend = Arc::new(FetchedBackend::new(size_bytes as u64));
         let mut open = Open::new(Db::memory());
-        open.remote = Some(Remote { backend, is_open: false });
+        open.remote = Some(Remote { backend, opened: None });
         Ok(f64::from(databases.put(open)))
     })
 }
@@ -93,7 +99,7 @@ pub fn spinney_make_room(database: u32, cache_bytes: f64) -> f64 {
     call_on(database, |_, open| {
         let residency = open.db.forest().store.residency.as_ref();
         let made_bytes = residency.map_or(0, |residency| residency.made_bytes());
-        if made_bytes as f64 > cache_bytes && open.remote()?.is_open {
+        if made_bytes as f64 > cache_bytes && open.remote()?.opened.is_some() {
             open.open_remote()?;
         }
         Ok(0.0)

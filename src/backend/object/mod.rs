@@ -98,7 +98,9 @@ impl ObjectBackend {
 impl Object {
     async fn read(self: Arc<Self>, range: Range<u64>) -> io::Result<bytes::Bytes> {
         let wanted = GetRange::Bounded(range.clone());
-        let options = GetOptions { range: Some(wanted), if_match: self.tag.clone(), ..GetOptions::default() };
+        // A server may not take a weak tag there. It is compared below in any case.
+        let if_match = self.tag.clone().filter(|tag| !tag.starts_with("W/"));
+        let options = GetOptions { range: Some(wanted), if_match, ..GetOptions::default() };
         let found = self.store.get_opts(&self.path, options).await.map_err(told)?;
         let is_same = found.meta.size == self.size_bytes && found.meta.e_tag == self.tag;
         if !is_same {

@@ -10,20 +10,24 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::{Position, Url};
 
 use super::ObjectBackend;
 
 /// Retries of a request that may pass: a server that is down for longer is told of.
 const RETRIES_MAX: usize = 4;
-const RETRY_SECONDS: u64 = 20;
+const RETRY_SECONDS: u64 = 120;
+/// How long a server may say nothing in the middle of an answer.
+const SILENCE_SECONDS: u64 = 30;
+/// How long one request may take with its body, which may be large and the line slow.
+const TIMEOUT: &str = "1 hour";
 
 /// An object in a store.
 #[derive(Debug, Clone)]
@@ -48,8 +52,8 @@ impl ObjectPlace {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what is no URL of an object; `Unsupported` for other schemes; and what is wrong
-    /// with the settings in the environment.
+    /// `InvalidInput` for what is no URL of an object, or has a query; `Unsupported` for other schemes; and
+    /// what is wrong with the settings in the environment.
     ///
     /// ```
     /// use spinney::backend::ObjectPlace;
@@ -60,6 +64,9 @@ impl ObjectPlace {
     pub fn parse(url: &str) -> io::Result<ObjectPlace> {
         let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
         let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err(invalid("it has a query or a fragment, which would be left out".to_string()));
+        }
         let unsupported = |error| io::Error::new(io::ErrorKind::Unsupported, error);
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(unsupported)?;
         let retry = RetryConfig {
@@ -71,19 +78,24 @@ impl ObjectPlace {
             ObjectStoreScheme::Local => Ok((Arc::new(LocalFileSystem::new()), Scheme::Folder)),
             ObjectStoreScheme::AmazonS3 => {
                 let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
+                let builder =
+                    builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT);
                 builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
             }
             ObjectStoreScheme::GoogleCloudStorage => {
                 let builder = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
+                let builder = builder.with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT);
                 builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
             }
             ObjectStoreScheme::MicrosoftAzure => {
                 let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
+                let builder = builder.with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), TIMEOUT);
                 builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Bucket))
             }
             ObjectStoreScheme::Http => {
                 // Whoever writes http:// knows that it is not encrypted.
-                let client = ClientOptions::new().with_allow_http(true);
+                let client = ClientOptions::new().with_allow_http(true).with_timeout_disabled();
+                let client = client.with_read_timeout(Duration::from_secs(SILENCE_SECONDS));
                 let builder = HttpBuilder::new().with_url(&parsed[..Position::BeforePath]);
                 let built = builder.with_client_options(client).with_retry(retry).build();
                 built.map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Web))

@@ -424,7 +424,9 @@ impl Forest {
         let words = held.change();
         let mut buffer = KeyBuf::empty();
         let removed = remove::remove(words, &buffer.fill_whole(key), lineage.blob.base);
-        removed.map_err(|_| Self::corrupt(id))?;
+        if !removed.map_err(|_| Self::corrupt(id))? {
+            return Err(Self::corrupt(id));
+        }
         header::raise_seq(words, seq);
         Ok(())
     }

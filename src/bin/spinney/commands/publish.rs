@@ -105,7 +105,12 @@ impl Args {
 
     fn put_in_place(&self, copy: &Copy) -> Result<Option<String>> {
         let to = Path::new(&self.to);
-        std::fs::rename(&copy.path, to).map_err(|error| Failure::with_path(to, error))?;
+        // Written as a backup: it locks what it replaces, and its name is on the disk in the end.
+        let made = Db::builder().create(false).open(&copy.path).and_then(|db| {
+            db.backup().overwrite(self.force).write_to(to)?;
+            db.close()
+        });
+        made.map_err(|error| Failure::with_path(to, error))?;
         Ok(None)
     }
 }
