@@ -274,7 +274,6 @@ impl<'a> Words<'a> {
 
     /// Whether the run of `len` bytes at `at` begins with the first `wanted` bytes of `padded`, behind which
     /// there are eight more.
-    #[inline]
     pub(crate) fn run_starts_with(self, at: Ref, len: usize, padded: &[u8], wanted: usize) -> bool {
         let (mut at, mut done) = (at, 0);
         while done < wanted {

@@ -16,7 +16,7 @@ use super::notes::Note;
 use super::route::{Lost, Route};
 use crate::art::ahead::Stretch;
 use crate::art::cursor::{Cursor, Direction, Item};
-use crate::blob::key::KeyBuf;
+use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::presence::{Everything, Presence};
 use crate::blob::{Torn, Words};
 use crate::error::Result;
@@ -42,6 +42,17 @@ struct Position {
     is_whole: bool,
 }
 
+impl Position {
+    /// Whether neither the blob, which lies in `frame`, nor a router has changed.
+    #[inline(always)]
+    fn is_unchanged(&self, forest: &Forest, frame: Frame<'_>) -> bool {
+        let same = |&(id, version): &(u32, Version)| {
+            forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
+        };
+        frame.latch().is_unchanged(self.version) && self.routers.iter().all(same)
+    }
+}
+
 /// One end of a scan.
 pub(crate) struct Side {
     direction: Direction,
@@ -51,8 +62,8 @@ pub(crate) struct Side {
     limit: Vec<u8>,
     position: Option<Position>,
     cursor: Cursor,
-    /// The limit's first eight bytes, as a number: most keys need no longer comparison.
-    limit_start: u64,
+    /// Keys that share so many bytes with the last one that was handed out lie within the limit as it does.
+    within_len: usize,
     /// The last key that was handed out, if `handed_out`, with room behind it.
     last: Vec<u8>,
     last_len: usize,
@@ -97,8 +108,8 @@ impl Side {
         Side {
             direction,
             bound,
-            limit_start: start_of(&limit),
             limit,
+            within_len: usize::MAX,
             position: None,
             cursor: Cursor::new(),
             last: Vec::new(),
@@ -232,7 +243,7 @@ impl Side {
                 Ok(Some(Item::Leaf(leaf))) => (leaf.seq(frame.words), leaf.is_pointer()),
                 _ => (0, false),
             };
-            if !self.is_unchanged(forest) {
+            if !self.position.as_ref().is_some_and(|position| position.is_unchanged(forest, frame)) {
                 self.reposition();
                 continue;
             }
@@ -245,7 +256,11 @@ impl Side {
                 Ok(Some(item)) => {
                     let is_directory = matches!(item, Item::Directory);
                     let is_within = match is_directory && self.limit_lies_inside() {
-                        true => self.has_key_from_limit(forest)?,
+                        true => {
+                            // The name itself sorts below the limit.
+                            self.within_len = usize::MAX;
+                            self.has_key_from_limit(forest)?
+                        }
                         false => !self.is_beyond_limit(),
                     };
                     if !is_within {
@@ -308,27 +323,24 @@ impl Side {
         self.skipping = is_directory.then_some(len);
     }
 
+    /// Whether the key that the cursor has come to lies behind the end of the walk.
     #[inline]
-    fn is_unchanged(&self, forest: &Forest) -> bool {
-        let Some(position) = &self.position else {
+    fn is_beyond_limit(&mut self) -> bool {
+        if self.cursor.kept() >= self.within_len {
             return false;
-        };
-        let same = |id: u32, version: Version| {
-            forest.store.frames.get(id).is_some_and(|frame| frame.latch().is_unchanged(version))
-        };
-        same(position.id, position.version) && position.routers.iter().all(|&(id, version)| same(id, version))
-    }
-
-    #[inline]
-    fn is_beyond_limit(&self) -> bool {
-        let key = self.cursor.key();
-        let start = start_of(key);
-        match self.direction {
-            Direction::Forward if start < self.limit_start => false,
-            Direction::Forward => key >= self.limit.as_slice(),
-            Direction::Backward if start > self.limit_start => false,
-            Direction::Backward => key < self.limit.as_slice(),
         }
+        let (key, limit) = (self.cursor.key(), self.limit.as_slice());
+        let common = common_prefix(key, limit);
+        let (is_beyond, within_len) = match (key.get(common), limit.get(common), self.direction) {
+            (None, Some(_), Direction::Forward) => (false, usize::MAX),
+            (_, None, Direction::Forward) => (true, usize::MAX),
+            (_, None, Direction::Backward) => (false, common),
+            (None, Some(_), Direction::Backward) => (true, usize::MAX),
+            (Some(key), Some(limit), Direction::Forward) => (key > limit, common + 1),
+            (Some(key), Some(limit), Direction::Backward) => (key < limit, common + 1),
+        };
+        self.within_len = within_len;
+        is_beyond
     }
 
     /// Whether the walk backward ends inside the directory that it has come to.
@@ -520,15 +532,6 @@ impl Side {
 fn position_of(route: &Route<'_>) -> Position {
     let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
     Position { id: route.frame.id, version: route.version, routers, is_whole: route.is_whole }
-}
-
-/// The first eight bytes as a number that orders like the bytes.
-#[inline]
-fn start_of(key: &[u8]) -> u64 {
-    match key.first_chunk::<8>() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => key.iter().rev().fold(0, |rest, &byte| (rest >> 8) | (u64::from(byte) << 56)),
-    }
 }
 
 /// The smallest key above all keys that begin with `prefix`; none if there is no such key.
