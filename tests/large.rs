@@ -49,13 +49,15 @@ fn open(path: &Path, cache_bytes: u64) -> (Db, Tree) {
 
 /// Does something many times, prints what each time cost, and gives the difference of the statistics.
 fn measure(db: &Db, what: &str, times: u64, mut work: impl FnMut()) -> Stats {
-    let (mut before, start) = (db.stats(), Instant::now());
+    let (mut before, ticks, start) = (db.stats(), processor_ticks(), Instant::now());
     (0..times).for_each(|_| work());
     let micros = start.elapsed().as_secs_f64() * 1e6 / times as f64;
+    let ticks = processor_ticks().zip(ticks).map_or(0, |(after, before)| after - before);
     let after = db.stats();
     let per_time = |before: u64, after: u64| (after - before) as f64 / times as f64;
     println!(
-        "{what}: {micros:.1} us, {:.2} reads, {:.1} KiB read",
+        "{what}: {micros:.1} us, {:.1} us of processor time, {:.2} reads, {:.1} KiB read",
+        ticks as f64 * 1e4 / times as f64,
         per_time(before.reads, after.reads),
         per_time(before.pages_read, after.pages_read) * 4.0
     );

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::find::spells;
 use crate::blob::header::{self, ROOT_SLOT};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
@@ -70,11 +71,11 @@ pub(crate) fn locate(
         if !presence.holds_words(at.into(), node_words as u32) {
             return Err(Torn);
         }
-        let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
-        if common < header.prefix_len() {
+        if !spells(words, prefix_at, header, key, depth) {
+            let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
             return Ok(Spot::InsidePrefix { slot, at, depth, common });
         }
-        depth += common;
+        depth += header.prefix_len();
         if header.kind() == node::BUCKET {
             return match bucket::find(words, at, header, key, depth, presence) {
                 _ if presence.missed() != 0 => Err(Torn),

@@ -24,11 +24,23 @@ impl<'a> RunWriter<'a> {
         RunWriter { words, at, end: at.wrapping_add(count as Ref), pending: 0, pending_bits: 0 }
     }
 
-    #[inline]
-    fn push_word(&mut self, word: u64) {
-        self.words.store_unnoted(self.at, self.pending | (word << self.pending_bits));
-        self.at = self.at.wrapping_add(1);
-        self.pending = if self.pending_bits == 0 { 0 } else { word >> (64 - self.pending_bits) };
+    /// Whole words: a loop of its own where they need not be shifted.
+    #[inline(always)]
+    fn push_words(&mut self, source: impl Iterator<Item = u64>) {
+        let (mut at, mut pending, bits) = (self.at, self.pending, self.pending_bits);
+        if bits == 0 {
+            for word in source {
+                self.words.store_unnoted(at, word);
+                at = at.wrapping_add(1);
+            }
+        } else {
+            for word in source {
+                self.words.store_unnoted(at, pending | (word << bits));
+                pending = word >> (64 - bits);
+                at = at.wrapping_add(1);
+            }
+        }
+        (self.at, self.pending) = (at, pending);
     }
 
     /// Up to eight bytes in the low end of `word`, zeros above them.
@@ -49,13 +61,8 @@ impl<'a> RunWriter<'a> {
 
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let chunks = bytes.chunks_exact(8);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            let mut word = [0; 8];
-            word.copy_from_slice(chunk);
-            self.push_word(u64::from_le_bytes(word));
-        }
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        self.push_words(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)));
         if !rest.is_empty() {
             let mut word = [0; 8];
             word[..rest.len()].copy_from_slice(rest);
@@ -66,12 +73,9 @@ impl<'a> RunWriter<'a> {
     /// `len` bytes that start `offset` bytes after word `from` of another (or this) blob.
     #[inline]
     pub(crate) fn push_run(&mut self, source: Words<'_>, from: Ref, offset: usize, len: usize) {
-        let mut done = 0;
-        while done + 8 <= len {
-            self.push_word(source.word_at(from, offset + done));
-            done += 8;
-        }
-        let rest = (len - done) as u32;
+        let done = len - len % 8;
+        self.push_words((0..done).step_by(8).map(|done| source.word_at(from, offset + done)));
+        let rest = (len % 8) as u32;
         if rest > 0 {
             self.push_part(source.word_at(from, offset + done) & low_bytes(rest), rest);
         }
