@@ -37,29 +37,29 @@ fn words_are_little_endian() {
 mod js {
     use wasm_bindgen::prelude::*;
 
-    #[wasm_bindgen(module = "/pkg-template/face/face.js")]
+    #[wasm_bindgen(module = "/tests/wasm_common/one_by_one.js")]
     extern "C" {
+        #[wasm_bindgen(thread_local_v2, js_name = loaded)]
+        pub static LOADED: js_sys::Array;
+
         pub fn attach(exports: &JsValue);
 
         #[wasm_bindgen(thread_local_v2, js_name = Spinney)]
         pub static SPINNEY: JsValue;
-    }
 
-    #[wasm_bindgen(module = "/tests/wasm_common/face.js")]
-    extern "C" {
-        #[wasm_bindgen(js_name = openAndClose)]
+        #[wasm_bindgen(js_namespace = face, js_name = openAndClose)]
         pub fn open_and_close(class: &JsValue) -> JsValue;
 
-        #[wasm_bindgen(js_name = openAndPut)]
+        #[wasm_bindgen(js_namespace = face, js_name = openAndPut)]
         pub fn open_and_put(class: &JsValue, key: &str) -> JsValue;
 
-        #[wasm_bindgen(js_name = putAndGet)]
+        #[wasm_bindgen(js_namespace = face, js_name = putAndGet)]
         pub fn put_and_get(db: &JsValue, key: &str);
 
-        #[wasm_bindgen(js_name = startAndEnd)]
+        #[wasm_bindgen(js_namespace = face, js_name = startAndEnd)]
         pub fn start_and_end(class: &JsValue);
 
-        #[wasm_bindgen(js_name = imageOf)]
+        #[wasm_bindgen(js_namespace = face, js_name = imageOf)]
         pub fn image_of(class: &JsValue, bytes: js_sys::Uint8Array) -> Vec<u8>;
     }
 }
@@ -75,53 +75,79 @@ fn class() -> JsValue {
     js::SPINNEY.with(JsValue::clone)
 }
 
-/// Files that others import have to be named, too: only what is named is there when the tests run.
+/// Puts files beside the module under test: only what is named is there. Nothing of them is called from here,
+/// so the module does not import them itself; `one_by_one.js` does.
 macro_rules! carry {
-    ($($module:literal as $name:ident = $js_name:literal),* $(,)?) => {
+    ($($name:ident = $path:literal),* $(,)?) => {
         mod carried {
             use wasm_bindgen::prelude::*;
 
-            $(#[wasm_bindgen(module = $module)]
+            $(#[wasm_bindgen(module = $path)]
             extern "C" {
-                #[wasm_bindgen(thread_local_v2, js_name = $js_name)]
-                pub static $name: JsValue;
+                pub type $name;
             })*
         }
 
-        #[wasm_bindgen_test]
-        fn all_files_that_others_import_are_there() {
-            $(assert!(carried::$name.with(|item| !item.is_undefined()), $module);)*
-        }
+        /// What is carried, in the order in which it has to be loaded: paths and contents.
+        const CARRIED: &[(&str, &str)] =
+            &[$(($path, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), $path)))),*];
     };
 }
 
 carry! {
-    "/pkg-template/face/batch.js" as BATCH = "Batch",
-    "/pkg-template/face/database.js" as DATABASE = "Spinney",
-    "/pkg-template/face/client.js" as CLIENT = "SpinneyClient",
-    "/pkg-template/face/entries.js" as ENTRIES = "Entries",
-    "/pkg-template/face/errors.js" as ERRORS = "SpinneyError",
-    "/pkg-template/face/files.js" as FILES = "lendFiles",
-    "/pkg-template/face/keeper.js" as KEEPER = "Keeper",
-    "/pkg-template/face/memory.js" as MEMORY = "attach",
-    "/pkg-template/face/opfs.js" as OPFS = "openFiles",
-    "/pkg-template/face/remote.js" as REMOTE = "openUrl",
-    "/pkg-template/face/scope.js" as SCOPE = "Scope",
-    "/pkg-template/face/source.js" as SOURCE = "Source",
-    "/pkg-template/face/transaction.js" as TRANSACTION = "Transaction",
-    "/pkg-template/face/tree.js" as TREE = "Tree",
-    "/tests/wasm_common/assert.js" as ASSERT = "same",
+    Errors = "/pkg-template/face/errors.js",
+    Files = "/pkg-template/face/files.js",
+    Memory = "/pkg-template/face/memory.js",
+    Opfs = "/pkg-template/face/opfs.js",
+    Scope = "/pkg-template/face/scope.js",
+    Entries = "/pkg-template/face/entries.js",
+    Tree = "/pkg-template/face/tree.js",
+    Transaction = "/pkg-template/face/transaction.js",
+    Batch = "/pkg-template/face/batch.js",
+    Source = "/pkg-template/face/source.js",
+    Remote = "/pkg-template/face/remote.js",
+    Client = "/pkg-template/face/client.js",
+    Keeper = "/pkg-template/face/keeper.js",
+    Database = "/pkg-template/face/database.js",
+    Face = "/pkg-template/face/face.js",
+    TestsAssert = "/tests/wasm_common/assert.js",
+    TestsFace = "/tests/wasm_common/face.js",
+    TestsTogether = "/tests/wasm_common/together.js",
+}
+
+/// What a file imports or exports from files beside it.
+fn neighbours(content: &str) -> impl Iterator<Item = &str> {
+    content.split(" from \"./").skip(1).map(|rest| rest.split('"').next().expect("a quote"))
+}
+
+/// A file that is loaded before one that it imports would make several requests at once, and the runner would
+/// hang now and then: see `one_by_one.js`.
+#[wasm_bindgen_test]
+fn files_are_loaded_one_by_one() {
+    let loaded: Vec<String> =
+        js::LOADED.with(|paths| paths.iter().filter_map(|path| path.as_string()).collect());
+    let carried: Vec<&str> = CARRIED.iter().map(|&(path, _)| path).collect();
+    assert_eq!(loaded, carried);
+    let mut imports = 0;
+    for (at, &(path, content)) in CARRIED.iter().enumerate() {
+        let folder = &path[..=path.rfind('/').expect("a folder")];
+        for name in neighbours(content) {
+            assert!(carried[..at].contains(&&*format!("{folder}{name}")), "{path} imports {name}");
+            imports += 1;
+        }
+    }
+    assert!(imports > 30, "{imports} imports were found");
 }
 
 /// Declares the functions of a file of tests, and a test for each.
 macro_rules! face {
-    ($module:ident, $path:literal, $($test:ident = $name:literal),* $(,)?) => {
+    ($module:ident, $($test:ident = $name:literal),* $(,)?) => {
         mod $module {
             use wasm_bindgen::prelude::*;
 
-            #[wasm_bindgen(module = $path)]
+            #[wasm_bindgen(module = "/tests/wasm_common/one_by_one.js")]
             extern "C" {
-                $(#[wasm_bindgen(js_name = $name)]
+                $(#[wasm_bindgen(js_namespace = $module, js_name = $name)]
                 pub fn $test(class: &JsValue);)*
             }
         }
@@ -133,7 +159,7 @@ macro_rules! face {
     };
 }
 
-face! { face, "/tests/wasm_common/face.js",
+face! { face,
     puts_gets_and_removes = "putGetRemove",
     gets_into_a_buffer = "getInto",
     gets_texts_and_entries = "textsAndEntries",
@@ -158,7 +184,7 @@ face! { face, "/tests/wasm_common/face.js",
     is_closed_after_close = "closing",
 }
 
-face! { together, "/tests/wasm_common/together.js",
+face! { together,
     renames_keys = "renames",
     moves_and_removes_directories = "directories",
     commits_batches = "batches",
