@@ -81,7 +81,7 @@ pub(crate) fn prepare(
                 true => Err(Refused::Torn),
             };
         };
-        if !bucket::holds_leaves(words, at, true, presence) {
+        if !bucket::holds_leaves(words, at, true, presence) || !bucket::holds_sound_leaves(words, at) {
             return Err(Refused::Torn);
         }
         let need = burst::need(words, at);

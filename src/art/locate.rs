@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::find::spells;
-use crate::blob::header::{self, ROOT_SLOT};
+use crate::blob::header::{self, ROOT_SLOT, Regions};
 use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
@@ -32,7 +32,9 @@ pub(crate) enum Spot {
     NewChild { slot: RefSlot, at: Ref, depth: usize },
 }
 
-/// Finds the place of `key`. The caller holds the latch, so `Torn` means that a page was missed, or corrupt.
+/// Finds the place of `key`, and sees to it that what is to be changed there is what it says: a hostile file
+/// could otherwise have other keys changed, or pages that are not in memory. The caller holds the latch, so
+/// `Torn` means that a page was missed, or corrupt.
 pub(crate) fn locate(
     words: Words<'_>,
     key: &Key<'_>,
@@ -42,6 +44,7 @@ pub(crate) fn locate(
     let mut slot = ROOT_SLOT;
     let mut at = header::root(words);
     let mut depth = base;
+    let regions = Regions::load(words).ok_or(Torn)?;
     if at == 0 {
         return Ok(Spot::Empty);
     }
@@ -50,27 +53,18 @@ pub(crate) fn locate(
             return Err(Torn);
         }
         let header = NodeHeader::load(words, at);
-        let prefix_at = match header.kind() {
-            node::BUCKET => bucket::prefix_at(at, header),
-            node::INNER4 | node::INNER16 | node::INNER_MAP => inner::prefix_at(at, header),
-            node::LEAF => {
-                let leaf = Leaf { at, header };
-                if !presence.holds_leaf(words, at) {
-                    return Err(Torn);
-                }
-                if leaf.is(words, key, depth) {
-                    return Ok(Spot::Found { leaf, slot });
-                }
-                let common = words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth);
-                return Ok(Spot::BesideLeaf { slot, leaf, depth, common });
+        if header.kind() == node::LEAF {
+            let leaf = Leaf { at, header };
+            if !presence.holds_leaf(words, at) || !leaf.is_sound(regions) {
+                return Err(Torn);
             }
-            _ => return Err(Torn),
-        };
-        // A hostile node may lie anywhere: what changes must not reach into pages that are not there.
-        let node_words = usize::from(prefix_at.wrapping_sub(at)) + run_words(header.prefix_len());
-        if !presence.holds_words(at.into(), node_words as u32) {
-            return Err(Torn);
+            if leaf.is(words, key, depth) {
+                return Ok(Spot::Found { leaf, slot });
+            }
+            let common = words.common_with_key(leaf.suffix_at(), leaf.suffix_len(), key, depth);
+            return Ok(Spot::BesideLeaf { slot, leaf, depth, common });
         }
+        let prefix_at = sound_prefix_at(words, at, header, regions)?;
         if !spells(words, prefix_at, header, key, depth) {
             let common = words.common_with_key(prefix_at, header.prefix_len(), key, depth);
             return Ok(Spot::InsidePrefix { slot, at, depth, common });
@@ -79,6 +73,7 @@ pub(crate) fn locate(
         if header.kind() == node::BUCKET {
             return match bucket::find(words, at, header, key, depth, presence) {
                 _ if presence.missed() != 0 => Err(Torn),
+                Some((_, leaf)) if !leaf.is_sound(regions) => Err(Torn),
                 Some((index, leaf)) => Ok(Spot::Found { leaf, slot: bucket::slot(at, header, index) }),
                 None => Ok(Spot::InBucket { slot, at, depth }),
             };
@@ -88,7 +83,10 @@ pub(crate) fn locate(
             return match header.extra() {
                 0 => Ok(Spot::AtEnd { at }),
                 end if !presence.holds_leaf(words, end) => Err(Torn),
-                end => Ok(Spot::Found { leaf: Leaf::load(words, end), slot }),
+                end => match Leaf::load(words, end) {
+                    leaf if leaf.is_sound(regions) => Ok(Spot::Found { leaf, slot }),
+                    _ => Err(Torn),
+                },
             };
         }
         match inner::child_slot(words, at, header, key.byte(depth)) {
@@ -98,10 +96,31 @@ pub(crate) fn locate(
                 // A node's second line comes together with its first.
                 simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
             }
-            None => return Ok(Spot::NewChild { slot, at, depth }),
+            None if inner::holds_sound_children(words, at, header) => {
+                return Ok(Spot::NewChild { slot, at, depth });
+            }
+            None => return Err(Torn),
         }
         depth += 1;
     }
+}
+
+/// Where the prefix of a bucket or an inner node is, if the node may be changed: what it says of its size and
+/// its children can be, and it lies where such nodes do.
+#[inline(always)]
+pub(super) fn sound_prefix_at(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    regions: Regions,
+) -> Result<Ref, Torn> {
+    let prefix_at = match header.kind() {
+        node::BUCKET if bucket::is_sound(header) => bucket::prefix_at(at, header),
+        node::INNER4 | node::INNER16 => inner::prefix_at(at, header),
+        node::INNER_MAP if inner::is_sound_map(words, at, header) => inner::prefix_at(at, header),
+        _ => return Err(Torn),
+    };
+    if regions.hold_inner(at, prefix_at, header.prefix_len()) { Ok(prefix_at) } else { Err(Torn) }
 }
 
 impl Spot {

@@ -22,4 +22,6 @@ pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
 mod tests_partial;

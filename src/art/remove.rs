@@ -1,17 +1,18 @@
-//! Removing one key.
+//! Removing one key: find it and what has to be cut, then cut.
 //!
 //! Nothing is allocated, so a removal never fails for want of room. Buckets of one leaf and inner nodes
 //! of one child are left for the next rebuild; only what would be empty is taken out.
 
 #![forbid(unsafe_code)]
 
-use crate::blob::header::{self, ROOT_SLOT};
+use crate::blob::header::{self, ROOT_SLOT, Regions};
 use crate::blob::leaf::Leaf;
-use crate::blob::node::{self, NodeHeader};
-use crate::blob::presence::Everything;
-use crate::blob::{Key, Ref, Torn, Words, bucket, inner, space};
+use crate::blob::node::{self, NodeHeader, run_words};
+use crate::blob::presence::{Everything, Presence};
+use crate::blob::{Key, Ref, Torn, Words, bucket, inner, simd, space};
 
 use super::find::spells;
+use super::locate::sound_prefix_at;
 
 /// Where the tree must be cut so that no empty node stays.
 #[derive(Clone, Copy)]
@@ -22,83 +23,116 @@ enum Cut {
     End { at: Ref },
 }
 
-/// Removes `key`, if it is there.
-pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<bool, Torn> {
-    let mut at = header::root(words);
-    let mut depth = base;
-    let mut cut = Cut::Root;
-    // Words of nodes that hold nothing but the way to the key.
-    let mut chain_words = 0;
-    while at != 0 {
-        let header = NodeHeader::load(words, at);
-        match header.kind() {
-            node::LEAF => {
-                let leaf = Leaf { at, header };
-                if !leaf.is(words, key, depth) {
-                    return Ok(false);
-                }
-                apply(words, cut, chain_words, leaf);
-                return Ok(true);
-            }
-            node::BUCKET => {
-                if !spells(words, bucket::prefix_at(at, header), header, key, depth) {
-                    return Ok(false);
-                }
-                depth += header.prefix_len();
-                let Some((index, leaf)) = bucket::find(words, at, header, key, depth, &Everything) else {
-                    return Ok(false);
-                };
-                if bucket::count(header) > 1 {
-                    (cut, chain_words) = (Cut::Leaf { bucket: at, index }, 0);
-                } else {
-                    chain_words += bucket::size_words(header);
-                }
-                apply(words, cut, chain_words, leaf);
-                return Ok(true);
-            }
-            node::INNER4 | node::INNER16 | node::INNER_MAP => {
-                if !spells(words, inner::prefix_at(at, header), header, key, depth) {
-                    return Ok(false);
-                }
-                depth += header.prefix_len();
-                let contents = header.count() + usize::from(header.extra() != 0);
-                let ends = depth == key.len();
-                if contents > 1 {
-                    chain_words = 0;
-                    cut = if ends { Cut::End { at } } else { Cut::Child { at, byte: key.byte(depth) } };
-                } else {
-                    chain_words += inner::size_words(header);
-                }
-                if ends {
-                    return Ok(remove_end(words, header.extra(), cut, chain_words));
-                }
-                at = inner::child(words, at, header, key.byte(depth));
-                depth += 1;
-            }
-            _ => return Err(Torn),
+/// The place of a key that is there.
+pub(crate) struct Place {
+    pub(crate) leaf: Leaf,
+    cut: Cut,
+    /// Words of nodes that hold nothing but the way to the key.
+    chain_words: usize,
+}
+
+impl Place {
+    /// One node deeper, which holds nothing but the way to the key, or else is where to cut.
+    fn go_through(&mut self, only: bool, node_words: usize, cut: Cut) {
+        if only {
+            self.chain_words += node_words;
+        } else {
+            (self.cut, self.chain_words) = (cut, 0);
         }
     }
-    Ok(false)
-}
 
-fn remove_end(words: Words<'_>, end: Ref, cut: Cut, chain_words: usize) -> bool {
-    if end == 0 {
-        return false;
+    /// Unless the node that is to lose a child is unsound.
+    fn sound(self, words: Words<'_>) -> Result<Option<Place>, Torn> {
+        match self.cut {
+            Cut::Child { at, .. } if !inner::holds_sound_children(words, at, NodeHeader::load(words, at)) => {
+                Err(Torn)
+            }
+            _ => Ok(Some(self)),
+        }
     }
-    apply(words, cut, chain_words, Leaf::load(words, end));
-    true
 }
 
-fn apply(words: Words<'_>, cut: Cut, chain_words: usize, leaf: Leaf) {
-    match cut {
+/// Finds `key`, if it is there, and sees to it that what is to be changed is what it says, as `locate` does.
+/// The answer counts only if no page was missed.
+#[inline(always)]
+pub(crate) fn prepare(
+    words: Words<'_>,
+    key: &Key<'_>,
+    base: usize,
+    presence: &impl Presence,
+) -> Result<Option<Place>, Torn> {
+    let regions = Regions::load(words).ok_or(Torn)?;
+    let mut at = header::root(words);
+    let mut depth = base;
+    let mut place = Place { leaf: Leaf { at, header: NodeHeader(0) }, cut: Cut::Root, chain_words: 0 };
+    while at != 0 {
+        if !presence.holds_node(at) {
+            return Err(Torn);
+        }
+        let header = NodeHeader::load(words, at);
+        if header.kind() == node::LEAF {
+            place.leaf = Leaf { at, header };
+            if !presence.holds_leaf(words, at) {
+                return Err(Torn);
+            }
+            return if place.leaf.is(words, key, depth) { place.sound(words) } else { Ok(None) };
+        }
+        let prefix_at = sound_prefix_at(words, at, header, regions)?;
+        if !spells(words, prefix_at, header, key, depth) {
+            return Ok(None);
+        }
+        depth += header.prefix_len();
+        let node_words = usize::from(prefix_at - at) + run_words(header.prefix_len());
+        if header.kind() == node::BUCKET {
+            let Some((index, leaf)) = bucket::find(words, at, header, key, depth, presence) else {
+                return Ok(None);
+            };
+            place.leaf = leaf;
+            place.go_through(header.count() <= 1, node_words, Cut::Leaf { bucket: at, index });
+            return place.sound(words);
+        }
+        let ends = depth == key.len();
+        let cut = if ends { Cut::End { at } } else { Cut::Child { at, byte: key.byte(depth) } };
+        let only = header.count() + usize::from(header.extra() != 0) <= 1;
+        if only && !inner::holds_sound_children(words, at, header) {
+            return Err(Torn);
+        }
+        place.go_through(only, node_words, cut);
+        if ends {
+            let end = header.extra();
+            if end == 0 || !presence.holds_leaf(words, end) {
+                return Ok(None);
+            }
+            place.leaf = Leaf::load(words, end);
+            return place.sound(words);
+        }
+        at = inner::child(words, at, header, key.byte(depth));
+        simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
+        depth += 1;
+    }
+    Ok(None)
+}
+
+/// Removes what `prepare` has found, with nothing in between.
+pub(crate) fn apply(words: Words<'_>, place: &Place) {
+    match place.cut {
         Cut::Root => words.store_ref(ROOT_SLOT, 0),
         Cut::Leaf { bucket, index } => bucket::remove(words, bucket, index),
         Cut::Child { at, byte } => inner::remove_child(words, at, byte),
         Cut::End { at } => words.store_ref(NodeHeader::end_slot(at), 0),
     }
-    space::free(words, chain_words + leaf.words());
+    space::free(words, place.chain_words + place.leaf.words());
     space::count_key(words, -1);
-    if leaf.is_pointer() {
+    if place.leaf.is_pointer() {
         header::count_pointers(words, -1);
     }
+}
+
+/// Removes `key`, if it is there. All of it is in memory.
+pub(crate) fn remove(words: Words<'_>, key: &Key<'_>, base: usize) -> Result<bool, Torn> {
+    let place = prepare(words, key, base, &Everything)?;
+    if let Some(place) = &place {
+        apply(words, place);
+    }
+    Ok(place.is_some())
 }

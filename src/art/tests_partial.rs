@@ -86,12 +86,17 @@ fn put(words: Words<'_>, key: &Key<'_>, value: &[u8], presence: &SomePages) -> R
 }
 
 fn take_out(words: Words<'_>, key: &Key<'_>, presence: &SomePages) -> Result<bool, Refused> {
-    let found = find(words, header::root(words), key, 0, presence);
+    let place = remove::prepare(words, key, 0, presence);
     if presence.missed() != 0 {
         return Err(Refused::Torn);
     }
-    assert_eq!(remove::remove(words, key, 0)?, found?.is_some());
-    Ok(found?.is_some())
+    let found = find(words, header::root(words), key, 0, presence)?.map(|leaf| leaf.at);
+    let place = place?;
+    assert_eq!(place.as_ref().map(|place| place.leaf.at), found);
+    if let Some(place) = &place {
+        remove::apply(words, place);
+    }
+    Ok(place.is_some())
 }
 
 fn run(seed: u64, operations: usize) -> usize {

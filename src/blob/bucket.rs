@@ -12,6 +12,7 @@
 use core::cmp::Ordering;
 
 use super::fields;
+use super::header::Regions;
 use super::key::Key;
 use super::leaf::Leaf;
 use super::node::{BUCKET, NodeHeader, run_words};
@@ -72,6 +73,25 @@ pub(crate) fn prefix_at(at: Ref, header: NodeHeader) -> Ref {
 
 pub(crate) fn size_words(header: NodeHeader) -> usize {
     body_words(capacity(header)) + run_words(header.prefix_len())
+}
+
+/// Whether there is room for the leaves that are counted.
+#[inline(always)]
+pub(crate) fn is_sound(header: NodeHeader) -> bool {
+    matches!(header.flags(), 4 | 8 | 16 | 32 | 48 | 64) && header.count() <= usize::from(header.flags())
+}
+
+/// Whether all leaves of a bucket are leaves, in order, and may be changed.
+pub(crate) fn holds_sound_leaves(words: Words<'_>, at: Ref) -> bool {
+    let Some(regions) = Regions::load(words) else { return false };
+    let header = NodeHeader::load(words, at);
+    let mut before: Option<Leaf> = None;
+    (0..count(header)).all(|index| {
+        let leaf = leaf(words, at, header, index);
+        let is_above = before.is_none_or(|before| before.is_below(words, leaf));
+        before = Some(leaf);
+        is_above && leaf.is_sound(regions)
+    })
 }
 
 /// Where the ref of the `index`-th leaf is stored.

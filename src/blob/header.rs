@@ -178,6 +178,41 @@ pub(crate) fn raise_seq(words: Words<'_>, seq: u64) {
     }
 }
 
+/// The two regions of a blob that is about to be changed. What is changed has to lie in one of them, whatever
+/// refs and headers of nodes say: a file under good checksums may say anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Regions {
+    inner_end: u32,
+    leaf_start: u32,
+}
+
+impl Regions {
+    /// None if they overlap, or reach out of the blob.
+    #[inline(always)]
+    pub(crate) fn load(words: Words<'_>) -> Option<Self> {
+        let regions = Regions { inner_end: inner_end(words), leaf_start: leaf_start(words) };
+        let is_sound = u32::from(NODES_AT) <= regions.inner_end
+            && regions.inner_end <= regions.leaf_start
+            && regions.leaf_start <= BLOB_WORDS as u32;
+        is_sound.then_some(regions)
+    }
+
+    /// Whether a node at `at` lies where inner nodes do, up to the end of its prefix. Those pages are in
+    /// memory, whichever are not. (In bytes, and without the length of the body: half the instructions.)
+    #[inline(always)]
+    pub(crate) fn hold_inner(self, at: Ref, prefix_at: Ref, prefix_len: usize) -> bool {
+        // A prefix that begins before its node lies behind the end of the blob.
+        let end_bytes = usize::from(prefix_at) * 8 + prefix_len;
+        at >= NODES_AT && prefix_at > at && end_bytes <= self.inner_end as usize * 8
+    }
+
+    /// Whether words at `at`, and `len` bytes behind them, lie where leaves do.
+    #[inline(always)]
+    pub(crate) fn hold_leaf(self, at: Ref, words: usize, len: usize) -> bool {
+        u32::from(at) >= self.leaf_start && (usize::from(at) + words) * 8 + len <= BLOB_WORDS * 8
+    }
+}
+
 /// Words in use in both regions, garbage included.
 pub(crate) fn used_words(words: Words<'_>) -> u32 {
     let inner = inner_end(words).saturating_sub(u32::from(inner_start(id(words))));
@@ -210,6 +245,43 @@ mod tests {
             assert_eq!(super::id(words), id);
             assert_eq!(kind(words), Some(BlobKind::Range));
             assert_eq!(inner_end(words), 256 + 8 * (id % 32));
+        }
+    }
+
+    #[test]
+    fn regions_hold_what_lies_in_them_to_the_last_word() {
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        for (inner_end, leaf_start, is_sound) in [
+            (256, 65_536, true),
+            (256, 256, true),
+            (255, 65_536, false),
+            (300, 299, false),
+            (256, 65_537, false),
+            (0, u32::MAX, false),
+            (u32::MAX, u32::MAX, false),
+        ] {
+            set_regions(words, inner_end, leaf_start);
+            assert_eq!(Regions::load(words).is_some(), is_sound, "{inner_end} {leaf_start}");
+        }
+        set_regions(words, 300, 65_000);
+        let regions = Regions::load(words).expect("sound");
+        for (at, words, len, inner, leaf) in [
+            (256, 4, 320, true, false),
+            (256, 4, 321, false, false),
+            (255, 1, 1, false, false),
+            (299, 1, 0, true, false),
+            (299, 1, 1, false, false),
+            (300, 1, 0, false, false),
+            (64_999, 2, 0, false, false),
+            (65_000, 2, 534 * 8, false, true),
+            (65_000, 2, 534 * 8 + 1, false, false),
+            (65_534, 2, 0, false, true),
+            (65_535, 2, 0, false, false),
+        ] {
+            let prefix_at = (at as Ref).wrapping_add(words as Ref);
+            let held = (regions.hold_inner(at, prefix_at, len), regions.hold_leaf(at, words, len));
+            assert_eq!(held, (inner, leaf), "{words} words and {len} bytes at {at}");
         }
     }
 

@@ -70,6 +70,43 @@ pub(crate) fn size_words(header: NodeHeader) -> usize {
     body_words(header.kind(), header.flags()) + run_words(header.prefix_len())
 }
 
+/// Whether an `InnerMap` is as large as one can be, its map has as many bits as children are counted, and the
+/// ranks say how many lie below each quarter of it. Else it could take one child for another's.
+#[inline]
+pub(crate) fn is_sound_map(words: Words<'_>, at: Ref, header: NodeHeader) -> bool {
+    let ranks = words.load(at.wrapping_add(MAP_RANKS_AT));
+    let (mut below, mut counted) = (0u64, 0);
+    for quarter in 0..4 {
+        counted |= below << (16 * quarter);
+        below += u64::from(words.load(at.wrapping_add(MAP_BITS_AT + quarter)).count_ones());
+    }
+    matches!(header.flags(), 4 | 8 | 16 | 32)
+        && ranks == counted
+        && below == header.count() as u64
+        && header.count() <= capacity(INNER_MAP, header.flags())
+}
+
+/// Whether a child may be added or taken out: there is room for the children that are counted, and they are
+/// in order.
+pub(crate) fn holds_sound_children(words: Words<'_>, at: Ref, header: NodeHeader) -> bool {
+    let (kind, count) = (header.kind(), header.count());
+    if kind == INNER_MAP {
+        return is_sound_map(words, at, header);
+    }
+    if count > capacity(kind, 0) {
+        return false;
+    }
+    let low = words.load(keys_at(at));
+    if !swar::ascends(low, count.min(8)) {
+        return false;
+    }
+    if count <= 8 {
+        return true;
+    }
+    let high = words.load(keys_at(at).wrapping_add(1));
+    swar::ascends(high, count - 8) && (low >> 56) < (high & 0xFF)
+}
+
 fn keys_at(at: Ref) -> Ref {
     at.wrapping_add(1)
 }

@@ -10,7 +10,7 @@
 
 use core::cmp::Ordering;
 
-use super::header;
+use super::header::{self, Regions};
 use super::key::Key;
 use super::node::{LEAF, NodeHeader, run_words};
 use super::run::RunWriter;
@@ -86,6 +86,13 @@ impl Leaf {
         size_words(self.suffix_len(), self.value_len())
     }
 
+    /// Whether it may be changed: it is a leaf, and all of it lies among leaves.
+    #[inline(always)]
+    pub(crate) fn is_sound(self, regions: Regions) -> bool {
+        self.header.kind() == LEAF
+            && regions.hold_leaf(self.at, HEAD_WORDS, self.suffix_len() + self.value_len())
+    }
+
     #[inline(always)]
     pub(crate) fn suffix_at(self) -> Ref {
         self.at.wrapping_add(HEAD_WORDS as u16)
@@ -105,6 +112,16 @@ impl Leaf {
 
     pub(crate) fn compare(self, words: Words<'_>, key: &Key<'_>, depth: usize) -> Ordering {
         words.compare_with_key(self.suffix_at(), self.suffix_len(), key, depth)
+    }
+
+    /// Whether its suffix sorts before that of another leaf.
+    pub(crate) fn is_below(self, words: Words<'_>, other: Leaf) -> bool {
+        let shorter = self.suffix_len().min(other.suffix_len());
+        let common = words.common_runs(self.suffix_at(), other.suffix_at(), 0, shorter);
+        if common == shorter {
+            return self.suffix_len() < other.suffix_len();
+        }
+        words.byte(self.suffix_at(), common) < words.byte(other.suffix_at(), common)
     }
 
     #[inline]

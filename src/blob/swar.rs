@@ -23,11 +23,25 @@ pub(crate) fn exact_matches(word: u64, byte: u8) -> u64 {
 /// Exactly the bytes of `word` that are below `byte`, as high bits.
 #[inline(always)]
 pub(crate) fn below(word: u64, byte: u8) -> u64 {
-    let other = LOW * u64::from(byte);
+    below_each(word, LOW * u64::from(byte))
+}
+
+/// Exactly the bytes of `word` that are below the byte of `other` in the same place, as high bits.
+#[inline(always)]
+fn below_each(word: u64, other: u64) -> u64 {
     // Seven low bits compared without a borrow between bytes, then the high bits decide.
     let low_not_below = (word | HIGH).wrapping_sub(other & !HIGH) & HIGH;
     let high_differs = (word ^ other) & HIGH;
     (high_differs & other) | (!high_differs & !low_not_below & HIGH)
+}
+
+/// Whether each of the first `count` bytes, eight at most, is above the one before.
+#[inline]
+pub(crate) fn ascends(word: u64, count: usize) -> bool {
+    // Each byte beside the one before it. The first has none.
+    let all = HIGH & (!0 << 8);
+    let wanted = if count < 8 { all & ((1 << (8 * count)) - 1) } else { all };
+    below_each(word << 8, word) & wanted == wanted
 }
 
 /// The first place of `byte` in `from..end` of a buffer that goes on for eight bytes more.
@@ -63,6 +77,21 @@ mod tests {
             for from in 0..=end {
                 assert_eq!(find_byte(&buffer, from, end, 200), None);
                 assert_eq!(find_byte(&buffer, from, end, 47), (from..end).find(|&at| buffer[at] == 47));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_ascend_up_to_a_count() {
+        let ascending = [0, 1, 5, 127, 128, 129, 254, 255];
+        for count in 0..=8 {
+            assert!(ascends(u64::from_le_bytes(ascending), count));
+            for at in 1..8 {
+                for lower in [ascending[at - 1], 0] {
+                    let mut bytes = ascending;
+                    bytes[at] = lower;
+                    assert_eq!(ascends(u64::from_le_bytes(bytes), count), at >= count, "{at} of {count}");
+                }
             }
         }
     }

@@ -6,9 +6,10 @@
 use super::Forest;
 use super::long;
 use super::route::{Lost, Route};
+use crate::art::find;
 use crate::art::insert::{self, Refused, Shortage};
 use crate::art::locate::Spot;
-use crate::art::{find, remove};
+use crate::art::remove::{self, Place};
 use crate::blob::Key;
 use crate::blob::header;
 use crate::blob::leaf::{Leaf, Payload};
@@ -225,25 +226,22 @@ impl Forest {
         key: &Key<'_>,
         condition: Condition,
     ) -> Try<Removed> {
-        let (id, is_aside) = (held.frame.id, long::is_aside(key.bytes()));
-        let presence = held.frame.presence();
-        let found = find_in(&held, key, base, &presence)?;
+        let (presence, is_aside) = (held.frame.presence(), long::is_aside(key.bytes()));
+        let place = place_of(&held, key, base, &presence)?;
         held.frame.note_read(&presence);
-        match found {
-            Some(leaf) if !condition.holds(Some(leaf.seq(held.words()))) => {
-                return Ok(Removed::Done(None, false));
-            }
-            // Parts and marks are no long values, whatever a file says.
-            Some(leaf) if leaf.is_pointer() && !is_aside => return Ok(Removed::Long),
-            Some(_) => {}
-            None => return Ok(Removed::Done(None, false)),
+        let Some(place) = place.filter(|place| condition.holds(Some(place.leaf.seq(held.words())))) else {
+            return Ok(Removed::Done(None, false));
+        };
+        // Parts and marks are no long values, whatever a file says.
+        if place.leaf.is_pointer() && !is_aside {
+            return Ok(Removed::Long);
         }
         if is_aside {
             held.change_aside();
         }
         let appended = self.append(Write::Remove { key: key.bytes() })?;
         let words = held.change();
-        remove::remove(words, key, base).map_err(|_| Self::corrupt(id))?;
+        remove::apply(words, &place);
         header::raise_seq(words, appended.seq);
         // Few parts of long values fill a blob, so that each counts.
         let wants_join = self.wants_join(words) || (long::is_part(key.bytes()) && self.is_thin(words));
@@ -289,9 +287,10 @@ impl Forest {
             return Err(Stop::Restart);
         }
         let (from_words, from_id) = (source.frame.words, source.frame.id);
-        let Some(leaf) = find_in(&source_held, from, source.base, &source_held.frame.presence())? else {
+        let Some(place) = place_of(&source_held, from, source.base, &source_held.frame.presence())? else {
             return Ok(Renamed::Missing);
         };
+        let leaf = place.leaf;
         if from.bytes() == to.bytes() {
             let unchanged = Appended { seq: leaf.seq(from_words), end: 0, bytes: 0 };
             return Ok(Renamed::Done(unchanged, false));
@@ -339,6 +338,14 @@ fn find_in(held: &Held<'_>, key: &Key<'_>, base: usize, presence: &impl Presence
     let words = held.words();
     match find::find(words, header::root(words), key, base, presence) {
         Ok(leaf) if presence.missed() == 0 => Ok(leaf),
+        _ => Err(unreadable(held.frame.id, presence)),
+    }
+}
+
+/// The place of `key` in a latched blob, from where it can be removed.
+fn place_of(held: &Held<'_>, key: &Key<'_>, base: usize, presence: &impl Presence) -> Try<Option<Place>> {
+    match remove::prepare(held.words(), key, base, presence) {
+        Ok(place) if presence.missed() == 0 => Ok(place),
         _ => Err(unreadable(held.frame.id, presence)),
     }
 }

@@ -259,6 +259,7 @@ impl Store {
         superblock.unused_is_zero = false;
         superblock.incarnation = durable.log.identity().incarnation;
         superblock.log_id = durable.log.identity().log_id;
+        superblock.may_be_stored()?;
         let old_end = superblock.blobs;
         superblock.blobs = cut.end;
         next.cover(cut.end.max(old_end));

@@ -72,6 +72,7 @@ pub(crate) fn write(
         next_tree: cut.next_tree,
         key_bytes_max: cut.key_bytes_max,
     };
+    superblock.may_be_stored()?;
     let (_, mut bytes) = std::mem::take(&mut directory[0]);
     superblock.seal(&mut bytes);
     buffer.copy_from_slice(&bytes);

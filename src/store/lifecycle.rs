@@ -296,6 +296,7 @@ impl Store {
 /// Writes the two superblocks one after the other, so that one of them is always whole.
 fn store_superblocks(backend: &dyn Backend, committed: &mut Committed) -> Result<()> {
     committed.superblock.generation += 1;
+    committed.superblock.may_be_stored()?;
     for (number, bytes) in committed.seal() {
         let mut writer = PageWriter::new(backend);
         writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)?;

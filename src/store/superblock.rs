@@ -96,6 +96,15 @@ pub(crate) fn set_word(bytes: &mut [u8], at: usize, word: u64) {
 const COUNT_MAX: u64 = 1 << 62;
 
 impl Superblock {
+    /// To be asked before it is stored: a hostile file may stand so close to the end of counting that what
+    /// comes next would be taken for damage. It stays as it is then.
+    pub(crate) fn may_be_stored(&self) -> Result<()> {
+        match [self.generation, self.log_position, self.next_seq].into_iter().all(is_reached) {
+            true => Ok(()),
+            false => Err(damaged(0, "a count that nobody reaches")),
+        }
+    }
+
     /// Fills in both superblock pages of blob 0, whose directory pages are complete.
     pub(crate) fn seal(&self, blob: &mut [u8]) {
         let mut page = [0; PAGE_BYTES];
@@ -183,7 +192,11 @@ fn is_sound(page: &[u8]) -> bool {
     let counts = [2, 5, 6].map(|at| word(page, at));
     word(page, 0) == MAGIC
         && word(page, OWN_CHECKSUM_AT) == xxh3_64(&page[..OWN_CHECKSUM_AT * 8])
-        && counts.into_iter().all(|count| count <= COUNT_MAX)
+        && counts.into_iter().all(is_reached)
+}
+
+fn is_reached(count: u64) -> bool {
+    count <= COUNT_MAX
 }
 
 fn damaged(page: usize, reason: &'static str) -> Error {
@@ -223,12 +236,16 @@ mod tests {
     fn a_count_that_nobody_reaches_is_damage() {
         let (superblock, blob) = sample();
         assert_eq!(Superblock::open(&blob).expect("sound"), superblock);
+        let last = Superblock { generation: COUNT_MAX, log_position: COUNT_MAX, ..superblock };
+        last.may_be_stored().expect("it is the last one");
+        last.seal(&mut blob.clone());
         for count in [COUNT_MAX + 1, u64::MAX] {
             for hostile in [
                 Superblock { generation: count, ..superblock },
                 Superblock { log_position: count, ..superblock },
                 Superblock { next_seq: count, ..superblock },
             ] {
+                assert!(matches!(hostile.may_be_stored(), Err(Error::Corrupt { blob: 0, .. })));
                 let mut blob = blob.clone();
                 hostile.seal(&mut blob);
                 assert!(matches!(Superblock::open(&blob), Err(Error::Corrupt { blob: 0, .. })));

@@ -296,3 +296,61 @@ fn changed_words_under_good_checksums_neither_panic_nor_hang() {
     }
     assert!(panics.is_empty(), "{} places panic", panics.len());
 }
+
+/// The first node of a database with one tree of a few keys: a bucket, in blob 1.
+fn bucket_of(image: &[u8]) -> usize {
+    let at = word_of(1, word(image, word_of(1, 5)) as u16 as usize);
+    assert_eq!(word(image, at) & 0xFF, 2, "a bucket");
+    at
+}
+
+#[test]
+fn a_bucket_with_more_leaves_than_room_is_corrupt_to_whoever_writes() {
+    let db = Db::memory();
+    let files = db.tree("files").expect("made");
+    for number in 0..6 {
+        files.put([b'a' + number], "value").expect("puts");
+    }
+    let sound = db.image().expect("writes");
+    let (at, count) = (bucket_of(&sound), word(&sound, bucket_of(&sound)) >> 16 & 0xFFFF);
+    for (more, refused) in [(0, false), (9 - count, true), (40, true), (0xFF00, true)] {
+        let mut image = sound.clone();
+        set_word(&mut image, at, word(&sound, at) + (more << 16));
+        reseal(&mut image);
+        let db = Db::from_image(&image).expect("nothing else is wrong");
+        let files = db.tree("files").expect("is there");
+        let before: Vec<_> = (0..6).map(|number| files.get([b'a' + number])).collect();
+        let outcomes = [
+            files.put("new", "value").map(drop),
+            files.put("a", "another value, which is longer").map(drop),
+            files.remove("b").map(drop),
+            files.rename("c", "d2").map(drop),
+            db.batch().put(&files, "e", "1").remove(&files, "f").commit().map(drop),
+        ];
+        for outcome in outcomes {
+            assert_eq!(
+                matches!(outcome, Err(spinney::Error::Corrupt { blob: 1, .. })),
+                refused,
+                "{outcome:?}"
+            );
+        }
+        let after: Vec<_> = (0..6).map(|number| files.get([b'a' + number])).collect();
+        assert!(!refused || format!("{before:?}") == format!("{after:?}"));
+        assert_eq!(db.check().expect("reads").problems.is_empty(), !refused);
+    }
+}
+
+#[test]
+fn a_file_at_the_end_of_counting_is_not_made_unreadable() {
+    let db = Db::memory();
+    db.tree("files").expect("made").put("a", "value").expect("puts");
+    let mut image = db.image().expect("writes");
+    set_word(&mut image, 6, 1 << 62);
+    reseal(&mut image);
+    let db = Db::from_image(&image).expect("it can still be read");
+    assert!(db.image().is_ok(), "nothing was counted");
+    let files = db.tree("files").expect("is there");
+    files.put("b", "value").expect("puts");
+    assert!(matches!(db.image(), Err(spinney::Error::Corrupt { blob: 0, .. })));
+    assert_eq!(files.get("b").expect("reads").as_deref(), Some(&b"value"[..]));
+}

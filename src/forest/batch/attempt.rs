@@ -154,6 +154,7 @@ impl<'f, 'p> Commit<'f, 'p> {
         share_out(&mut groups, &changes);
         let mut held = self.hold(&groups, &noted)?;
         for (group, hold) in groups.iter_mut().zip(&mut held) {
+            self.may_remove(group, hold, &changes)?;
             if !self.has_room(group, hold, &changes)? {
                 return Ok(Ended::Full(changes.drain(group.changes.clone()).collect()));
             }
@@ -216,6 +217,21 @@ impl<'f, 'p> Commit<'f, 'p> {
             return Err(Stop::Restart);
         }
         Ok(held.into_iter().flatten().collect())
+    }
+
+    /// Whether all that is to be removed can be: after the log has the batch, that must not fail.
+    fn may_remove(&self, group: &Group<'_>, held: &Held<'_>, changes: &[Change<'p>]) -> Try<()> {
+        let removed = changes[group.changes.clone()].iter().filter(|change| change.value.is_none());
+        for change in removed {
+            let mut buffer = KeyBuf::empty();
+            let key = buffer.fill_whole(self.plan.keys[change.key]);
+            let presence = held.frame.presence();
+            let place = remove::prepare(held.words(), &key, group.route.base, &presence);
+            if place.is_err() || presence.missed() != 0 {
+                return Err(unreadable(held.frame.id, &presence));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the puts of a group have room, as far as is known; finds the place of a single one.

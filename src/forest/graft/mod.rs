@@ -25,7 +25,7 @@ use super::load::Run;
 use super::router::Child;
 use super::scan::{Side, successor};
 use crate::art::cursor::Direction;
-use crate::art::{find, remove};
+use crate::art::remove;
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
 use crate::blob::presence::Everything;
@@ -411,9 +411,10 @@ impl Forest {
         let words = self.store.frames.get(id).ok_or_else(|| Self::corrupt(id))?.words;
         let mut buffer = KeyBuf::empty();
         let key = buffer.fill_whole(also.key);
-        let found = find::find(words, header::root(words), &key, lineage.blob.base, &Everything);
+        // Found so that it can be removed: after the log has the move, that must not fail.
+        let found = remove::prepare(words, &key, lineage.blob.base, &Everything);
         let found = found.map_err(|_| Self::corrupt(id))?;
-        Ok(found.is_some_and(|leaf| also.version.is_none_or(|version| leaf.seq(words) == version)))
+        Ok(found.is_some_and(|place| also.version.is_none_or(|version| place.leaf.seq(words) == version)))
     }
 
     /// Removes a key that is there. Nobody writes meanwhile, and its blob is in memory.
