@@ -41,13 +41,16 @@ pub(crate) struct Span<'s> {
     /// How much of `lo` the router spells for the blob.
     pub(crate) base: usize,
     pub(crate) hi: Option<&'s [u8]>,
+    /// Where it is going to be cut.
+    pub(crate) cuts: &'s [&'s [u8]],
 }
 
 impl Span<'_> {
-    /// Whether all keys that begin with `prefix` are keys of the blob, as far as they can be told apart.
+    /// Whether all keys that begin with `prefix` are keys of the blob, as far as they can be told apart, and lie
+    /// on one side of each cut.
     fn holds_all_of(&self, prefix: &[u8]) -> bool {
         let goes_on = |bound: &[u8]| bound.len() > prefix.len() && bound.starts_with(prefix);
-        !goes_on(self.lo) && !self.hi.is_some_and(goes_on)
+        !goes_on(self.lo) && !self.hi.is_some_and(goes_on) && !self.cuts.iter().any(|cut| goes_on(cut))
     }
 }
 

@@ -19,8 +19,8 @@ type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
 pub(super) struct Random(pub(super) u64);
 
-const SPAN: Span<'_> = Span { lo: b"", base: 0, hi: None };
-const SPAN_B: Span<'_> = Span { lo: b"b", base: 1, hi: None };
+const SPAN: Span<'_> = Span { lo: b"", base: 0, hi: None, cuts: &[] };
+const SPAN_B: Span<'_> = Span { lo: b"b", base: 1, hi: None, cuts: &[] };
 
 impl Random {
     pub(super) fn below(&mut self, limit: usize) -> usize {
@@ -53,7 +53,9 @@ fn put(words: Words<'_>, base: usize, key: &[u8], value: &[u8], seq: u64) -> Res
 
 fn compact(words: Words<'_>, base: &[u8]) {
     let mut entries = Entries::new();
-    entries.add_blob(words, Span { lo: base, base: base.len(), hi: None }, Grain::Keys).expect("sound");
+    entries
+        .add_blob(words, Span { lo: base, base: base.len(), hi: None, cuts: &[] }, Grain::Keys)
+        .expect("sound");
     let scratch = boxed_words();
     let target = Words::new(&scratch);
     build::build(target, header::id(words), &entries, 0..entries.len(), base.len()).expect("fits");
@@ -226,10 +228,17 @@ fn whole_buckets_stay_whole_unless_more_is_spelled_for_the_blob() {
     for (lo, hi, whole) in
         [("dir/name-0", None, false), ("", Some("dir/name-7"), false), ("dir/name-", None, true)]
     {
-        let span = Span { lo: lo.as_bytes(), base: 0, hi: hi.map(str::as_bytes) };
+        let span = Span { lo: lo.as_bytes(), base: 0, hi: hi.map(str::as_bytes), cuts: &[] };
         let mut entries = Entries::new();
         entries.add_blob(words, span, Grain::Buckets { words_max: 1_000 }).expect("sound");
         assert_eq!(entries.has_wholes(), whole, "keys of a neighbour may belong between these");
+    }
+    for (cut, whole) in [("dir/name-17", false), ("dir/name-", true), ("dir/", true), ("dir/name0", true)] {
+        let span = Span { cuts: &[b"a", cut.as_bytes()], ..SPAN };
+        let mut entries = Entries::new();
+        entries.add_blob(words, span, Grain::Buckets { words_max: 1_000 }).expect("sound");
+        assert_eq!(entries.has_wholes(), whole, "a cut at {cut}");
+        assert!(entries.position(cut.as_bytes()).is_some(), "a cut at {cut}");
     }
     let mut entries = Entries::new();
     entries.add_blob(words, SPAN, Grain::Buckets { words_max: 10 }).expect("sound");

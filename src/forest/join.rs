@@ -107,7 +107,7 @@ impl Forest {
         let mut sources = Vec::new();
         for (index, child) in (left..).zip(pair) {
             let source = self.source(child.id, false)?;
-            if !self.collect(&mut entries, &source, router.span_of(index), Grain::Keys)? {
+            if !self.collect(&mut entries, &source, router.span_of(index), self.whole_buckets())? {
                 return Ok(false);
             }
             sources.push(source);

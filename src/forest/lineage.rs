@@ -25,7 +25,7 @@ impl RouterView {
     /// The keys of a child.
     pub(crate) fn span_of(&self, index: usize) -> Span<'_> {
         let child = &self.children[index];
-        Span { lo: &child.lo, base: child.base, hi: self.hi_of(index) }
+        Span { lo: &child.lo, base: child.base, hi: self.hi_of(index), cuts: &[] }
     }
 
     /// The upper bound of a child.
@@ -50,7 +50,7 @@ impl Lineage {
 
     /// The keys of the range blob.
     pub(crate) fn span(&self) -> Span<'_> {
-        Span { lo: &self.blob.lo, base: self.blob.base, hi: self.hi.as_deref() }
+        Span { lo: &self.blob.lo, base: self.blob.base, hi: self.hi.as_deref(), cuts: &[] }
     }
 }
 

@@ -28,7 +28,7 @@ const GARBAGE_PARTS: u32 = 4;
 const ASCENDING_GARBAGE_PARTS: u32 = 16;
 /// What lies right of an ascending cut joins the right neighbour below this fill, in hundredths.
 const JOIN_RIGHT_PERCENT: u64 = 90;
-/// A bucket stays whole where a blob is cut, if its leaves take at most this part of a blob.
+/// A bucket stays whole where no border lies inside, if its leaves take at most this part of a blob.
 const WHOLE_PARTS: u32 = 32;
 /// A blob of fewer entries is cut between any two keys.
 const ENTRIES_TO_CUT_MIN: usize = 24;
@@ -91,6 +91,11 @@ impl Forest {
         Ok(Source { frame, version, held })
     }
 
+    /// Small buckets are cut, shared and joined as a whole: this says how many words are small.
+    pub(crate) fn whole_buckets(&self) -> Grain {
+        Grain::Buckets { words_max: self.shape.range_words / WHOLE_PARTS }
+    }
+
     /// Appends the keys of a source, unless a writer changes it meanwhile.
     pub(crate) fn collect<'a>(
         &'a self,
@@ -126,7 +131,7 @@ impl<'f> Full<'f> {
         let source = forest.source(blob.id, self.latch_first)?;
         let garbage = u64::from(header::garbage_words(source.frame.words));
         let mut entries = Entries::new();
-        if !forest.collect(&mut entries, &source, self.lineage.span(), self.grain())? {
+        if !forest.collect(&mut entries, &source, self.lineage.span(), forest.whole_buckets())? {
             return Ok(false);
         }
         // Parts of long values come in order, and eight of them fill a blob.
@@ -152,11 +157,6 @@ impl<'f> Full<'f> {
             None if entries.len() < ENTRIES_TO_CUT_MIN => self.split_by_keys(source),
             None => self.split(source, &entries),
         }
-    }
-
-    /// Small buckets are cut and shared as a whole: this says how many words are small.
-    fn grain(&self) -> Grain {
-        Grain::Buckets { words_max: self.forest.shape.range_words / WHOLE_PARTS }
     }
 
     fn index(&self) -> usize {
@@ -280,7 +280,12 @@ impl<'f> Full<'f> {
             return self.finish(outcome, counter);
         };
         let neighbour = forest.source(right.id, self.latch_first)?;
-        if !forest.collect(&mut entries, &neighbour, router.span_of(router.index + 1), self.grain())? {
+        if !forest.collect(
+            &mut entries,
+            &neighbour,
+            router.span_of(router.index + 1),
+            forest.whole_buckets(),
+        )? {
             return Ok(false);
         }
         let blob = &self.lineage.blob;
@@ -320,7 +325,7 @@ impl<'f> Full<'f> {
         let (left, right) = (&router.children[first], &router.children[first + 1]);
         let mut entries = Entries::new();
         for (index, source) in (first..).zip(&sources) {
-            if !forest.collect(&mut entries, source, router.span_of(index), self.grain())? {
+            if !forest.collect(&mut entries, source, router.span_of(index), forest.whole_buckets())? {
                 return Ok(false);
             }
         }

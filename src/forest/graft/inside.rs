@@ -6,8 +6,7 @@
 use std::ops::Range;
 
 use super::subtree::Subtree;
-use crate::art::entries::{Entries, Grain};
-use crate::blob::header;
+use crate::art::entries::{Entries, Span};
 use crate::error::{Error, Result};
 use crate::forest::Forest;
 use crate::forest::edits::{Edits, Stop};
@@ -22,9 +21,6 @@ pub(super) enum Inside {
     /// More blobs are concerned, or have to be.
     DoesNotFit,
 }
-
-/// Buckets of this part of a blob and less are copied whole, where no border lies inside.
-const WHOLE_PARTS: u32 = 32;
 
 impl Subtree<'_> {
     fn lies_in(self, lineage: &Lineage) -> bool {
@@ -108,18 +104,17 @@ impl Forest {
         let Some(frame) = self.store.frames.get(id) else {
             return Err(Self::corrupt(id));
         };
-        let whole = Grain::Buckets { words_max: header::CAPACITY_WORDS / WHOLE_PARTS };
-        for grain in [whole, Grain::Keys] {
-            let mut list = Entries::new();
-            list.add_blob(frame.words, lineage.span(), grain).map_err(|_| Self::corrupt(id))?;
-            let part =
-                |subtree: Subtree<'_>| Some(list.position(subtree.prefix)?..list.position(subtree.end)?);
-            let parts = subtrees.map(part);
-            if parts.iter().all(Option::is_some) {
-                return Ok((list, parts.map(Option::unwrap_or_default)));
-            }
+        let cuts = subtrees.map(|subtree| [subtree.prefix, subtree.end]);
+        let span = Span { cuts: cuts.as_flattened(), ..lineage.span() };
+        let mut list = Entries::new();
+        list.add_blob(frame.words, span, self.whole_buckets()).map_err(|_| Self::corrupt(id))?;
+        // No bucket that holds a cut was taken whole.
+        let position = |cut| list.position(cut).ok_or_else(|| Self::corrupt(id));
+        let mut parts = [const { 0..0 }; N];
+        for (part, subtree) in parts.iter_mut().zip(subtrees) {
+            *part = position(subtree.prefix)?..position(subtree.end)?;
         }
-        Err(Self::corrupt(id))
+        Ok((list, parts))
     }
 }
 

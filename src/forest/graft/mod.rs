@@ -221,7 +221,8 @@ impl Forest {
 
     fn tie_children(&self, pinned: &[u32], subtree: Subtree<'_>, run: &Run) -> Try<Appended> {
         let mut edits = self.no_edits();
-        let tied = Plan::new(self, pinned).and_then(|mut plan| {
+        let cuts = [subtree.prefix, subtree.end];
+        let tied = Plan::new(self, pinned, &cuts).and_then(|mut plan| {
             let height = plan.height_of(subtree, false)?;
             let kids = plan.raise(&run.children, subtree, height)?;
             plan.tie(subtree, height, kids)?;
@@ -331,7 +332,8 @@ impl Forest {
         from: Subtree<'_>,
         to: Subtree<'_>,
     ) -> Try<Option<Vec<u32>>> {
-        let mut plan = Plan::new(self, pinned)?;
+        let cuts = [from.prefix, from.end, to.prefix, to.end];
+        let mut plan = Plan::new(self, pinned, &cuts)?;
         let height = plan.height_of(from, true)?.max(plan.height_of(to, false)?);
         let mut run = plan.detach(from, height)?;
         if plan.is_empty(&mut run, from.end)? {
@@ -372,7 +374,8 @@ impl Forest {
         pinned: &[u32],
         subtree: Subtree<'_>,
     ) -> Try<Option<Vec<u32>>> {
-        let mut plan = Plan::new(self, pinned)?;
+        let cuts = [subtree.prefix, subtree.end];
+        let mut plan = Plan::new(self, pinned, &cuts)?;
         let height = plan.height_of(subtree, true)?;
         let mut run = plan.detach(subtree, height)?;
         if plan.is_empty(&mut run, subtree.end)? {

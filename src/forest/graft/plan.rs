@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use crate::art::entries::{Entries, Grain, Span};
+use crate::art::entries::{Entries, Span};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::key::common_prefix;
 use crate::error::Error;
@@ -90,6 +90,8 @@ pub(super) struct Plan<'a> {
     pub(super) forest: &'a Forest,
     /// The blobs that are in memory and stay there; where all are, it is not asked.
     pinned: &'a [u32],
+    /// Where range blobs are cut, each time that any is. Their buckets stay whole elsewhere.
+    cuts: &'a [&'a [u8]],
     /// The keys of range blobs, one list each.
     pub(super) lists: Vec<Entries<'a>>,
     pub(super) root: Kid,
@@ -101,9 +103,9 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// The plan in which nothing changes. It has a router at the top, even if the forest has none yet.
-    pub(super) fn new(forest: &'a Forest, pinned: &'a [u32]) -> Try<Self> {
+    pub(super) fn new(forest: &'a Forest, pinned: &'a [u32], cuts: &'a [&'a [u8]]) -> Try<Self> {
         let root = Kid::kept(Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 });
-        let mut plan = Plan { forest, pinned, lists: Vec::new(), root, height: 0, freed: Vec::new() };
+        let mut plan = Plan { forest, pinned, cuts, lists: Vec::new(), root, height: 0, freed: Vec::new() };
         plan.height = plan.count_levels()?;
         let mut root = Kid::kept(Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 });
         plan.open(&mut root, plan.height, None)?;
@@ -153,8 +155,9 @@ impl<'a> Plan<'a> {
             Node::Router { id: Some(id), kids: read.iter().cloned().map(Kid::kept).collect(), read }
         } else if height == 0 && kind == Some(BlobKind::Range) {
             let mut list = Entries::new();
-            let span = Span { lo: &kid.lo, base: kid.base, hi };
-            list.add_blob(frame.words, span, Grain::Keys).map_err(|_| Forest::corrupt(id))?;
+            let span = Span { lo: &kid.lo, base: kid.base, hi, cuts: self.cuts };
+            let grain = self.forest.whole_buckets();
+            list.add_blob(frame.words, span, grain).map_err(|_| Forest::corrupt(id))?;
             let part = 0..list.len();
             self.lists.push(list);
             Node::Range { id: Some(id), list: self.lists.len() - 1, part }
@@ -209,7 +212,9 @@ impl<'a> Plan<'a> {
         self.open(&mut kid, height, hi)?;
         let node = match &mut kid.node {
             Node::Range { list, part, .. } => {
-                let middle = self.lists[*list].position(at).unwrap_or(part.end).clamp(part.start, part.end);
+                // No bucket that holds a cut was taken whole.
+                let middle = self.lists[*list].position(at).ok_or_else(|| Forest::corrupt(ROOT_BLOB))?;
+                let middle = middle.clamp(part.start, part.end);
                 let right = middle..part.end;
                 part.end = middle;
                 Node::Range { id: None, list: *list, part: right }
