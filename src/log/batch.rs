@@ -277,5 +277,25 @@ mod tests {
             assert_eq!(whole.map(Writes::bytes), (missing == 3).then_some(&bytes[..]), "{missing}");
             assert_eq!(parts.redeem(Ticket { batch_id: 6, ..ticket }), None);
         }
+        // The same bytes in other parts than the ticket speaks of.
+        let mut parts = Parts::default();
+        let mut payload = Vec::new();
+        for (part, bytes) in bytes.chunks(PART_BYTES / 2).enumerate() {
+            encode_part(5, part as u32, bytes, &mut payload);
+            parts.take_in(&payload);
+        }
+        assert_eq!((parts.bytes == bytes, parts.redeem(ticket)), (true, None));
+    }
+
+    #[cfg(not(miri))]
+    #[test]
+    fn parts_take_no_more_memory_than_a_batch_may_have() {
+        let (mut parts, mut payload) = (Parts::default(), Vec::new());
+        let most = BATCH_BYTES_MAX / PART_BYTES;
+        for part in 0..most + 3 {
+            encode_part(5, part as u32, &vec![7; PART_BYTES], &mut payload);
+            parts.take_in(&payload);
+        }
+        assert_eq!((parts.parts as usize, parts.bytes.len()), (most, most * PART_BYTES));
     }
 }

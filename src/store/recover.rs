@@ -327,6 +327,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_beside_a_log_with_writes_is_not_a_new_database() {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Log, 2 * SEGMENT_BYTES).expect("memory");
+        assert!(matches!(find(&backend), Ok(Found::Nothing)));
+        let mut buffer = backend.buffers().lease_blocking();
+        buffer[..PAGE_BYTES].fill(0);
+        buffer[PAGE_BYTES - 1] = 1;
+        // In the second page of the second place: the first one holds no writes.
+        for (page, is_nothing) in [(0, true), (1, false)] {
+            let (offset_bytes, buf) = (SEGMENT_BYTES + (page * PAGE_BYTES) as u64, &buffer[..PAGE_BYTES]);
+            backend.write(&[WriteOp { area: Area::Log, offset_bytes, buf }]).expect("memory");
+            assert_eq!(matches!(find(&backend), Ok(Found::Nothing)), is_nothing, "page {page}");
+        }
+        assert!(matches!(find(&backend), Err(Error::NotSpinney { .. })));
+    }
+
+    #[test]
     fn an_old_copy_beside_a_much_later_journal_is_an_error() {
         assert!(matches!(outcome([Some((3, 9)); 2], Some(5)), Err(Error::SideFile { file: "journal" })));
     }
