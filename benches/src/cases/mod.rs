@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(unix)]
+mod browser;
+#[cfg(unix)]
 pub mod disk;
 mod families;
 mod keys;
@@ -44,5 +46,7 @@ pub const CASES: &[Case] = &[
     disk::directories::CASE,
     #[cfg(unix)]
     disk::sorted::CASE,
+    #[cfg(unix)]
+    browser::CASE,
     keys::CASE,
 ];
