@@ -4,7 +4,9 @@
 import { pathOf, shuffledNumbers, valueOf } from "./paths.js";
 import { WARM_ROUNDS, difference, each, entries, questions, timeReads } from "./reads.js";
 
-const DURABLE = 100;
+// Few at a time and often: a disk that others use is slow for a while, and then for everybody.
+const DURABLE = 20;
+const DURABLE_TURNS = 7;
 const BUFFERED = 2000;
 const NAMES = ["spinney", "indexeddb", "sqlite"];
 const DIRECTORY = "tenant-042/photos/2026/05/";
@@ -46,11 +48,12 @@ async function byHand(pages) {
 }
 
 async function timeWrites(stores, count, rounds, note) {
-  const hand = await byHand(rounds * DURABLE);
+  const turns = rounds * DURABLE_TURNS;
+  const hand = await byHand(turns * DURABLE);
   const numbers = shuffledNumbers(count, 0x6a09e667);
   // In turns, because the machine has other work, too. The paths are there: each is written again.
-  for (let round = 0; round < rounds; round++) {
-    const these = numbers.subarray(round * DURABLE, (round + 1) * DURABLE);
+  for (let turn = 0; turn < turns; turn++) {
+    const these = numbers.subarray(turn * DURABLE, (turn + 1) * DURABLE);
     note("put, durable", "by hand", await puts(hand, these, hand.put));
     for (const name of NAMES) {
       note("put, durable", name, await puts(stores[name], these, stores[name].putDurable));
