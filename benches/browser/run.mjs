@@ -10,6 +10,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { VALUE_BYTES, pathOf } from "./app/paths.js";
+import { inTurn } from "./app/reads.js";
 import { html, profile, remove, serve } from "./serve.mjs";
 
 const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
@@ -128,7 +129,7 @@ async function inFiles(count) {
     print(await inWorker(page, { task: "measure", count, rounds: rounds[0] }));
     for (let round = 0; round < rounds[0]; round++) {
       for (const isRoot of [true, false]) {
-        for (const name of ["spinney", "indexeddb", "sqlite"]) {
+        for (const name of inTurn(["spinney", "indexeddb", "sqlite"], round)) {
           print(await inWorker(page, { task: "open", name, count, isRoot }));
         }
       }

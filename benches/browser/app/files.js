@@ -2,7 +2,7 @@
 // there.
 
 import { pathOf, shuffledNumbers, valueOf } from "./paths.js";
-import { WARM_ROUNDS, difference, each, entries, questions, timeReads } from "./reads.js";
+import { WARM_ROUNDS, difference, each, entries, inTurn, questions, timeReads } from "./reads.js";
 
 // Few at a time and often: a disk that others use is slow for a while, and then for everybody.
 const DURABLE = 20;
@@ -38,7 +38,7 @@ async function byHand(pages) {
   handle.flush();
   let at = 0;
   return {
-    put() {
+    putDurable() {
       page[0] += 1;
       handle.write(page, { at: at++ * page.length });
       handle.flush();
@@ -54,9 +54,9 @@ async function timeWrites(stores, count, rounds, note) {
   // In turns, because the machine has other work, too. The paths are there: each is written again.
   for (let turn = 0; turn < turns; turn++) {
     const these = numbers.subarray(turn * DURABLE, (turn + 1) * DURABLE);
-    note("put, durable", "by hand", await puts(hand, these, hand.put));
-    for (const name of NAMES) {
-      note("put, durable", name, await puts(stores[name], these, stores[name].putDurable));
+    for (const name of inTurn([...NAMES, "by hand"], turn)) {
+      const store = stores[name] ?? hand;
+      note("put, durable", name, await puts(store, these, store.putDurable));
     }
   }
   hand.close();
@@ -66,7 +66,7 @@ async function timeWrites(stores, count, rounds, note) {
   }
   for (let round = 0; round < rounds; round++) {
     const these = numbers.subarray(round * BUFFERED, (round + 1) * BUFFERED);
-    for (const name of NAMES) {
+    for (const name of inTurn(NAMES, round)) {
       note("put, buffered", name, await puts(stores[name], these, stores[name].putBuffered));
       await stores[name].settle();
       await pause(20);
@@ -92,7 +92,7 @@ async function measure({ count, rounds }) {
   }
   for (let round = -WARM_ROUNDS; round < rounds; round++) {
     const asked = questions(count, round);
-    for (const name of NAMES) {
+    for (const name of inTurn(NAMES, round)) {
       await timeReads(stores[name], asked, (metric, micros) => {
         if (round >= 0) note(metric, name, micros);
       });

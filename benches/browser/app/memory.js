@@ -1,7 +1,7 @@
 // Measures the stores that are in memory, in a page.
 
 import { pathOf, shuffledNumbers, valueOf } from "./paths.js";
-import { WARM_ROUNDS, difference, each, questions, timeReads } from "./reads.js";
+import { WARM_ROUNDS, difference, each, inTurn, questions, timeReads } from "./reads.js";
 
 const SLICES = 20;
 
@@ -45,7 +45,7 @@ export async function measure({ count, rounds, builds }) {
   }
   for (let round = -WARM_ROUNDS; round < rounds; round++) {
     const asked = questions(count, round);
-    for (const name of names) {
+    for (const name of inTurn(names, round)) {
       await timeReads(stores[name], asked, (metric, micros) => {
         if (round >= 0) samples.push([metric, name, micros]);
       });

@@ -11,6 +11,12 @@ const ROWS = 10000;
 const PAGES = 10;
 const PAGE_ROWS = 1000;
 
+/** The same in another order each turn: what one leaves behind, the next one may pay for. */
+export function inTurn(names, turn) {
+  const first = (turn + names.length * WARM_ROUNDS) % names.length;
+  return [...names.slice(first), ...names.slice(0, first)];
+}
+
 /** Microseconds for each of `count`. */
 export async function each(count, run) {
   const start = performance.now();
