@@ -46,8 +46,8 @@ pub(crate) struct Span<'s> {
 }
 
 impl Span<'_> {
-    /// Whether all keys that begin with `prefix` are keys of the blob, as far as they can be told apart, and lie
-    /// on one side of each cut.
+    /// Whether all keys that begin with `prefix` are keys of the blob, as far as they can be told apart, and
+    /// lie on one side of each cut.
     fn holds_all_of(&self, prefix: &[u8]) -> bool {
         let goes_on = |bound: &[u8]| bound.len() > prefix.len() && bound.starts_with(prefix);
         !goes_on(self.lo) && !self.hi.is_some_and(goes_on) && !self.cuts.iter().any(|cut| goes_on(cut))
