@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::Forest;
-use crate::forest::many::{Found, GROUP, GROUPS_AWAITED};
+use crate::forest::many::{BATCH, Found};
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
 use crate::limits::{
@@ -140,23 +140,18 @@ impl Tree {
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         let mut values = Vec::with_capacity(keys.len());
         let mut buffers: Vec<KeyBuf> = Vec::new();
-        let mut missed = 0;
-        for group in keys.chunks(GROUP) {
-            buffers.resize_with(buffers.len().max(group.len()), KeyBuf::empty);
-            let mut padded = Vec::with_capacity(group.len());
-            for (key, buffer) in group.iter().zip(&mut buffers) {
+        for batch in keys.chunks(BATCH) {
+            buffers.resize_with(buffers.len().max(batch.len()), KeyBuf::empty);
+            let mut padded = Vec::with_capacity(batch.len());
+            for (key, buffer) in batch.iter().zip(&mut buffers) {
                 padded.push(buffer.refill(self.id, checked(key.as_ref())?));
             }
-            let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);
-            match self.forest.get_group(&padded, &mut answers[..group.len()]) {
-                // Whoever fetches what is missing fetches that of a few groups in one trip.
-                Err(Error::NotFetched) if missed < GROUPS_AWAITED => missed += 1,
-                other => other?,
-            }
-            let answers = answers.into_iter().take(group.len());
+            let mut answers: Vec<Found> = vec![None; batch.len()];
+            self.forest.get_batch(&padded, &mut answers)?;
+            let answers = answers.into_iter();
             values.extend(answers.map(|found| found.map(|(bytes, version)| Value::new(bytes, version))));
         }
-        if missed > 0 { Err(Error::NotFetched) } else { Ok(values) }
+        Ok(values)
     }
 
     /// Whether a key is there.

@@ -59,6 +59,12 @@ impl Metered {
         })
     }
 
+    fn count_read(&self, op: &ReadOp<'_>) {
+        let counts = &self.counts[op.area as usize];
+        counts.reads.fetch_add(1, Ordering::Relaxed);
+        counts.read_bytes.fetch_add(op.buf.len() as u64, Ordering::Relaxed);
+    }
+
     fn count_write(&self, op: &WriteOp<'_>) {
         let counts = &self.counts[op.area as usize];
         counts.writes.fetch_add(1, Ordering::Relaxed);
@@ -80,12 +86,13 @@ impl Backend for Metered {
     }
 
     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
-        for op in batch.iter() {
-            let counts = &self.counts[op.area as usize];
-            counts.reads.fetch_add(1, Ordering::Relaxed);
-            counts.read_bytes.fetch_add(op.buf.len() as u64, Ordering::Relaxed);
-        }
+        batch.iter().for_each(|op| self.count_read(op));
         self.inner.read(batch)
+    }
+
+    fn read_each(&self, batch: &mut [ReadOp<'_>], filled: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+        batch.iter().for_each(|op| self.count_read(op));
+        self.inner.read_each(batch, filled)
     }
 
     fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {

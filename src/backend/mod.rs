@@ -190,6 +190,16 @@ pub trait Backend: Send + Sync {
     /// A read beyond the end of its area is an `UnexpectedEof` error.
     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()>;
 
+    /// The same, and shows every buffer as soon as it is full, by its place in the batch: what is done with
+    /// it then may overlap with the reads that are still under way.
+    ///
+    /// A buffer may be shown twice, and before an error that comes later.
+    fn read_each(&self, batch: &mut [ReadOp<'_>], filled: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+        self.read(batch)?;
+        batch.iter().enumerate().for_each(|(place, op)| filled(place, op.buf));
+        Ok(())
+    }
+
     /// Writes the buffer of every operation; all or an error, never a short write.
     ///
     /// A write beyond the end of its area is an `InvalidInput` error.

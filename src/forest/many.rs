@@ -17,9 +17,9 @@ use crate::store::residency::{Fault, merge};
 /// left is no waiting: 1,990 instructions a key, 1,520 one by one, a quarter of them to allocate the value.)
 pub(crate) const GROUP: usize = 32;
 
-/// Groups of which something is missing that one call asks for, where others have to fetch it: with what all
-/// of them want at most, what was fetched for the first is not pushed out again.
-pub(crate) const GROUPS_AWAITED: u32 = 3;
+/// Lookups whose missing pages are read as one batch: the longer it is, the less a disk waits at its end. With
+/// what all of them want at most, what was read for the first is not pushed out again.
+pub(crate) const BATCH: usize = 3 * GROUP;
 
 /// After so many batches of loading, what is still missing is looked up one by one: the cache is too small
 /// for the group.
@@ -38,12 +38,16 @@ struct Lookup<'a> {
 }
 
 impl Forest {
-    /// Looks up a group of keys. Answers are put where the keys are; they begin as none.
-    pub(crate) fn get_group(&self, keys: &[Key<'_>], answers: &mut [Found]) -> Result<()> {
+    /// Looks up at most a batch of keys. Answers are put where the keys are; they begin as none.
+    pub(crate) fn get_batch(&self, keys: &[Key<'_>], answers: &mut [Found]) -> Result<()> {
         let mut open: Vec<usize> = (0..keys.len()).collect();
         for _ in 0..BATCHES_MAX {
             let mut faults = Vec::new();
-            open = self.try_group(keys, &open, answers, &mut faults)?;
+            let mut again = Vec::new();
+            for group in open.chunks(GROUP) {
+                again.extend(self.try_group(keys, group, answers, &mut faults)?);
+            }
+            open = again;
             if faults.is_empty() {
                 break;
             }

@@ -163,6 +163,22 @@ impl FileBackend {
     }
 }
 
+/// What a buffer is shown to as soon as it is full, with its place in the batch.
+type Filled<'a> = &'a mut dyn FnMut(usize, &[u8]);
+
+impl FileBackend {
+    fn read_and(&self, batch: &mut [ReadOp<'_>], filled: &mut Option<Filled<'_>>) -> io::Result<()> {
+        for op in &*batch {
+            op.check(self.slot(op.area).len_bytes())?;
+        }
+        let files = self.files_of(batch.iter().map(|op| op.area));
+        match self.rings.read(&self.buffers, &files, batch, filled) {
+            Some(result) => result,
+            None => plain::read(&files, batch, filled),
+        }
+    }
+}
+
 impl Backend for FileBackend {
     fn len(&self, area: Area) -> io::Result<u64> {
         Ok(self.slot(area).len_bytes())
@@ -177,14 +193,11 @@ impl Backend for FileBackend {
     }
 
     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
-        for op in &*batch {
-            op.check(self.slot(op.area).len_bytes())?;
-        }
-        let files = self.files_of(batch.iter().map(|op| op.area));
-        match self.rings.read(&self.buffers, &files, batch) {
-            Some(result) => result,
-            None => plain::read(&files, batch),
-        }
+        self.read_and(batch, &mut None)
+    }
+
+    fn read_each(&self, batch: &mut [ReadOp<'_>], filled: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+        self.read_and(batch, &mut Some(filled))
     }
 
     fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {

@@ -13,15 +13,23 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 use super::area::AreaFile;
-use super::{FileCall, Files, IoUse, fault, locked, open, syscall};
+use super::{FileCall, Files, Filled, IoUse, fault, locked, open, syscall};
 use crate::backend::{Area, ReadOp, WriteOp};
 
 /// Carries out a checked batch.
-pub(super) fn read(files: &Files, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
-    batch.iter_mut().try_for_each(|op| {
+pub(super) fn read(
+    files: &Files,
+    batch: &mut [ReadOp<'_>],
+    filled: &mut Option<Filled<'_>>,
+) -> io::Result<()> {
+    batch.iter_mut().enumerate().try_for_each(|(place, op)| {
         let file = file_of(files, op.area).ok_or(io::ErrorKind::UnexpectedEof)?;
         fault::meet(FileCall::Read)?;
-        file.file.read_exact_at(op.buf, op.offset_bytes)
+        file.file.read_exact_at(op.buf, op.offset_bytes)?;
+        if let Some(filled) = filled {
+            filled(place, op.buf);
+        }
+        Ok(())
     })
 }
 

@@ -9,7 +9,7 @@
 use std::io;
 
 use super::area::AreaFile;
-use super::{Files, IoChoice, IoUse};
+use super::{Files, Filled, IoChoice, IoUse};
 use crate::backend::{BlobBufPool, ReadOp, WriteOp};
 
 /// No rings.
@@ -25,6 +25,7 @@ impl Rings {
         _pool: &BlobBufPool,
         _files: &Files,
         _batch: &mut [ReadOp<'_>],
+        _filled: &mut Option<Filled<'_>>,
     ) -> Option<io::Result<()>> {
         None
     }

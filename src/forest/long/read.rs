@@ -30,7 +30,7 @@ impl Forest {
             let keys = names.iter().zip(&mut buffers);
             let keys: Vec<Key<'_>> = keys.map(|(name, buffer)| buffer.fill_whole(name)).collect();
             let mut answers: [Found; GROUP] = std::array::from_fn(|_| None);
-            self.get_group(&keys, &mut answers[..count as usize])?;
+            self.get_batch(&keys, &mut answers[..count as usize])?;
             let mut found_bytes = 0;
             for (part, found) in (first..).zip(&answers[..count as usize]) {
                 let Some((part_bytes, _)) = found else { return Ok(false) };

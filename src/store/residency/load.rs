@@ -43,12 +43,22 @@ struct Plan<'a> {
     span: Pages,
 }
 
-/// A page in a buffer.
-struct Loaded {
+/// Neighbouring pages of one blob that are read together into a buffer, behind those of the run before.
+struct Run {
     plan: usize,
-    page: usize,
+    first: usize,
+    count: usize,
     buffer: usize,
-    slot: usize,
+}
+
+/// The first page of each run of neighbours, and how many they are.
+fn runs_of(mut pages: Pages) -> impl Iterator<Item = (usize, usize)> {
+    std::iter::from_fn(move || {
+        let first = (pages != 0).then(|| pages.trailing_zeros() as usize)?;
+        let count = (pages >> first).trailing_ones() as usize;
+        pages &= !run(first, count);
+        Some((first, count))
+    })
 }
 
 impl Residency {
@@ -77,8 +87,7 @@ impl Residency {
             let reserved = u64::from(wanted);
             self.resident_pages.fetch_add(reserved, Ordering::Relaxed);
             let spared: Vec<u32> = faults.iter().map(|fault| fault.blob).collect();
-            self.make_space(frames, &spared);
-            let installed = self.read_and_install(&plans);
+            let installed = self.read_and_install(frames, &plans, &spared);
             let kept = *installed.as_ref().unwrap_or(&0);
             // More may have come than was read.
             self.resident_pages.fetch_add(kept, Ordering::Relaxed);
@@ -140,12 +149,12 @@ impl Residency {
         run(0, count)
     }
 
-    /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames.
-    fn read_and_install(&self, plans: &[Plan<'_>]) -> Result<u64> {
+    /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames. What
+    /// is read goes there while the rest is still under way, and so does what has to leave for it.
+    fn read_and_install(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> Result<u64> {
         let mut buffers = vec![self.backend.buffers().lease_blocking()];
-        let mut loaded = Vec::new();
+        let mut runs = Vec::new();
         let mut used = 0;
-        let mut planned = 0;
         for (plan, Plan { span, .. }) in plans.iter().enumerate() {
             let count = span.count_ones() as usize;
             if used + count > BLOB_PAGES {
@@ -154,56 +163,62 @@ impl Residency {
                 buffers.push(buffer);
                 used = 0;
             }
-            let buffer = buffers.len() - 1;
-            let pages = (0..BLOB_PAGES).filter(|page| span & (1 << page) != 0);
-            loaded.extend(pages.zip(used..).map(|(page, slot)| Loaded { plan, page, buffer, slot }));
             used += count;
-            planned = plan + 1;
+            let buffer = buffers.len() - 1;
+            runs.extend(runs_of(*span).map(|(first, count)| Run { plan, first, count, buffer }));
         }
-        self.read(plans, &loaded, &mut buffers)?;
-        let mut installed = 0;
-        for (plan, pages) in plans[..planned].iter().zip(loaded.chunk_by(|a, b| a.plan == b.plan)) {
-            installed += self.install(plan, pages, &buffers)?;
-        }
-        Ok(installed)
+        let (mut has_space, mut installed, mut failed) = (false, 0, None);
+        self.read(plans, &runs, &mut buffers, &mut |place, bytes| {
+            if !std::mem::replace(&mut has_space, true) {
+                self.make_space(frames, spared);
+            }
+            let run = &runs[place];
+            match self.install(&plans[run.plan], run.first, bytes) {
+                Ok(pages) => installed += pages,
+                Err(error) => failed = failed.take().or(Some(error)),
+            }
+        })?;
+        failed.map_or(Ok(installed), Err)
     }
 
-    fn read(&self, plans: &[Plan<'_>], loaded: &[Loaded], buffers: &mut [AlignedBlobBuf]) -> Result<()> {
-        let mut runs =
-            loaded.chunk_by(|a, b| a.plan == b.plan && a.page + 1 == b.page && a.buffer == b.buffer);
-        let mut batch = Vec::new();
-        let mut next = runs.next();
+    fn read(
+        &self,
+        plans: &[Plan<'_>],
+        runs: &[Run],
+        buffers: &mut [AlignedBlobBuf],
+        filled: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<()> {
+        let mut batch = Vec::with_capacity(runs.len());
+        let mut rest = runs;
         for (index, buffer) in buffers.iter_mut().enumerate() {
-            let mut rest: &mut [u8] = buffer;
-            while let Some(pages) = next.filter(|pages| pages[0].buffer == index) {
-                let (buf, behind) = rest.split_at_mut(pages.len() * PAGE_BYTES);
-                let blob = u64::from(plans[pages[0].plan].frame.id);
-                let offset_bytes = blob * BLOB_BYTES as u64 + (pages[0].page * PAGE_BYTES) as u64;
+            let mut free: &mut [u8] = buffer;
+            while let Some((run, behind)) = rest.split_first().filter(|(run, _)| run.buffer == index) {
+                let (buf, left) = free.split_at_mut(run.count * PAGE_BYTES);
+                let blob = u64::from(plans[run.plan].frame.id);
+                let offset_bytes = blob * BLOB_BYTES as u64 + (run.first * PAGE_BYTES) as u64;
                 batch.push(ReadOp { area: Area::Data, offset_bytes, buf });
-                rest = behind;
-                next = runs.next();
+                (free, rest) = (left, behind);
             }
         }
         self.counts.reads.add(batch.len() as u64);
-        self.counts.pages_read.add(loaded.len() as u64);
-        Ok(self.backend.read(&mut batch)?)
+        self.counts.pages_read.add(runs.iter().map(|run| run.count as u64).sum());
+        Ok(self.backend.read_each(&mut batch, filled)?)
     }
 
-    /// Verifies pages and copies them to the frame; says how many.
-    fn install(&self, plan: &Plan<'_>, loaded: &[Loaded], buffers: &[AlignedBlobBuf]) -> Result<u64> {
-        let bytes = |loaded: &Loaded| &buffers[loaded.buffer][loaded.slot * PAGE_BYTES..][..PAGE_BYTES];
-        let wanted: Vec<&Loaded> = loaded.iter().filter(|one| plan.pages & (1 << one.page) != 0).collect();
-        let hash = |one: &&Loaded| match one.page {
+    /// Verifies the pages from `first` on and copies them to the frame; says how many.
+    fn install(&self, plan: &Plan<'_>, first: usize, bytes: &[u8]) -> Result<u64> {
+        let pages = (first..).zip(bytes.chunks_exact(PAGE_BYTES));
+        let wanted: Vec<(usize, &[u8])> = pages.filter(|(page, _)| plan.pages & (1 << page) != 0).collect();
+        let hash = |&(page, bytes): &(usize, &[u8])| match page {
             _ if !self.verifies => 0,
-            0 => checksum::of_first_page(bytes(one)),
-            _ => checksum::of_page(bytes(one)),
+            0 => checksum::of_first_page(bytes),
+            _ => checksum::of_page(bytes),
         };
         let hashes: Vec<u64> = wanted.iter().map(hash).collect();
         let held = plan.frame.hold();
         let unchanged = held.version() == plan.version;
         let mut arrived = 0;
-        for (one, hash) in wanted.iter().zip(hashes) {
-            let (page, bytes) = (one.page, bytes(one));
+        for ((page, bytes), hash) in wanted.into_iter().zip(hashes) {
             if held.frame.is_whole() || (held.frame.present() | arrived) & (1 << page) != 0 {
                 continue;
             }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::area::AreaFile;
-use super::{Files, IoChoice, IoUse, locked, open};
+use super::{Files, Filled, IoChoice, IoUse, locked, open};
 use crate::backend::{BlobBufPool, ReadOp, WriteOp};
 use ring::{Failure, Ring};
 use transfer::Transfer;
@@ -81,12 +81,13 @@ impl Rings {
         pool: &BlobBufPool,
         files: &Files,
         batch: &mut [ReadOp<'_>],
+        filled: &mut Option<Filled<'_>>,
     ) -> Option<io::Result<()>> {
         if batch.len() < BATCH_OPS_MIN || batch.iter().any(|op| files[op.area as usize].is_none()) {
             return None;
         }
         let ring = self.acquire(pool)?;
-        self.run(ring, files, &mut batch.iter_mut().map(Transfer::read).collect::<Vec<_>>())
+        self.run(ring, files, &mut batch.iter_mut().map(Transfer::read).collect::<Vec<_>>(), filled)
     }
 
     /// Carries out a checked batch, or returns `None`: then it must be done in another way.
@@ -100,7 +101,7 @@ impl Rings {
             return None;
         }
         let ring = self.acquire(pool)?;
-        self.run(ring, files, &mut batch.iter().map(Transfer::write).collect::<Vec<_>>())
+        self.run(ring, files, &mut batch.iter().map(Transfer::write).collect::<Vec<_>>(), &mut None)
     }
 
     /// Removes a file from the tables of all rings, which keep it open otherwise.
@@ -120,8 +121,9 @@ impl Rings {
         mut slot: Slot<'_>,
         files: &Files,
         transfers: &mut [Transfer<'_>],
+        filled: &mut Option<Filled<'_>>,
     ) -> Option<io::Result<()>> {
-        match slot.as_mut()?.run(files, transfers) {
+        match slot.as_mut()?.run(files, transfers, filled) {
             Ok(()) => Some(Ok(())),
             Err(Failure::Transfer(error)) => Some(Err(error)),
             Err(Failure::Ring) => {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue, types};
 
 use super::super::area::AreaFile;
-use super::super::{FileCall, Files, IoUse, fault, open};
+use super::super::{FileCall, Files, Filled, IoUse, fault, open};
 use super::transfer::{Step, Transfer};
 use crate::backend::{Area, BLOB_BYTES, BlobBufPool};
 
@@ -29,6 +29,9 @@ const ENTRIES: u32 = 128;
 
 /// How often in a row the kernel may say that it is short of memory.
 const REFUSALS_MAX: u32 = 1000;
+
+/// So many reads are waited for at once where somebody looks at their buffers while others are under way.
+const FILLED_AT_ONCE: usize = 8;
 
 const NO_FILE: RawFd = -1;
 
@@ -81,7 +84,13 @@ impl Ring {
     }
 
     /// Carries out a batch. After a failed transfer, others may have been carried out or not.
-    pub(super) fn run(&mut self, files: &Files, transfers: &mut [Transfer<'_>]) -> Result<(), Failure> {
+    /// `filled` sees the buffer of each read that is complete, while others are under way.
+    pub(super) fn run(
+        &mut self,
+        files: &Files,
+        transfers: &mut [Transfer<'_>],
+        filled: &mut Option<Filled<'_>>,
+    ) -> Result<(), Failure> {
         self.learn(files).map_err(|_| Failure::Ring)?;
         let mut flight = Flight { ring: self, under_way: 0 };
         let mut fresh = 0..transfers.len();
@@ -97,12 +106,21 @@ impl Ring {
             if flight.under_way == 0 {
                 return failed.map_or(Ok(()), |error| Err(Failure::Transfer(error)));
             }
-            // The whole rest at once; but while more is to come, keep the disk busy.
+            // The whole rest at once; but while more is to come, keep the disk busy, and while something can be
+            // done beside it, the processor.
             let is_more = failed.is_none() && !fresh.is_empty();
-            let wanted = if is_more { flight.under_way / 2 } else { flight.under_way };
+            let wanted = match filled {
+                Some(_) => flight.under_way.min(FILLED_AT_ONCE),
+                None if is_more => flight.under_way / 2,
+                None => flight.under_way,
+            };
             flight.submit_and_wait(wanted.max(1))?;
             flight.reap(|index, answer| match transfers[index].advance(unless_failed(answer)) {
-                Ok(true) => {}
+                Ok(true) => {
+                    if let Some(filled) = filled {
+                        filled(index, transfers[index].filled());
+                    }
+                }
                 Ok(false) => again.push(index),
                 // The first one is reported; the others are no consequence of it.
                 Err(error) => drop(failed.get_or_insert(error)),

@@ -63,6 +63,14 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// The buffer of a complete read, with which the kernel is done.
+    pub(super) fn filled(&self) -> &[u8] {
+        assert!(!self.is_write && self.done_bytes == self.len_bytes);
+        // SAFETY: `start` and `len_bytes` are those of a slice that is borrowed for as long as `self` lives.
+        // The transfer is complete: no step of it is under way or will be taken, so nobody writes there.
+        unsafe { std::slice::from_raw_parts(self.start, self.len_bytes) }
+    }
+
     /// What to ask the kernel for next.
     pub(super) fn step(&self) -> Step {
         assert!(self.done_bytes < self.len_bytes);
