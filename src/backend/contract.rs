@@ -21,12 +21,13 @@ pub(crate) type Demand = fn(&dyn Backend);
 /// All demands but, where every byte takes its time, the largest; and in a browser, those that want threads
 /// or more space than it gives. A backend is made anew for each.
 pub(crate) fn demands() -> &'static [Demand] {
-    const DEMANDS: [Demand; 10] = [
+    const DEMANDS: [Demand; 11] = [
         threads_share_a_backend,
         growth_is_sparse_and_zero,
         pages_come_back_and_areas_are_apart,
         operations_cross_blobs,
         a_batch_fills_each_buffer,
+        each_buffer_is_shown_full,
         what_was_cut_off_does_not_come_back,
         mistakes_are_errors_and_change_nothing,
         durable_writes_are_writes,
@@ -34,7 +35,7 @@ pub(crate) fn demands() -> &'static [Demand] {
         batches_agree_with_an_oracle,
     ];
     let from = if cfg!(target_arch = "wasm32") { 2 } else { 0 };
-    &DEMANDS[from..if cfg!(miri) { 8 } else { 10 }]
+    &DEMANDS[from..if cfg!(miri) { 9 } else { 11 }]
 }
 
 pub(super) fn write(backend: &dyn Backend, area: Area, offset_bytes: u64, mark: u8, pages: usize) {
@@ -106,6 +107,32 @@ fn a_batch_fills_each_buffer(backend: &dyn Backend) {
     assert_eq!((marks(a), marks(b)), (vec![2], vec![1]));
     backend.read(&mut []).unwrap();
     backend.write(&[]).unwrap();
+}
+
+fn each_buffer_is_shown_full(backend: &dyn Backend) {
+    // More than a ring takes at once.
+    const PAGES: usize = if cfg!(miri) { 9 } else { 300 };
+    backend.set_len(Area::Data, PAGES as u64 * PAGE).unwrap();
+    for page in 0..PAGES {
+        write(backend, Area::Data, page as u64 * PAGE, page as u8, 1);
+    }
+    let mut buffers: Vec<AlignedBlobBuf> =
+        (0..PAGES.div_ceil(128)).map(|_| backend.buffers().lease().unwrap()).collect();
+    let free = buffers.iter_mut().flat_map(|buffer| buffer.chunks_exact_mut(PAGE_BYTES));
+    // From the last to the first, so that a place in the batch is no page.
+    let ops = free.zip((0..PAGES as u64).rev());
+    let mut ops: Vec<ReadOp<'_>> =
+        ops.map(|(buf, page)| ReadOp { area: Area::Data, offset_bytes: page * PAGE, buf }).collect();
+    let mut shown = [false; PAGES];
+    let mut filled = |place: usize, bytes: &[u8]| {
+        assert_eq!(marks(bytes), [(PAGES - 1 - place) as u8]);
+        shown[place] = true;
+    };
+    backend.read_each(&mut ops, &mut filled).unwrap();
+    assert_eq!(shown, [true; PAGES]);
+    ops[0].offset_bytes = PAGES as u64 * PAGE;
+    let error = backend.read_each(&mut ops, &mut |_, _| ()).unwrap_err();
+    assert_eq!(error.kind(), UnexpectedEof);
 }
 
 fn growth_is_sparse_and_zero(backend: &dyn Backend) {
