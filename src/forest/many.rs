@@ -17,8 +17,8 @@ use crate::store::residency::{Fault, merge};
 /// left is no waiting: 1,990 instructions a key, 1,520 one by one, a quarter of them to allocate the value.)
 pub(crate) const GROUP: usize = 32;
 
-/// Lookups whose missing pages are read as one batch: the longer it is, the less a disk waits at its end. With
-/// what all of them want at most, what was read for the first is not pushed out again.
+/// Lookups whose missing pages are read as one batch: the longer it is, the less a disk waits at its end.
+/// With what all of them want at most, what was read for the first is not pushed out again.
 pub(crate) const BATCH: usize = 3 * GROUP;
 
 /// After so many batches of loading, what is still missing is looked up one by one: the cache is too small

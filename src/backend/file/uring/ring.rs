@@ -106,8 +106,8 @@ impl Ring {
             if flight.under_way == 0 {
                 return failed.map_or(Ok(()), |error| Err(Failure::Transfer(error)));
             }
-            // The whole rest at once; but while more is to come, keep the disk busy, and while something can be
-            // done beside it, the processor.
+            // The whole rest at once; but while more is to come, keep the disk busy, and while something can
+            // be done beside it, the processor.
             let is_more = failed.is_none() && !fresh.is_empty();
             let wanted = match filled {
                 Some(_) => flight.under_way.min(FILLED_AT_ONCE),
