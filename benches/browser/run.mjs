@@ -35,12 +35,15 @@ function startTable(place, count) {
 /** A fresh browser with a profile on the disk, which is gone afterwards. */
 async function inBrowser(run) {
   const folder = mkdtempSync(join(process.env.SPINNEY_BENCH_FOLDER ?? tmpdir(), "spinney-bench-"));
-  const context = await profile(folder);
-  context.setDefaultTimeout(0);
   try {
-    return await run(context);
+    const context = await profile(folder);
+    context.setDefaultTimeout(0);
+    try {
+      return await run(context);
+    } finally {
+      await context.close();
+    }
   } finally {
-    await context.close();
     await remove(folder);
   }
 }

@@ -21,11 +21,12 @@ async function mapOf(count) {
   return oracle;
 }
 
-async function puts(store, numbers, put) {
+/** Puts other values than were there: those of numbers that no path has, `beyond` and on. */
+async function puts(store, numbers, beyond, put) {
   const paths = Array.from(numbers, pathOf);
   return each(paths.length, async () => {
-    if (store.isAsync) for (let i = 0; i < paths.length; i++) await put(paths[i], valueOf(numbers[i]));
-    else for (let i = 0; i < paths.length; i++) put(paths[i], valueOf(numbers[i]));
+    if (store.isAsync) for (let i = 0; i < paths.length; i++) await put(paths[i], valueOf(beyond + numbers[i]));
+    else for (let i = 0; i < paths.length; i++) put(paths[i], valueOf(beyond + numbers[i]));
   });
 }
 
@@ -47,8 +48,14 @@ async function byHand(pages) {
   };
 }
 
-async function timeWrites(stores, count, rounds, note) {
+/** Times writes, and does the same to the oracle. Returns some of the paths that were written. */
+async function timeWrites(stores, oracle, count, rounds, note) {
   const turns = rounds * DURABLE_TURNS;
+  const written = [];
+  const remember = (numbers, beyond) => {
+    for (const number of numbers) oracle.put(pathOf(number), valueOf(beyond + number));
+    written.push(...Array.from(numbers.subarray(0, 20), pathOf));
+  };
   const hand = await byHand(turns * DURABLE);
   const numbers = shuffledNumbers(count, 0x6a09e667);
   // In turns, because the machine has other work, too. The paths are there: each is written again.
@@ -56,8 +63,9 @@ async function timeWrites(stores, count, rounds, note) {
     const these = numbers.subarray(turn * DURABLE, (turn + 1) * DURABLE);
     for (const name of inTurn([...NAMES, "by hand"], turn)) {
       const store = stores[name] ?? hand;
-      note("put, durable", name, await puts(store, these, store.putDurable));
+      note("put, durable", name, await puts(store, these, count, store.putDurable));
     }
+    remember(these, count);
   }
   hand.close();
   for (const name of NAMES) {
@@ -67,11 +75,13 @@ async function timeWrites(stores, count, rounds, note) {
   for (let round = 0; round < rounds; round++) {
     const these = numbers.subarray(round * BUFFERED, (round + 1) * BUFFERED);
     for (const name of inTurn(NAMES, round)) {
-      note("put, buffered", name, await puts(stores[name], these, stores[name].putBuffered));
+      note("put, buffered", name, await puts(stores[name], these, 2 * count, stores[name].putBuffered));
       await stores[name].settle();
       await pause(20);
     }
+    remember(these, 2 * count);
   }
+  return written.reverse();
 }
 
 async function measure({ count, rounds }) {
@@ -98,9 +108,9 @@ async function measure({ count, rounds }) {
       });
     }
   }
-  await timeWrites(stores, count, rounds, note);
+  const written = await timeWrites(stores, oracle, count, rounds, note);
   for (const name of NAMES) {
-    const found = await difference(stores[name], oracle, questions(count, 1));
+    const found = await difference(stores[name], oracle, { ...questions(count, 1), paths: written });
     if (found !== undefined) wrong.push([name, `after the puts, ${found}`]);
     await stores[name].close();
   }

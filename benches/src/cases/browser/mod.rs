@@ -71,33 +71,41 @@ fn run(options: &Options) -> Result<bool> {
         let _ = script.kill();
     }
     let status = script.wait()?;
-    told?;
+    let tables = told?;
     if !status.success() {
         return Err(format!("{SCRIPT}: {status}").into());
+    }
+    if tables != 2 * sizes.len() {
+        return Err(format!("{SCRIPT} has printed {tables} tables with samples").into());
     }
     Ok(session.finish(goals::goals))
 }
 
-/// Makes tables of what the script prints, each as soon as it is complete.
-fn tell(lines: impl Iterator<Item = Result<Line>>, session: &mut Session) -> Result<()> {
+/// Makes tables of what the script prints, each as soon as it is complete; says how many had samples.
+fn tell(lines: impl Iterator<Item = Result<Line>>, session: &mut Session) -> Result<usize> {
     let mut lines = lines.peekable();
+    let mut tables = 0;
     while let Some(line) = lines.next() {
         let Line::Table { place, keys, bytes } = line? else {
             return Err("the script printed a sample before the first table".into());
         };
         session.say(&format!("{place}: {keys} paths, {:.1} MB with their values", bytes as f64 / 1e6));
-        let mut result = Ok(());
+        let (mut result, mut samples) = (Ok(()), 0);
         session.table(Table::new(CASE.name, place, keys, bytes, stores_in(place)), |notes| {
             while let Some(line) = lines.next_if(|line| !matches!(line, Ok(Line::Table { .. }))) {
                 match line {
-                    Ok(line) => note(line, notes),
+                    Ok(line) => {
+                        samples += usize::from(matches!(line, Line::Sample { .. }));
+                        note(line, notes);
+                    }
                     Err(error) => result = Err(error),
                 }
             }
         });
         result?;
+        tables += usize::from(samples > 0);
     }
-    Ok(())
+    Ok(tables)
 }
 
 fn note(line: Line, notes: &mut Notes<'_>) {
