@@ -109,6 +109,31 @@ fn a_remote_database_says_what_the_one_in_memory_says() {
     }
 }
 
+/// A batch of which one page is damaged brings in the others: they are there, and must be counted.
+#[test]
+fn what_comes_beside_a_damaged_page_is_counted() {
+    let (image, model) = image_of(7, if cfg!(miri) { 40 } else { 1_200 });
+    let keys: Vec<&Vec<u8>> = model.keys().collect();
+    let mut damaged = 0;
+    let is_used = |page: &usize| image[page * 4096..][..4096].iter().any(|byte| *byte != 0);
+    let used: Vec<usize> = (130..image.len() / 4096).filter(is_used).collect();
+    for page in used.into_iter().step_by(if cfg!(miri) { 500 } else { 5 }) {
+        let mut image = image.clone();
+        image[page * 4096 + 77] ^= 1;
+        let db = read_only(backend(&image), u64::MAX).expect("the directory is sound");
+        // The names of trees may be what is damaged.
+        let Ok(tree) = db.tree("t") else { continue };
+        for _ in 0..3 {
+            damaged += u32::from(tree.get_many(&keys).is_err());
+        }
+        let store = &db.forest().store;
+        let frames = (0..store.frames.limit()).map_while(|id| store.frames.get(id));
+        let present: u64 = frames.map(|frame| u64::from(frame.present().count_ones())).sum();
+        assert_eq!(db.stats().resident_pages, present, "page {page}");
+    }
+    assert!(damaged > 0, "no page was met");
+}
+
 /// Writers, cuts, shares and joins beside eviction. What they change stays in memory: nobody writes it back.
 #[test]
 fn a_cold_database_can_be_written() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::Forest;
-use crate::forest::many::{BATCH, Found};
+use crate::forest::many::Found;
 use crate::forest::scan::successor;
 use crate::forest::write::Condition;
 use crate::limits::{
@@ -140,7 +140,7 @@ impl Tree {
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         let mut values = Vec::with_capacity(keys.len());
         let mut buffers: Vec<KeyBuf> = Vec::new();
-        for batch in keys.chunks(BATCH) {
+        for batch in keys.chunks(self.forest.keys_in_batch()) {
             buffers.resize_with(buffers.len().max(batch.len()), KeyBuf::empty);
             let mut padded = Vec::with_capacity(batch.len());
             for (key, buffer) in batch.iter().zip(&mut buffers) {

@@ -19,7 +19,7 @@ pub(crate) const GROUP: usize = 32;
 
 /// Lookups whose missing pages are read as one batch: the longer it is, the less a disk waits at its end.
 /// With what all of them want at most, what was read for the first is not pushed out again.
-pub(crate) const BATCH: usize = 3 * GROUP;
+const BATCH: usize = 3 * GROUP;
 
 /// After so many batches of loading, what is still missing is looked up one by one: the cache is too small
 /// for the group.
@@ -37,7 +37,18 @@ struct Lookup<'a> {
     descent: Descent,
 }
 
+/// In a smaller cache a group is a batch: what several threads want at once must find room together.
+const BATCH_BUDGET_PAGES: u64 = 4096;
+
 impl Forest {
+    /// How many keys are to be looked up at once.
+    pub(crate) fn keys_in_batch(&self) -> usize {
+        match &self.store.residency {
+            Some(residency) if residency.budget_pages < BATCH_BUDGET_PAGES => GROUP,
+            _ => BATCH,
+        }
+    }
+
     /// Looks up at most a batch of keys. Answers are put where the keys are; they begin as none.
     pub(crate) fn get_batch(&self, keys: &[Key<'_>], answers: &mut [Found]) -> Result<()> {
         let mut open: Vec<usize> = (0..keys.len()).collect();

@@ -314,7 +314,11 @@ impl Forest {
                 }
                 insert::apply(to_held.change(), spot, to, target.base, value, appended.seq);
                 let words = source_held.change();
-                remove::remove(words, from, source.base).map_err(|_| Self::corrupt(from_id))?;
+                if remove::remove(words, from, source.base) != Ok(true) {
+                    // It was there a moment ago: only a damaged tree can do this. The log has it already.
+                    self.store.poison("a key could not be removed from where it was renamed");
+                    return Err(Self::corrupt(from_id).into());
+                }
                 header::raise_seq(words, appended.seq);
                 Ok(Renamed::Done(appended, self.wants_join(words)))
             }

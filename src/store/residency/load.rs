@@ -87,12 +87,11 @@ impl Residency {
             let reserved = u64::from(wanted);
             self.resident_pages.fetch_add(reserved, Ordering::Relaxed);
             let spared: Vec<u32> = faults.iter().map(|fault| fault.blob).collect();
-            let installed = self.read_and_install(frames, &plans, &spared);
-            let kept = *installed.as_ref().unwrap_or(&0);
-            // More may have come than was read.
-            self.resident_pages.fetch_add(kept, Ordering::Relaxed);
+            let (installed, done) = self.read_and_install(frames, &plans, &spared);
+            // More may have come than was read; and what has come before a failure stays.
+            self.resident_pages.fetch_add(installed, Ordering::Relaxed);
             self.resident_pages.fetch_sub(reserved, Ordering::Relaxed);
-            installed?;
+            done?;
         }
     }
 
@@ -149,9 +148,9 @@ impl Residency {
         run(0, count)
     }
 
-    /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames. What
-    /// is read goes there while the rest is still under way, and so does what has to leave for it.
-    fn read_and_install(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> Result<u64> {
+    /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames, also
+    /// if it failed. What is read goes there while the rest is still under way, and so leaves what has to.
+    fn read_and_install(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> (u64, Result<()>) {
         let mut buffers = vec![self.backend.buffers().lease_blocking()];
         let mut runs = Vec::new();
         let mut used = 0;
@@ -168,7 +167,7 @@ impl Residency {
             runs.extend(runs_of(*span).map(|(first, count)| Run { plan, first, count, buffer }));
         }
         let (mut has_space, mut installed, mut failed) = (false, 0, None);
-        self.read(plans, &runs, &mut buffers, &mut |place, bytes| {
+        let read = self.read(plans, &runs, &mut buffers, &mut |place, bytes| {
             if !std::mem::replace(&mut has_space, true) {
                 self.make_space(frames, spared);
             }
@@ -177,8 +176,8 @@ impl Residency {
                 Ok(pages) => installed += pages,
                 Err(error) => failed = failed.take().or(Some(error)),
             }
-        })?;
-        failed.map_or(Ok(installed), Err)
+        });
+        (installed, failed.map_or(read, Err))
     }
 
     fn read(

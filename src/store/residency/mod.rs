@@ -99,7 +99,7 @@ pub(crate) struct Residency {
     /// The checksum of every blob's first page as it is stored.
     pub(crate) directory: Directory,
     pub(crate) counts: Counts,
-    budget_pages: u64,
+    pub(crate) budget_pages: u64,
     /// Pages in memory, and those that are being loaded.
     resident_pages: AtomicU64,
     /// Blobs from here on were never in memory.
