@@ -385,9 +385,11 @@ fn live(
             std::thread::sleep(Duration::from_millis(2));
         }
         disk.die();
-        let ended = owners.into_iter().map(|owner| owner.join().expect("has told why")).collect();
+        let ended: Vec<_> = owners.into_iter().map(|owner| owner.join()).collect();
+        // Before anybody is asked how it went: who waits for the tender otherwise waits for ever.
         is_over.store(true, SeqCst);
-        (ended, tender.join().expect("has told why"))
+        let snapshots = tender.join().expect("has told why");
+        (ended.into_iter().map(|owner| owner.expect("has told why")).collect(), snapshots)
     })
 }
 
