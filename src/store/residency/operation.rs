@@ -13,8 +13,8 @@ const FAULTS_TO_WHOLE: u32 = 6;
 /// however small the cache is.
 const FAULTS_TO_PINNED: u32 = 12;
 
-/// Failures of one operation that may be due to an old way. (One was too few once, on a busy machine: a thread
-/// met a blob that had fallen free twice.)
+/// Failures of one operation that may be due to an old way. (One was too few once, on a busy machine: a
+/// thread met a blob that had fallen free twice.)
 const DOUBTS_MAX: u32 = 16;
 
 /// Keeps a blob in memory. None where everything is always in memory.
@@ -57,8 +57,8 @@ impl<'a> Faults<'a> {
         }
         others.push(fault);
         match self.store.load(&merge(others)) {
-            // The way there may be an old one: the blob may have fallen free since. Where directories move all
-            // the time, so may the next that is found. What is damaged stays so.
+            // The way there may be an old one: the blob may have fallen free since. Where directories move
+            // all the time, so may the next that is found. What is damaged stays so.
             Err(Error::Corrupt { .. }) if self.doubts < DOUBTS_MAX && !self.store.is_remote() => {
                 self.doubts += 1;
                 Ok(())
