@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::VALUE_BYTES_MAX;
 use crate::db::Db;
 use crate::error::Error;
 use crate::forest::Shape;
@@ -107,7 +108,8 @@ fn what_cannot_be_loaded_leaves_nothing_behind() {
     let long = vec![b'k'; 65_001];
     assert!(matches!(tree.load("k", with_last(&long)), Err(Error::KeyTooLong { .. })));
     assert!(matches!(tree.load("z", [("zz", "")]), Err(Error::TargetExists)));
-    assert!(matches!(tree.load("k", [("k", vec![0; 65_536])]), Err(Error::ValueTooLarge { .. })));
+    let too_large = vec![0; VALUE_BYTES_MAX + 1];
+    assert!(matches!(tree.load("k", [("k", too_large)]), Err(Error::ValueTooLarge { .. })));
     assert!(matches!(tree.load_with("k/", sorted(), |keys| keys < 100), Err(Error::Cancelled)));
     assert_eq!(tree.load("k/", Vec::<(&str, &str)>::new()).expect("nothing to do"), 0);
     assert_eq!(db.check().expect("checks").problems, vec![]);

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
+
 use crate::db::Db;
 use crate::error::Error;
 use crate::forest::Shape;
@@ -101,6 +103,32 @@ fn assert_each_leaves_nothing(db: &Db, tree: &Tree, ways: &[Way<'_>]) {
         assert!(*tree.get("stays").expect("sound").expect("stays") == *long, "{name}");
     }
     assert_eq!(db.trees().expect("sound"), ["files"]);
+}
+
+#[test]
+fn loads_bring_long_values_into_blobs_of_every_size() {
+    for range_words in [9_000, 20_000, Shape::default().range_words] {
+        let db = Db::with_shape(Shape { range_words, ..Shape::default() });
+        let tree = db.tree("files").expect("a name");
+        tree.put("stays", value(1, 300_000)).expect("room");
+        let before = stored_keys(&db);
+        let mut blobs_left = BTreeSet::new();
+        let lengths = [0, 65_535, 65_536, 70_000, 5, 400_000, 65_536, 1_000_001];
+        let items = || (0..).zip(lengths).map(|(at, bytes)| (format!("l/{at}"), value(at, bytes)));
+        for round in 0..3 {
+            assert_eq!(tree.load("l/", items()).expect("loads"), lengths.len() as u64, "{range_words}");
+            assert_sound(&db);
+            for (key, expected) in items() {
+                assert!(*tree.get(&key).expect("sound").expect("was loaded") == *expected, "{key}, {round}");
+            }
+            assert_eq!(db.stats().long_values, 1 + 5);
+            assert!(tree.remove_prefix("l/").expect("sound").is_some());
+            assert_eq!(stored_keys(&db), before, "{range_words}, {round}");
+            blobs_left.insert(db.stats().total_blobs);
+        }
+        assert_eq!(blobs_left.len(), 1, "one more each time: {blobs_left:?}");
+        assert!(*tree.get("stays").expect("sound").expect("stays") == *value(1, 300_000));
+    }
 }
 
 #[test]

@@ -354,8 +354,8 @@ impl Tree {
     ///
     /// A key that is out of order, comes twice, or does not begin with the prefix is
     /// [`Error::LoadRefused`], which names it; keys that are there already are [`Error::TargetExists`]; a
-    /// value longer than [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]:
-    /// put it when the others are loaded. Then nothing was loaded.
+    /// value longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]. Then
+    /// nothing was loaded.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

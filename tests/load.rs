@@ -138,3 +138,86 @@ fn readers_of_a_directory_that_goes_meet_no_error() {
     assert!(found.load(SeqCst) > 0);
     assert!(db.check().unwrap().is_clean());
 }
+
+/// Every seventh value is too long for a leaf, and a few do not fit the cache.
+fn mixed_value(number: usize) -> Vec<u8> {
+    let bytes = match number {
+        _ if number % 700 == 14 => 5_000_000 + number,
+        _ if number.is_multiple_of(7) => 65_536 + number * 37 % 300_000,
+        _ => 60 + number % 90,
+    };
+    (0..bytes).map(|at| (at / 7 + number * 31) as u8).collect()
+}
+
+#[test]
+fn long_values_come_with_a_load_and_go_like_others() {
+    let folder = Folder::new("load-long");
+    let path = folder.path("a.spinney");
+    let open = || Db::builder().cache_bytes(4 << 20).open(&path).unwrap();
+    let keys = 2_000;
+    let db = open();
+    let files = db.tree("files").unwrap();
+    files.put("a", vec![1; 200_000]).unwrap();
+    let mut told = Vec::new();
+    let items = (0..keys).map(|number| (key(number), mixed_value(number)));
+    let loaded = files.load_with("tenant-", items, |so_far| {
+        told.push(so_far);
+        true
+    });
+    assert_eq!(loaded.unwrap(), keys as u64);
+    assert!(told.is_sorted() && told.len() > 20 && told.last() == Some(&(keys as u64)), "{told:?}");
+    files.put("z", vec![2; 300_000]).unwrap();
+    assert_eq!(db.check().unwrap().problems, vec![]);
+    files.rename_prefix("tenant-001/", "moved/").unwrap().unwrap();
+    files.put(key(7), "short now").unwrap();
+    drop(files);
+    db.close().unwrap();
+
+    let db = open();
+    let files = db.tree("files").unwrap();
+    assert_eq!(*files.get(key(7)).unwrap().unwrap(), *b"short now");
+    for number in (0..keys).filter(|&number| number != 7) {
+        let name = key(number).replace("tenant-001/", "moved/");
+        assert!(*files.get(&name).unwrap().unwrap() == *mixed_value(number), "{name}");
+    }
+    // Numbers of values go on behind those of the load.
+    files.put("b", vec![3; 100_000]).unwrap();
+    let items = [("c/1", vec![4; 66_000]), ("c/2", vec![5; 67_000])];
+    assert_eq!(files.load("c/", items).unwrap(), 2);
+    for (name, byte, bytes) in [("a", 1, 200_000), ("b", 3, 100_000), ("c/2", 5, 67_000), ("z", 2, 300_000)] {
+        assert!(*files.get(name).unwrap().unwrap() == *vec![byte; bytes], "{name}");
+    }
+    for prefix in ["tenant-", "moved/", "a", "b", "c/", "z"] {
+        files.remove_prefix(prefix).unwrap().unwrap();
+    }
+    assert_eq!(db.check().unwrap().problems, vec![]);
+    let stored: u64 = db.blobs().unwrap().iter().map(|blob| u64::from(blob.keys)).sum();
+    assert_eq!(stored, 1, "more than the name of the tree is left");
+    db.compact().unwrap();
+    drop(files);
+    db.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 5 << 20);
+}
+
+#[test]
+fn long_values_of_a_load_that_comes_to_nothing_leave_nothing() {
+    let folder = Folder::new("load-long-not");
+    let db = Db::builder().cache_bytes(4 << 20).open(folder.path("a.spinney")).unwrap();
+    let files = db.tree("files").unwrap();
+    files.put("a", vec![1; 200_000]).unwrap();
+    db.checkpoint().unwrap();
+    let stored = || db.blobs().unwrap().iter().map(|blob| u64::from(blob.keys)).sum::<u64>();
+    let before = (stored(), db.stats().total_blobs);
+    let items = || (0..300).map(|number| (key(number), mixed_value(number)));
+    let cancelled = files.load_with("tenant-", items(), |so_far| so_far < 100);
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    let unsorted = items().chain([(key(3), Vec::new())]);
+    assert!(matches!(files.load("tenant-", unsorted), Err(Error::LoadRefused { .. })));
+    let panics = || files.load("tenant-", items().inspect(|(name, _)| assert!(*name != key(250))));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+    assert_eq!(db.check().unwrap().problems, vec![]);
+    assert_eq!((stored(), db.stats().total_blobs), before);
+    assert_eq!(files.load("tenant-", items()).unwrap(), 300);
+    assert!(*files.get(key(14)).unwrap().unwrap() == *mixed_value(14));
+    assert_eq!(db.check().unwrap().problems, vec![]);
+}

@@ -38,6 +38,20 @@ impl LongState {
         self.last_id.fetch_add(count, Ordering::Relaxed) + 1
     }
 
+    /// As many ids as so many bits count, that nobody has had: the first, which is a multiple of their
+    /// number. It was prepared before.
+    pub(crate) fn fresh_block(&self, bits: u32) -> u64 {
+        let first = |last: u64| ((last >> bits) + 1) << bits;
+        let mut last = self.last_id.load(Ordering::Relaxed);
+        loop {
+            let end = first(last) + ((1 << bits) - 1);
+            match self.last_id.compare_exchange_weak(last, end, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return first(last),
+                Err(now) => last = now,
+            }
+        }
+    }
+
     /// While this is held, no parts are taken away.
     pub(crate) fn hold_parts(&self) -> MutexGuard<'_, ()> {
         self.reclaiming.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -27,6 +27,8 @@ enum Do {
     /// These two are put, and this one is removed.
     Batch([(&'static str, usize); 2], &'static str),
     Transact(&'static str, usize),
+    /// These come into a directory that is empty.
+    Load(&'static str, [(&'static str, usize); 3]),
     DropTree,
     Checkpoint,
     Reopen,
@@ -35,7 +37,7 @@ enum Do {
 /// The tree and the key, and which write the value is from.
 type State = BTreeMap<String, (usize, usize)>;
 
-const PLAN: [Do; 22] = [
+const PLAN: [Do; 26] = [
     Do::Put("files a/1", 150_000),
     Do::Put("files a/2", 90),
     Do::Put("files a/1", 200_000),
@@ -50,6 +52,7 @@ const PLAN: [Do; 22] = [
     Do::Transact("files b/2", 131_000),
     Do::Checkpoint,
     Do::DropTree,
+    Do::Load("files e/", [("1", 150_000), ("2", 30), ("3", 9 * PART)]),
     Do::Put("files a/4", 100_000),
     Do::Remove("files b/2"),
     Do::Reopen,
@@ -57,12 +60,34 @@ const PLAN: [Do; 22] = [
     Do::RemovePrefix("files a/"),
     Do::Checkpoint,
     Do::RemovePrefix("files c/"),
+    Do::Load("files f/", [("1", 20), ("2", 70_000), ("3", 66_000)]),
+    Do::Put("files e/1", 100_000),
+    Do::RemovePrefix("files e/"),
     Do::Put("files last", 80_000),
 ];
 
 fn tree_and_key<'k>(db: &Db, name: &'k str) -> (Tree, &'k str) {
     let (tree, key) = name.split_once(' ').unwrap();
     (db.tree(tree).unwrap(), key)
+}
+
+fn commit(
+    db: &Db,
+    at: usize,
+    puts: [(&str, usize); 2],
+    remove: &str,
+    state: &mut State,
+    durability: Durability,
+) {
+    let mut batch = db.batch();
+    for (name, bytes) in puts {
+        let (tree, key) = tree_and_key(db, name);
+        batch.put(&tree, key, value(at, bytes));
+        state.insert(name.into(), (at, bytes));
+    }
+    let (tree, key) = tree_and_key(db, remove);
+    batch.remove(&tree, key).durability(durability).commit().unwrap();
+    state.remove(remove).unwrap();
 }
 
 /// Does one step, and says what it comes to.
@@ -104,17 +129,7 @@ fn take(db: &Db, at: usize, doing: Do, state: &mut State, durability: Durability
             tree.remove_prefix(prefix).unwrap().unwrap();
             state.retain(|key, _| !key.starts_with(name));
         }
-        Do::Batch(puts, remove) => {
-            let mut batch = db.batch();
-            for (name, bytes) in puts {
-                let (tree, key) = place(name);
-                batch.put(&tree, key, value(at, bytes));
-                state.insert(name.into(), (at, bytes));
-            }
-            let (tree, key) = place(remove);
-            batch.remove(&tree, key).durability(durability).commit().unwrap();
-            state.remove(remove).unwrap();
-        }
+        Do::Batch(puts, remove) => commit(db, at, puts, remove, state, durability),
         Do::Transact(name, bytes) => {
             let (tree, key) = place(name);
             db.transact(|tx| {
@@ -124,6 +139,12 @@ fn take(db: &Db, at: usize, doing: Do, state: &mut State, durability: Durability
             })
             .unwrap();
             state.insert(name.into(), (at, bytes));
+        }
+        Do::Load(name, files) => {
+            let (tree, prefix) = place(name);
+            let items = files.map(|(file, bytes)| (format!("{prefix}{file}"), value(at, bytes)));
+            assert_eq!(tree.load(prefix, items).unwrap(), files.len() as u64);
+            state.extend(files.map(|(file, bytes)| (format!("{name}{file}"), (at, bytes))));
         }
         Do::DropTree => {
             assert!(db.drop_tree("scratch").unwrap());
@@ -153,7 +174,9 @@ fn run(disk: &Arc<Disk>) -> Vec<State> {
             take(&db, at, doing, &mut state, durability);
         }
         states.push(state);
-        if durability == Durability::Sync || matches!(doing, Do::Checkpoint | Do::Reopen | Do::DropTree) {
+        if durability == Durability::Sync
+            || matches!(doing, Do::Checkpoint | Do::Reopen | Do::DropTree | Do::Load(..))
+        {
             durable = at + 1;
         }
         disk.note(Event::Acknowledged { kept: at + 1, durable });

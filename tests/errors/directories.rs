@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use spinney::{Db, Error, KEY_BYTES_MAX};
+use spinney::{Db, Error, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 use crate::{assert_key_too_long, filled, keys};
 
@@ -73,8 +73,13 @@ fn a_load_that_cannot_be_taken_leaves_nothing() {
     }
     assert_key_too_long(tree.load("n/", [("n/1", ""), (longer.as_str(), "")]), KEY_BYTES_MAX + 2);
     assert_key_too_long(tree.load(&longer, [("n/1", "")]), KEY_BYTES_MAX + 2);
-    let large = tree.load("n/", [("n/1", vec![0; 65_536])]);
-    assert!(matches!(large, Err(Error::ValueTooLarge { length_bytes: 65_536, .. })), "{large:?}");
+    let large = tree.load("n/", [("n/1", vec![0; 70_000]), ("n/2", vec![0; VALUE_BYTES_MAX + 1])]);
+    match large {
+        Err(Error::ValueTooLarge { length_bytes, limit_bytes }) => {
+            assert_eq!((length_bytes, limit_bytes), (VALUE_BYTES_MAX + 1, VALUE_BYTES_MAX));
+        }
+        other => panic!("{other:?}"),
+    }
     assert!(matches!(tree.load_with("n/", [("n/1", "")], |_| false), Err(Error::Cancelled)));
     assert_eq!(tree.load("n/", Vec::<(&str, &str)>::new()).expect("nothing to load"), 0);
     assert_eq!((db.stats().last_version, keys(&tree).len()), (last, 2));

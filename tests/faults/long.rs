@@ -28,9 +28,10 @@ enum Do {
     Put(&'static str, usize),
     Remove(&'static str),
     RemovePrefix(&'static str),
+    Load(&'static str, [(&'static str, usize); 2]),
 }
 
-const STEPS: [Do; 10] = [
+const STEPS: [Do; 12] = [
     Do::Put("a/1", 200_000),
     Do::Put("a/2", 17 * PART),
     Do::Put("a/1", 10),
@@ -40,6 +41,8 @@ const STEPS: [Do; 10] = [
     Do::Remove("b"),
     Do::Put("c", 66_000),
     Do::RemovePrefix("a/"),
+    Do::Load("d/", [("d/1", 9 * PART), ("d/2", 20)]),
+    Do::Put("d/1", 80_000),
     Do::Put("c", 140_000),
 ];
 
@@ -61,6 +64,11 @@ fn take(db: &Db, possible: &mut Vec<State>, at: usize, durability: Durability) -
         Do::RemovePrefix(prefix) => {
             after.retain(|key, _| !key.starts_with(prefix.as_bytes()));
             tree.remove_prefix(prefix).map(drop)
+        }
+        Do::Load(prefix, files) => {
+            let items = files.map(|(key, bytes)| (key.into(), value(at, bytes)));
+            after.extend(items.clone());
+            tree.load(prefix, items).map(drop)
         }
     };
     match done {

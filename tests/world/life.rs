@@ -214,9 +214,10 @@ impl Life {
     /// Keys for a bulk load, in order.
     fn some_items(&mut self, prefix: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let world = &mut self.world;
-        // What is loaded has to fit leaves.
-        let sizes = Sizes { large_percent: world.sizes.large_percent / 2, long_percent: 0 };
         let count = *world.random.pick(&[0, 1, 20, 300, 1_500]);
+        // Not hundreds of long ones.
+        let long_percent = if count > 20 { 0 } else { 3 * world.sizes.long_percent };
+        let sizes = Sizes { large_percent: world.sizes.large_percent / 2, long_percent };
         let mut items = BTreeMap::new();
         for _ in 0..if count > 1 { world.random.below(count) } else { count } {
             let mut tail = world.keys.key(&mut world.random);

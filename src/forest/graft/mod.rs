@@ -21,7 +21,7 @@ use self::plan::{Kid, Plan, Stop, Try};
 use self::subtree::Subtree;
 use super::Forest;
 use super::edits::Edits;
-use super::load::Run;
+use super::load::Runs;
 use super::router::Child;
 use super::scan::{Side, successor};
 use crate::art::cursor::Direction;
@@ -195,19 +195,20 @@ impl Forest {
         self.store.frames.get(id).is_some_and(|frame| frame.is_whole())
     }
 
-    /// Ties in blobs that were made for all keys with `prefix`, of which there are no others, and stores that
-    /// before anything else is written.
-    pub(super) fn tie_loaded(&self, prefix: &[u8], end: &[u8], run: &Run) -> Result<Option<Appended>> {
-        let subtree = Subtree { prefix, end };
+    /// Ties in the blobs of a load, where there must be no keys, and stores that before anything else is
+    /// written.
+    pub(super) fn tie_loaded(&self, runs: &Runs) -> Result<Option<Appended>> {
+        let cuts: Vec<&[u8]> = runs.each().flat_map(|run| [&run.prefix[..], &run.end]).collect();
+        let stored: Vec<(u32, u64)> = runs.each().flat_map(|run| run.stored.iter().copied()).collect();
         let mut missed = Vec::new();
         let mut appended = None;
         loop {
-            let prepare = || self.pin_for_graft(&[prefix, end], &missed);
+            let prepare = || self.pin_for_graft(&cuts, &missed);
             let change = |pins: &Vec<Pinned<'_>>| {
-                appended = Some(self.tie_children(&ids_of(pins), subtree, run)?);
+                appended = Some(self.tie_runs(&ids_of(pins), &cuts, runs)?);
                 Ok(())
             };
-            match self.store.checkpoint_with(&run.stored, prepare, change) {
+            match self.store.checkpoint_with(&stored, prepare, change) {
                 Ok(()) => break,
                 Err(Stop::Missing(id)) => missed.push(id),
                 Err(Stop::LogFull(full)) => self.store.make_log_space(full)?,
@@ -215,23 +216,25 @@ impl Forest {
             }
         }
         self.store.counters.loads.add_one();
-        self.tidy(&[prefix, end]);
+        self.tidy(&cuts);
         Ok(appended)
     }
 
-    fn tie_children(&self, pinned: &[u32], subtree: Subtree<'_>, run: &Run) -> Try<Appended> {
+    fn tie_runs(&self, pinned: &[u32], cuts: &[&[u8]], runs: &Runs) -> Try<Appended> {
         let mut edits = self.no_edits();
-        let cuts = [subtree.prefix, subtree.end];
-        let tied = Plan::new(self, pinned, &cuts).and_then(|mut plan| {
-            let height = plan.height_of(subtree, false)?;
-            let kids = plan.raise(&run.children, subtree, height)?;
-            plan.tie(subtree, height, kids)?;
+        let tied = Plan::new(self, pinned, cuts).and_then(|mut plan| {
+            for run in runs.each() {
+                let subtree = Subtree { prefix: &run.prefix, end: &run.end };
+                let height = plan.height_of(subtree, false)?;
+                let kids = plan.raise(&run.children, subtree, height)?;
+                plan.tie(subtree, height, kids)?;
+            }
             plan.emit_root(&mut edits)?;
             Ok(plan.freed)
         });
         // The record tells those who read the log that the keys have come. It lies before the checkpoint that
         // makes them count: so it is never missing beside them, though it may tell of keys that a crash took.
-        let write = Write::Load { prefix: subtree.prefix, keys: run.keys };
+        let write = Write::Load { prefix: &runs.keys.prefix, keys: runs.keys.keys };
         let done = tied.and_then(|freed| Ok((freed, self.append_graft(write)?)));
         let (freed, appended) = match done {
             Ok(done) => done,
@@ -240,9 +243,11 @@ impl Forest {
                 return Err(stop);
             }
         };
-        self.store.note_key_bytes(run.key_bytes_max);
-        let ids: Vec<u32> = run.children.iter().map(|child| child.id).collect();
-        self.store.ids.settle(&ids);
+        for run in runs.each() {
+            self.store.note_key_bytes(run.key_bytes_max);
+            let ids: Vec<u32> = run.children.iter().map(|child| child.id).collect();
+            self.store.ids.settle(&ids);
+        }
         edits.freed.extend(freed);
         self.store.count_move();
         edits.apply(Vec::new());

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
+use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES, VALUE_BYTES_MAX};
 
 /// See the head of this file.
 pub(super) struct Arrivals<'p, I, V> {
@@ -54,8 +54,8 @@ where
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong { length_bytes: key.len(), limit_bytes: KEY_BYTES_MAX });
         }
-        if value_bytes > SHORT_VALUE_BYTES_MAX {
-            let limit_bytes = SHORT_VALUE_BYTES_MAX;
+        if value_bytes > VALUE_BYTES_MAX {
+            let limit_bytes = VALUE_BYTES_MAX;
             return Err(Error::ValueTooLarge { length_bytes: value_bytes, limit_bytes });
         }
         let refused = |reason| Err(Error::LoadRefused { key: key.to_vec(), reason });

@@ -7,15 +7,20 @@
 #![forbid(unsafe_code)]
 
 mod arrivals;
+mod gather;
 mod pack;
+mod packers;
+mod packing;
+mod parts;
 mod sheaf;
 
 use std::sync::mpsc::{Receiver, channel, sync_channel};
-use std::thread::ScopedJoinHandle;
 
 use self::arrivals::Arrivals;
-use self::pack::{Packer, Places};
-use self::sheaf::Sheaf;
+use self::gather::Gatherer;
+use self::pack::Places;
+use self::packers::Packers;
+use self::packing::{Packing, joined};
 use super::Forest;
 use super::router::Child;
 use super::scan::successor;
@@ -25,12 +30,13 @@ use crate::store::adopt::{Outgoing, Reservation};
 
 /// Blobs on their way to the disk.
 const OUTGOING_MAX: usize = 3;
-/// Sheaves on their way to be packed.
-const SHEAVES_MAX: usize = 1;
 
-/// What was packed so far.
+/// The blobs of a part of the keys, packed so far.
 #[derive(Default)]
 pub(super) struct Run {
+    /// All of the keys, and no others, lie from here up to `end`.
+    pub(super) prefix: Vec<u8>,
+    pub(super) end: Vec<u8>,
     pub(super) children: Vec<Child>,
     /// An id that is reserved for the next blob.
     spare_id: Option<u32>,
@@ -40,17 +46,34 @@ pub(super) struct Run {
     pub(super) key_bytes_max: usize,
 }
 
+/// All that a load makes.
+#[derive(Default)]
+pub(super) struct Runs {
+    pub(super) keys: Run,
+    /// The parts of long values, if there are any.
+    pub(super) parts: Run,
+}
+
+impl Runs {
+    /// Those with keys.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Run> + Clone {
+        [&self.keys, &self.parts].into_iter().filter(|run| run.keys > 0)
+    }
+}
+
 /// A load that is under way. If it comes to nothing, or whoever gives the keys panics, what was made for it
 /// is given back.
 struct Unfinished<'f> {
     forest: &'f Forest,
-    run: Run,
+    runs: Runs,
     reservation: Reservation,
 }
 
 impl<'f> Unfinished<'f> {
-    fn begin(forest: &'f Forest) -> Result<Self> {
-        Ok(Unfinished { forest, run: Run::default(), reservation: forest.store.begin_reserving()? })
+    fn begin(forest: &'f Forest, prefix: &[u8], end: &[u8]) -> Result<Self> {
+        let keys = Run { prefix: prefix.to_vec(), end: end.to_vec(), ..Run::default() };
+        let runs = Runs { keys, parts: Run::default() };
+        Ok(Unfinished { forest, runs, reservation: forest.store.begin_reserving()? })
     }
 
     /// No blob is made any more.
@@ -59,16 +82,17 @@ impl<'f> Unfinished<'f> {
     }
 
     /// What was packed is tied in.
-    fn finish(mut self) -> Run {
-        std::mem::take(&mut self.run)
+    fn finish(mut self) -> Runs {
+        std::mem::take(&mut self.runs)
     }
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         self.end_reserving();
-        let ids = self.run.children.iter().map(|child| child.id).chain(self.run.spare_id);
-        let ids: Vec<u32> = ids.collect();
+        let ids_of = |run: &Run| run.children.iter().map(|child| child.id).chain(run.spare_id).collect();
+        let ids: [Vec<u32>; 2] = [ids_of(&self.runs.keys), ids_of(&self.runs.parts)];
+        let ids = ids.concat();
         if !ids.is_empty() {
             self.forest.store.give_back(&ids);
         }
@@ -94,84 +118,46 @@ impl Forest {
         if self.count(prefix, &end)? > 0 {
             return Err(Error::TargetExists);
         }
-        let mut load = Unfinished::begin(self)?;
-        self.pack_all((prefix, &end), seq, items, progress, &mut load)?;
+        let mut load = Unfinished::begin(self, prefix, &end)?;
+        self.pack_all(seq, items, progress, &mut load)?;
         load.end_reserving();
-        if load.run.keys == 0 {
+        if load.runs.keys.keys == 0 {
             return Ok((0, None));
         }
-        let appended = self.tie_loaded(prefix, &end, &load.run)?;
-        Ok((load.finish().keys, appended))
+        let appended = self.tie_loaded(&load.runs)?;
+        Ok((load.finish().keys.keys, appended))
     }
 
     fn pack_all<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
-        bounds: (&[u8], &[u8]),
         seq: u64,
         items: impl Iterator<Item = (K, V)>,
         progress: &mut dyn FnMut(u64) -> bool,
         load: &mut Unfinished<'_>,
     ) -> Result<()> {
-        let Unfinished { run, reservation, .. } = load;
-        let mut arrivals = Arrivals::new(bounds.0, items)?;
+        let Unfinished { runs, reservation, .. } = load;
+        let prefix = runs.keys.prefix.clone();
+        let mut arrivals = Arrivals::new(&prefix, items)?;
         if arrivals.next().is_none() {
             return Ok(());
         }
         let done = std::thread::scope(|scope| {
             let (outgoing, receiver) = sync_channel(OUTGOING_MAX);
             let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
-            let outgoing = Some(outgoing).filter(|_| writer.is_some());
+            let places = Places { reservation, outgoing: Some(outgoing).filter(|_| writer.is_some()) };
             let (wanted, orders) = channel();
-            let mut packer = Packer::new(self, bounds, Places { run, reservation, outgoing }, wanted);
-            let mut keys = 0;
-            let mut gather = || {
-                // Without an order packing has failed, which says why.
-                let words_wanted = orders.recv().map_err(|_| Error::Closed)?;
-                let sheaf = Sheaf::gather(self, &mut arrivals, words_wanted, seq)?;
-                keys += sheaf.len() as u64;
-                if progress(keys) { Ok(sheaf) } else { Err(Error::Cancelled) }
-            };
-            let packed = gather().and_then(|first| {
-                if first.next_key.is_none() || cfg!(target_family = "wasm") {
-                    return each_sheaf(first, &mut gather, |sheaf| packer.take(sheaf));
-                }
-                let (sender, sheaves) = sync_channel(SHEAVES_MAX);
-                let packing =
-                    scope.spawn(move || sheaves.into_iter().try_for_each(|sheaf| packer.take(sheaf)));
-                let sent =
-                    each_sheaf(first, &mut gather, |sheaf| sender.send(sheaf).map_err(|_| Error::Closed));
-                drop(sender);
-                joined(packing).and(sent)
-            });
-            writer.map_or(Ok(()), joined).and(packed)
+            let mut packing = Packing::new(scope, Packers::new(self, runs, places, wanted));
+            let gatherer = Gatherer::new(self, &mut arrivals, orders, seq, progress);
+            let gathered = gatherer.gather(&mut |gathered| packing.take(gathered));
+            let packed = packing.finish();
+            // What another has failed with says why nothing could be handed on.
+            writer.map_or(Ok(()), joined).and(packed).and(gathered)
         });
-        run.key_bytes_max = arrivals.key_bytes_max;
+        runs.keys.key_bytes_max = arrivals.key_bytes_max;
         done
     }
 
     fn write_all(&self, outgoing: Receiver<Outgoing>) -> Result<()> {
         outgoing.iter().try_for_each(|blob| self.store.write_out(&blob))
     }
-}
-
-/// Hands on the first sheaf, and all after it.
-fn each_sheaf<'f>(
-    first: Sheaf<'f>,
-    mut gather: impl FnMut() -> Result<Sheaf<'f>>,
-    mut hand_on: impl FnMut(Sheaf<'f>) -> Result<()>,
-) -> Result<()> {
-    let mut sheaf = first;
-    loop {
-        let is_last = sheaf.next_key.is_none();
-        hand_on(sheaf)?;
-        if is_last {
-            return Ok(());
-        }
-        sheaf = gather()?;
-    }
-}
-
-/// What a thread has come to; if it has panicked, so does this one.
-fn joined(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

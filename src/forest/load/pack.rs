@@ -35,7 +35,6 @@ const AHEAD: usize = 2;
 
 /// Where packed blobs go.
 pub(super) struct Places<'r> {
-    pub(super) run: &'r mut Run,
     pub(super) reservation: &'r mut Reservation,
     /// To storage, if there is any.
     pub(super) outgoing: Option<SyncSender<Outgoing>>,
@@ -44,16 +43,15 @@ pub(super) struct Places<'r> {
 /// See the head of this file.
 pub(super) struct Packer<'f, 'r> {
     forest: &'f Forest,
-    places: Places<'r>,
-    /// The lower bound of the next blob, and the upper one of the last.
+    run: &'r mut Run,
+    /// The lower bound of the next blob.
     lo: Vec<u8>,
-    end: Vec<u8>,
     /// What is not packed yet: these sheaves, the first of them from key `first` on.
     pending: VecDeque<Sheaf<'f>>,
     first: usize,
     guess_permille: u64,
-    /// Who gathers is told how many words the next sheaf is to have.
-    wanted: Sender<u64>,
+    /// Who gathers is told how many words the next sheaf is to have, if that matters.
+    wanted: Option<Sender<u64>>,
     /// By how many words the sheaves that are on their way were ordered smaller, because so many were left.
     smaller: VecDeque<u64>,
     scratch: Scratch<'f>,
@@ -61,17 +59,11 @@ pub(super) struct Packer<'f, 'r> {
 
 impl<'f, 'r> Packer<'f, 'r> {
     /// Orders the first sheaves.
-    pub(super) fn new(
-        forest: &'f Forest,
-        bounds: (&[u8], &[u8]),
-        places: Places<'r>,
-        wanted: Sender<u64>,
-    ) -> Self {
+    pub(super) fn new(forest: &'f Forest, run: &'r mut Run, wanted: Option<Sender<u64>>) -> Self {
         let mut packer = Packer {
             forest,
-            places,
-            lo: bounds.0.to_vec(),
-            end: bounds.1.to_vec(),
+            lo: run.prefix.clone(),
+            run,
             pending: VecDeque::new(),
             first: 0,
             guess_permille: FIRST_GUESS_PERMILLE,
@@ -86,14 +78,14 @@ impl<'f, 'r> Packer<'f, 'r> {
     }
 
     /// Packs what is there with one more sheaf: all of it if that is the last.
-    pub(super) fn take(&mut self, sheaf: Sheaf<'f>) -> Result<()> {
+    pub(super) fn take(&mut self, sheaf: Sheaf<'f>, places: &mut Places<'_>) -> Result<()> {
         let is_last = sheaf.next_key.is_none();
         self.pending.push_back(sheaf);
         let left = loop {
             let words = self.words();
             let left = words.last().copied().unwrap_or(0);
             let is_enough = left * self.guess_permille / 1_000 >= self.capacity() * TRY_AGAIN_PERCENT / 100;
-            if left == 0 || !(is_enough || is_last) || !self.pack(&words, is_last)? {
+            if left == 0 || !(is_enough || is_last) || !self.pack(&words, is_last, places)? {
                 break left;
             }
         };
@@ -111,8 +103,10 @@ impl<'f, 'r> Packer<'f, 'r> {
         let full = self.capacity() * FULL_PERCENT * 10 / self.guess_permille;
         let smaller = left.saturating_sub(self.smaller.iter().sum()).min(full);
         self.smaller.push_back(smaller);
-        // If nobody gathers any more, there is nothing left to gather.
-        let _ = self.wanted.send(full - smaller);
+        if let Some(wanted) = &self.wanted {
+            // If nobody gathers any more, there is nothing left to gather.
+            let _ = wanted.send(full - smaller);
+        }
     }
 
     /// Words up to each key that is not packed yet.
@@ -128,12 +122,13 @@ impl<'f, 'r> Packer<'f, 'r> {
     }
 
     /// Packs one blob: false if it would not be full, and more keys may come.
-    fn pack(&mut self, words: &[u64], is_last: bool) -> Result<bool> {
+    fn pack(&mut self, words: &[u64], is_last: bool, places: &mut Places<'_>) -> Result<bool> {
         let mut least = 1;
         loop {
             let full = self.capacity() * FULL_PERCENT * 10 / self.guess_permille;
             let wanted = words.partition_point(|&so_far| so_far < full) + 1;
-            let built = self.build(words, wanted.max(least).min(words.len()))?;
+            let id = self.id(places.reservation)?;
+            let built = self.build(id, words, wanted.max(least).min(words.len()))?;
             let used = u64::from(header::used_words(self.scratch.words()));
             self.guess_permille = (used * 1_000 / words[built.keys - 1].max(1)).max(1);
             if used * 100 < self.capacity() * TRY_AGAIN_PERCENT && !built.is_short {
@@ -146,33 +141,31 @@ impl<'f, 'r> Packer<'f, 'r> {
                     return Ok(false);
                 }
             }
-            self.settle(built)?;
+            self.settle(id, built, &places.outgoing)?;
             return Ok(true);
         }
     }
 
     /// The id of the next blob.
-    fn id(&mut self) -> Result<u32> {
-        let Places { run, reservation, .. } = &mut self.places;
-        if let Some(id) = run.spare_id {
+    fn id(&mut self, reservation: &mut Reservation) -> Result<u32> {
+        if let Some(id) = self.run.spare_id {
             return Ok(id);
         }
         let id = self.forest.store.reserve_blob(reservation)?;
         // Noted at once: whatever happens, it is given back.
-        run.spare_id = Some(id);
+        self.run.spare_id = Some(id);
         Ok(id)
     }
 
     /// Builds as many of the first `count` keys as fit.
-    fn build(&mut self, words: &[u64], count: usize) -> Result<Built> {
-        let id = self.id()?;
+    fn build(&mut self, id: u32, words: &[u64], count: usize) -> Result<Built> {
         let (first, next_key) = (self.first, self.pending.back().and_then(|last| last.next_key.clone()));
         let build = Build {
             forest: self.forest,
             scratch: &self.scratch,
             id,
             lo: &self.lo,
-            end: &self.end,
+            end: &self.run.end,
             next_key: next_key.as_deref(),
         };
         if let ([only], 0) = (self.pending.make_contiguous(), first) {
@@ -186,15 +179,13 @@ impl<'f, 'r> Packer<'f, 'r> {
     }
 
     /// Gives what was built its place.
-    fn settle(&mut self, built: Built) -> Result<()> {
-        let id = self.id()?;
-        let Places { run, outgoing, .. } = &mut self.places;
+    fn settle(&mut self, id: u32, built: Built, outgoing: &Option<SyncSender<Outgoing>>) -> Result<()> {
         let lo = std::mem::replace(&mut self.lo, built.hi.unwrap_or_default());
-        run.children.push(Child { lo, id, base: built.base });
-        run.spare_id = None;
+        self.run.children.push(Child { lo, id, base: built.base });
+        self.run.spare_id = None;
         let to_write = self.forest.store.settle_words(id, self.scratch.words())?;
-        run.keys += built.keys as u64;
-        run.stored.extend(to_write.as_ref().map(|blob| (id, blob.checksum)));
+        self.run.keys += built.keys as u64;
+        self.run.stored.extend(to_write.as_ref().map(|blob| (id, blob.checksum)));
         if let (Some(outgoing), Some(blob)) = (outgoing, to_write) {
             // The writer has ended only if it failed; it says why.
             outgoing.send(blob).map_err(|_| Error::Closed)?;

@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::arrivals::Arrivals;
 use crate::art::entries::{Content, Entries};
 use crate::blob::header::{self, BlobKind};
 use crate::blob::leaf::{self, Leaf, Payload};
@@ -15,6 +14,8 @@ use crate::store::scratch::Scratch;
 
 /// See the head of this file.
 pub(super) struct Sheaf<'f> {
+    /// The version of all keys.
+    seq: u64,
     values: Scratch<'f>,
     /// Their leaves are in `values`; which the list does not know, so that both can go to another thread.
     entries: Entries<'static>,
@@ -25,44 +26,43 @@ pub(super) struct Sheaf<'f> {
 }
 
 impl<'f> Sheaf<'f> {
-    /// Takes keys until they take so many words, or no value fits the frame any more; one at least. They are
-    /// of version `seq`.
-    pub(super) fn gather<I, K, V>(
-        forest: &'f Forest,
-        arrivals: &mut Arrivals<'_, I, V>,
-        words_wanted: u64,
-        seq: u64,
-    ) -> Result<Self>
-    where
-        I: Iterator<Item = (K, V)>,
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
+    /// One without keys; those to come are of version `seq`.
+    pub(super) fn new(forest: &'f Forest, seq: u64) -> Self {
         let values = forest.store.scratches.take();
         let frame = values.words();
         header::format(frame, 0, BlobKind::Range);
         header::raise_seq(frame, seq);
-        let (mut entries, mut words) = (Entries::new(), vec![0]);
-        let mut total = 0;
-        while let Some((key, value)) = arrivals.next() {
-            let need = Need { inner: 0, leaf: leaf::size_words(0, value.len()) as u32 };
-            if total >= words_wanted && entries.len() > 0 || !space::fits(frame, need) {
-                break;
-            }
-            let leaf = Leaf::load(frame, leaf::add(frame, b"", Payload::value(value), seq));
-            // They were looked at when they arrived, and ascend.
-            entries.push(key, 0, 0, Content::Leaf(leaf)).map_err(|_| Forest::corrupt(0))?;
-            let tail_len = entries.list.last().map_or(0, |entry| entry.tail_len as usize);
-            total += leaf::size_words(tail_len, value.len()) as u64 + 1;
-            words.push(total);
-            arrivals.advance()?;
-        }
-        let next_key = arrivals.next().map(|(key, _)| key.to_vec());
-        Ok(Sheaf { values, entries, words, next_key })
+        Sheaf { seq, values, entries: Entries::new(), words: vec![0], next_key: None }
+    }
+
+    /// Whether a value of so many bytes fits the frame.
+    pub(super) fn fits(&self, value_bytes: usize) -> bool {
+        let need = Need { inner: 0, leaf: leaf::size_words(0, value_bytes) as u32 };
+        space::fits(self.values.words(), need)
+    }
+
+    /// Appends a key, which lies above those that are here, and a value that fits.
+    pub(super) fn push(&mut self, key: &[u8], value: Payload<'_>) -> Result<()> {
+        let frame = self.values.words();
+        let leaf = Leaf::load(frame, leaf::add(frame, b"", value, self.seq));
+        self.entries.push(key, 0, 0, Content::Leaf(leaf)).map_err(|_| Forest::corrupt(0))?;
+        let tail_len = self.entries.list.last().map_or(0, |entry| entry.tail_len as usize);
+        self.words.push(self.words_taken() + leaf::size_words(tail_len, value.len()) as u64 + 1);
+        Ok(())
+    }
+
+    /// Words of all leaves, with what each key does not share with the one before.
+    pub(super) fn words_taken(&self) -> u64 {
+        self.words.last().copied().unwrap_or(0)
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The first key, whole; there is one.
+    pub(super) fn first_key(&self) -> Vec<u8> {
+        self.entries.key(0)
     }
 
     /// Words of the keys from `from` on, up to each.

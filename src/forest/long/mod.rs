@@ -23,11 +23,13 @@
 pub(super) mod check;
 mod commit;
 mod discard;
+mod ids;
 mod read;
 mod reclaim;
 mod write;
 
 pub(crate) use commit::{Kept, Settlement};
+pub(crate) use ids::IdBlock;
 pub(crate) use read::long_length;
 
 use super::Forest;
@@ -106,6 +108,9 @@ fn mark_key(id: u64) -> Vec<u8> {
 fn parts_prefix(id: u64) -> Vec<u8> {
     [&LONG_VALUES.to_be_bytes()[..], &[PART], &id.to_be_bytes()].concat()
 }
+
+/// Bytes in the key of a part.
+pub(crate) const PART_KEY_BYTES: usize = TREE_ID_BYTES + 1 + 8 + 4;
 
 fn part_key(id: u64, part: u32) -> Vec<u8> {
     [&parts_prefix(id)[..], &part.to_be_bytes()].concat()

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Pointer, mark_key, part_key};
+use super::{Pointer, mark_key};
 use crate::blob::key::KeyBuf;
 use crate::error::Result;
 use crate::forest::Forest;
@@ -38,12 +38,10 @@ impl Forest {
         self.may_write()?;
         self.prepare_long()?;
         let id = self.store.long.fresh_ids(1);
-        let part_bytes = self.part_bytes();
-        let pointer = Pointer { id, length_bytes: value.len() as u32, part_bytes: part_bytes as u32 };
-        let written = self.write_mark(id).and_then(|()| {
-            let mut parts = (0..).zip(value.chunks(part_bytes));
-            parts.try_for_each(|(part, bytes)| self.put_aside(&part_key(id, part), bytes))
-        });
+        let pointer = self.pointer(id, value.len());
+        let written = self
+            .write_mark(id)
+            .and_then(|()| pointer.parts_of(value).try_for_each(|(key, bytes)| self.put_aside(&key, bytes)));
         if written.is_err() {
             // If this fails as well, the next opening does it.
             let _ = self.reclaim(id);
