@@ -15,6 +15,7 @@ use std::io;
 /// A kind of call of the operating system that a file backend makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "not every system has all of these"))]
 pub enum FileCall {
     /// A file is opened or made.
     Open,
