@@ -30,8 +30,8 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 /// Bytes of a segment of the log area: as many as the ring has.
 pub(crate) const SEGMENT_BYTES: u64 = RING_BYTES as u64;
 const PAGE: u64 = PAGE_BYTES as u64;
-const HEADER_WORDS: usize = PAGE_BYTES / 8;
-const DURABLE_AT: usize = 3;
+pub(super) const HEADER_WORDS: usize = PAGE_BYTES / 8;
+pub(super) const DURABLE_AT: usize = 3;
 
 /// "SPINRNG", and 1 for this format.
 const MAGIC: u64 = u64::from_le_bytes(*b"SPINRNG\x01");

@@ -246,6 +246,53 @@ fn a_group_that_is_blank_is_missed_by_the_next_one() {
     }
 }
 
+/// Three groups of which the area has the first; in the ring the second is lost as well.
+fn with_one_group_of_three() -> (Bench, Vec<u64>) {
+    let bench = Bench::new(2);
+    let mut ends = vec![0];
+    for key in [b"a", b"b", b"c"] {
+        bench.put(key, b"1");
+        bench.sync();
+        ends.push(bench.log.end().next_multiple_of(PAGE_BYTES as u64));
+    }
+    for &group in &ends[1..3] {
+        set_page(&bench, group, &[0; PAGE_BYTES]);
+    }
+    blank_in_ring(&bench, ends[1]..ends[2]);
+    (bench, ends)
+}
+
+fn blank_in_ring(bench: &Bench, positions: std::ops::Range<u64>) {
+    let words = &bench.ring.words()[ring::HEADER_WORDS..];
+    for word in &words[positions.start as usize / 8..positions.end as usize / 8] {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+fn replay_with_ring(bench: &Bench) -> Result<Replayed> {
+    Reader::new(&*bench.backend, Some(&*bench.ring), IDENTITY)?.replay(0, 0, |_, _| Ok(()))
+}
+
+#[test]
+fn the_ring_says_how_far_all_was_durable() {
+    let (bench, ends) = with_one_group_of_three();
+    blank_in_ring(&bench, ends[2]..ends[3]);
+    assert!(matches!(replay_with_ring(&bench), Err(Error::LogCorrupt { .. })));
+    // Where that is lost as well, nothing is left that knows of more.
+    bench.ring.words()[ring::DURABLE_AT].store(ends[1].to_le(), Ordering::Relaxed);
+    assert_eq!(replay_with_ring(&bench).expect("as far as is known").seq, 1);
+}
+
+#[test]
+fn a_record_that_only_the_ring_has_says_how_far_all_before_it_was_durable() {
+    let (bench, ends) = with_one_group_of_three();
+    // A power loss keeps any page of the ring in an older version, its header, too.
+    bench.ring.words()[ring::DURABLE_AT].store(0, Ordering::Relaxed);
+    assert!(matches!(replay_with_ring(&bench), Err(Error::LogCorrupt { .. })));
+    blank_in_ring(&bench, ends[2]..ends[3]);
+    assert_eq!(replay_with_ring(&bench).expect("as far as is known").seq, 1);
+}
+
 /// The first page of a segment is that of an earlier life, which had the same place: the write of the new one
 /// was lost.
 #[test]
