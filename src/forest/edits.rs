@@ -48,6 +48,8 @@ pub(crate) struct Edits<'a> {
     /// Ids that fall free.
     pub(super) freed: Vec<u32>,
     pub(super) splits_router: bool,
+    /// Keys come or go somewhere else without a new version.
+    pub(super) moves_keys: bool,
 }
 
 /// Why preparing stopped.
@@ -70,7 +72,14 @@ impl From<crate::error::Error> for Stop {
 
 impl Forest {
     pub(super) fn no_edits(&self) -> Edits<'_> {
-        Edits { forest: self, writes: Vec::new(), fresh: Vec::new(), freed: Vec::new(), splits_router: false }
+        Edits {
+            forest: self,
+            writes: Vec::new(),
+            fresh: Vec::new(),
+            freed: Vec::new(),
+            splits_router: false,
+            moves_keys: false,
+        }
     }
 }
 
@@ -151,6 +160,10 @@ impl<'a> Edits<'a> {
             if held.iter().all(|hold| hold.frame.id != id) {
                 held.extend(store.frames.get(id).map(Frame::hold));
             }
+        }
+        if self.moves_keys {
+            // Who sees the new number waits for the latches; who has seen the old one sees it change.
+            store.count_move();
         }
         for hold in &mut held {
             let id = hold.frame.id;

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
 
 use super::Store;
@@ -199,8 +200,11 @@ impl Store {
             return Err(Error::Closed);
         }
         // Blobs of a bulk load are written before the superblock knows of them.
-        let Ok(_no_load) = self.loading.try_lock() else {
-            return Ok(());
+        let _no_load = match self.loading.try_lock() {
+            Ok(no_load) => no_load,
+            // One has panicked, and was given back.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
         };
         let used_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
         if durable.backend.len(Area::Data)? > used_bytes {

@@ -317,7 +317,7 @@ impl Store {
         self.moves.load(Ordering::Acquire)
     }
 
-    /// To be called before others can see the keys where they are then.
+    /// To be called while all is latched that leads to the keys, before they are where they are then.
     pub(crate) fn count_move(&self) {
         self.moves.fetch_add(1, Ordering::AcqRel);
     }

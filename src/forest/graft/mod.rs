@@ -249,7 +249,7 @@ impl Forest {
             self.store.ids.settle(&ids);
         }
         edits.freed.extend(freed);
-        self.store.count_move();
+        edits.moves_keys = true;
         edits.apply(Vec::new());
         Ok(appended)
     }
@@ -272,7 +272,7 @@ impl Forest {
         prepared: Option<Prepared<'_>>,
         write: Write<'_>,
     ) -> Try<Option<(Appended, Vec<u32>)>> {
-        let Some(Prepared { edits, freed, key_bytes_max }) = prepared else {
+        let Some(Prepared { mut edits, freed, key_bytes_max }) = prepared else {
             return Ok(None);
         };
         let appended = match self.append_graft(write) {
@@ -283,7 +283,7 @@ impl Forest {
             }
         };
         self.store.note_key_bytes(key_bytes_max);
-        self.store.count_move();
+        edits.moves_keys = true;
         edits.apply(Vec::new());
         for &id in &freed {
             self.store.ids.free(id);

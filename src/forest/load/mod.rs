@@ -113,6 +113,8 @@ impl Forest {
         let Some(end) = successor(prefix) else {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
         };
+        // Which may write, and so does not belong between the blobs of a load: their ids would depend on it.
+        self.prepare_long()?;
         // Before it is seen that there are no keys: none can have been there with this version.
         let seq = self.store.last_seq();
         if self.count(prefix, &end)? > 0 {
@@ -143,7 +145,8 @@ impl Forest {
         }
         let done = std::thread::scope(|scope| {
             let (outgoing, receiver) = sync_channel(OUTGOING_MAX);
-            let writer = self.store.durable.get().map(|_| scope.spawn(|| self.write_all(receiver)));
+            let durable = self.store.durable.get().filter(|_| !cfg!(target_family = "wasm"));
+            let writer = durable.map(|_| scope.spawn(|| self.write_all(receiver)));
             let places = Places { reservation, outgoing: Some(outgoing).filter(|_| writer.is_some()) };
             let (wanted, orders) = channel();
             let mut packing = Packing::new(scope, Packers::new(self, runs, places, wanted));

@@ -36,7 +36,7 @@ const AHEAD: usize = 2;
 /// Where packed blobs go.
 pub(super) struct Places<'r> {
     pub(super) reservation: &'r mut Reservation,
-    /// To storage, if there is any.
+    /// To who writes them, if that is a thread.
     pub(super) outgoing: Option<SyncSender<Outgoing>>,
 }
 
@@ -186,9 +186,11 @@ impl<'f, 'r> Packer<'f, 'r> {
         let to_write = self.forest.store.settle_words(id, self.scratch.words())?;
         self.run.keys += built.keys as u64;
         self.run.stored.extend(to_write.as_ref().map(|blob| (id, blob.checksum)));
-        if let (Some(outgoing), Some(blob)) = (outgoing, to_write) {
+        match (outgoing, to_write) {
             // The writer has ended only if it failed; it says why.
-            outgoing.send(blob).map_err(|_| Error::Closed)?;
+            (Some(outgoing), Some(blob)) => outgoing.send(blob).map_err(|_| Error::Closed)?,
+            (None, Some(blob)) => self.forest.store.write_out(&blob)?,
+            (_, None) => {}
         }
         self.first += built.keys;
         while let Some(sheaf) = self.pending.front().filter(|sheaf| sheaf.len() <= self.first) {

@@ -28,12 +28,8 @@ impl<'f> Parts<'f> {
         value: &[u8],
         hand_on: &mut dyn FnMut(Sheaf<'f>) -> Result<()>,
     ) -> Result<Pointer> {
-        let mut ids = match self.ids.take() {
-            Some(ids) => ids,
-            None => IdBlock::fresh(self.forest)?,
-        };
+        let ids = self.ids.get_or_insert_with(|| IdBlock::fresh(self.forest));
         let pointer = ids.next(self.forest, value.len())?;
-        self.ids = Some(ids);
         for (key, bytes) in pointer.parts_of(value) {
             if let Some(mut full) = self.sheaf.take_if(|sheaf| !sheaf.fits(bytes.len())) {
                 full.next_key = Some(key.clone());

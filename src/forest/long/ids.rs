@@ -17,10 +17,9 @@ pub(crate) struct IdBlock {
 }
 
 impl IdBlock {
-    /// One that nobody has had.
-    pub(crate) fn fresh(forest: &Forest) -> Result<Self> {
-        forest.prepare_long()?;
-        Ok(IdBlock { first: forest.store.long.fresh_block(8 * COUNTER_BYTES as u32), taken: 0 })
+    /// One that nobody has had. It was prepared for long values before.
+    pub(crate) fn fresh(forest: &Forest) -> Self {
+        IdBlock { first: forest.store.long.fresh_block(8 * COUNTER_BYTES as u32), taken: 0 }
     }
 
     /// Where the next value is to lie, which has so many bytes.
@@ -63,10 +62,11 @@ mod tests {
     #[test]
     fn all_parts_of_a_block_and_no_others_begin_with_one_prefix() {
         let forest = Forest::new(0, Shape::default()).unwrap();
-        let mut block = IdBlock::fresh(&forest).unwrap();
+        forest.prepare_long().unwrap();
+        let mut block = IdBlock::fresh(&forest);
         let (first, second) = (block.next(&forest, 200_000).unwrap(), block.next(&forest, 70_000).unwrap());
         let alone = forest.store.long.fresh_ids(1);
-        let mut other = IdBlock::fresh(&forest).unwrap();
+        let mut other = IdBlock::fresh(&forest);
         let prefix = IdBlock::prefix_of(&part_key(first.id, 0));
         let keys = first.parts_of(&[0; 200_000]).chain(second.parts_of(&[0; 70_000]));
         let keys: Vec<Vec<u8>> = keys.map(|(key, _)| key).collect();
