@@ -158,6 +158,14 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// The same for a page of zeros. What is not there of a frame is zeros, whatever was there before: so its
+    /// memory is not touched.
+    pub(crate) fn install_zeros(&self, page: usize) {
+        debug_assert!(self.frame.present() & (1 << page) == 0, "the page is there");
+        let mut refs = page * PAGE_WORDS..(page + 1) * PAGE_WORDS;
+        debug_assert!(refs.all(|at| self.frame.words.load(at as Ref) == 0), "something was left behind");
+    }
+
     /// Lets readers see pages that were installed.
     pub(crate) fn arrive(&self, pages: Pages) {
         self.frame.add_present(pages);

@@ -212,6 +212,7 @@ impl Residency {
         let hash = |&(page, bytes): &(usize, &[u8])| match page {
             _ if !self.verifies => 0,
             0 => checksum::of_first_page(bytes),
+            _ if checksum::is_zeros(bytes) => checksum::OF_ZEROS,
             _ => checksum::of_page(bytes),
         };
         let hashes: Vec<u64> = wanted.iter().map(hash).collect();
@@ -230,6 +231,7 @@ impl Residency {
                 _ => (header::stored_checksum(held.words(), page) != hash).then_some("page checksum"),
             };
             match damage {
+                None if checksum::is_zeros(bytes) => held.install_zeros(page),
                 None => held.install(page, bytes),
                 // What was read is not what is stored now.
                 Some(_) if !unchanged => continue,
@@ -241,7 +243,7 @@ impl Residency {
                 held.words().forget_notes();
             }
             arrived |= 1 << page;
-            if page == 0 && self.takes_zeros_for_read(&held) {
+            if page == 0 && self.is_remote {
                 arrived |= zero_pages(&held);
             }
         }
@@ -260,12 +262,6 @@ impl Residency {
             return Pages::MAX;
         }
         inner_pages_to(word(bytes, usize::from(header::REGIONS_AT)) as u32)
-    }
-
-    /// Whether pages of zeros are known by their checksums, and not read. A router is mostly such, and is
-    /// wanted whole; where reading is a trip it pays for all blobs.
-    fn takes_zeros_for_read(&self, held: &Held<'_>) -> bool {
-        self.is_remote || self.verifies && header::kind(held.words()) == Some(BlobKind::Router)
     }
 
     /// What is wrong with the first page of a blob, if anything is.
@@ -292,8 +288,7 @@ fn kind_of(first_page: &[u8]) -> Option<BlobKind> {
 /// The pages that are not there and would be zero if they were: their checksums say so. What is not there of
 /// a frame reads as zeros anyway, so that nothing has to be done for them. A router has many.
 fn zero_pages(held: &Held<'_>) -> Pages {
-    let zero = checksum::of_page(&[0; PAGE_BYTES]);
-    let is_zero = |page: &usize| header::stored_checksum(held.words(), *page) == zero;
+    let is_zero = |page: &usize| header::stored_checksum(held.words(), *page) == checksum::OF_ZEROS;
     let pages = (1..BLOB_PAGES).filter(is_zero).fold(0, |pages, page| pages | 1 << page);
     pages & !held.frame.present()
 }
