@@ -325,8 +325,8 @@ impl Db {
 
     /// Opens the database in this file, or makes one: with all [`Options`] at their defaults.
     ///
-    /// Beside the file lie three others while the database is open, with `-log`, `-journal` and `-ring` at
-    /// the end of their names; after [`close`](Db::close), or when the last handle was dropped, all is in
+    /// Beside the file lie three others from the first write on, with `-log`, `-journal` and `-ring` at the
+    /// end of their names; after [`close`](Db::close), or when the last handle was dropped, all is in
     /// the one file again. That is the moment to copy it.
     ///
     /// If the last process that had it open has died, the database is recovered: every write that was

@@ -348,14 +348,14 @@ impl Options {
             backend.sync(Area::Data)?;
         }
         let forest = Forest::with_root(lifecycle::new_store(&backend, self.settings), self.shape)?;
-        forest.store.begin(backend, None, self.settings)?;
+        forest.store.begin_new(backend, self.settings)?;
         Ok(forest)
     }
 
     fn open_for_writing(&self, backend: Arc<dyn Backend>, superblock: Superblock) -> Result<Forest> {
         let (forest, recovered) = self.load(backend.clone(), &superblock)?;
         match recovered {
-            None => forest.store.begin(backend, Some(superblock), self.settings)?,
+            None => forest.store.begin(backend, superblock, self.settings)?,
             Some((side_files, replayed)) => {
                 forest.store.go_on(backend, superblock, side_files.ring, &replayed, self.settings)?;
             }

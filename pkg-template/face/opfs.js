@@ -81,12 +81,15 @@ function translated(cause, name) {
 
 // --------------------------------------------------------------- the places -----
 
-async function folderOfSite() {
-  if (typeof navigator === "object" && navigator.storage?.getDirectory && navigator.locks) {
-    return navigator.storage.getDirectory();
-  }
+function needFiles() {
+  if (typeof navigator === "object" && navigator.storage?.getDirectory && navigator.locks) return;
   const message = "there are no files of this site here: browsers have them, for pages with https or on localhost";
   throw new SpinneyError("NotSupported", message);
+}
+
+async function folderOfSite() {
+  needFiles();
+  return navigator.storage.getDirectory();
 }
 
 function needWorker() {
@@ -141,8 +144,8 @@ async function exists(folder, file) {
   }
 }
 
-async function openHandle(folder, file, create) {
-  const entry = await folder.getFileHandle(file, { create });
+async function openHandle(file) {
+  const entry = await file;
   for (const start = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     try {
       return await entry.createSyncAccessHandle();
@@ -154,16 +157,15 @@ async function openHandle(folder, file, create) {
 }
 
 async function openRow(folder, name, create) {
-  const handles = [];
-  try {
-    // The data file first: without it the others are not made.
-    handles.push(await openHandle(folder, name + END, create));
-    for (const end of SIDE_ENDS) handles.push(await openHandle(folder, name + end, true));
-  } catch (error) {
-    for (const handle of handles) handle.close();
-    throw error;
-  }
-  return lendFiles(handles);
+  // The data file first: without it the others are not made. Then all at once, because each takes its time in
+  // another process.
+  const files = [await folder.getFileHandle(name + END, { create })];
+  for (const end of SIDE_ENDS) files.push(folder.getFileHandle(name + end, { create: true }));
+  const opened = await Promise.allSettled(files.map(openHandle));
+  const failed = opened.find(({ status }) => status === "rejected");
+  if (failed === undefined) return lendFiles(opened.map(({ value }) => value));
+  for (const { value } of opened) value?.close();
+  throw failed.reason;
 }
 
 /**
@@ -185,19 +187,22 @@ export async function openFiles(name, options) {
   const { how, create, cacheBytes, logBytes, waitMs } = readOpenOptions(options);
   checkedName(name);
   needWorker();
-  const folder = await folderOfSite();
+  needFiles();
+  // Both are asked for at once, and wait for other processes.
+  const asked = folderOfSite();
+  asked.catch(() => {});
   const unlock = await lock(name, waitMs);
   let row;
   const end = async () => {
     try {
       if (row !== undefined) closeFiles(row);
-      await tidy(folder, name);
+      await tidy(await asked, name);
     } finally {
       unlock();
     }
   };
   try {
-    row = await openRow(folder, name, create);
+    row = await openRow(await asked, name, create);
     return { id: settle(wasm.spinney_open_files(row, how, cacheBytes, logBytes)), end };
   } catch (error) {
     // What was wrong first is what counts.
@@ -261,7 +266,7 @@ export async function importFiles(name, source) {
       const message = `there is a database ${JSON.stringify(name)}: delete it first, or choose another name`;
       throw new SpinneyError("TargetExists", message);
     }
-    const handle = await openHandle(folder, name + IMPORT_END, true);
+    const handle = await openHandle(folder.getFileHandle(name + IMPORT_END, { create: true }));
     try {
       handle.truncate(0);
       let at = 0;

@@ -22,6 +22,15 @@ pub(crate) fn of_page(page: &[u8]) -> u64 {
     xxh3_64(page)
 }
 
+/// The checksum of a page of zeros, of which blobs have many.
+pub(crate) const OF_ZEROS: u64 = 0x93D7_6FE1_48C6_89BA;
+
+/// Whether a page holds nothing: much sooner told than its checksum.
+pub(crate) fn is_zeros(page: &[u8]) -> bool {
+    let (words, rest) = page.as_chunks::<8>();
+    rest.is_empty() && words.iter().all(|word| u64::from_ne_bytes(*word) == 0)
+}
+
 /// The checksum of the first page of a blob, its own word counted as zero; never 0, which the directory
 /// uses for "free".
 pub(crate) fn of_first_page(page: &[u8]) -> u64 {
@@ -63,6 +72,18 @@ pub(crate) fn first_damaged_page(blob: &[u8], expected: u64) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_are_told_without_their_checksum() {
+        let mut page = [0; PAGE_BYTES];
+        assert!(is_zeros(&page));
+        assert_eq!(of_page(&page), OF_ZEROS);
+        for at in [0, 7, 8, 2_000, PAGE_BYTES - 1] {
+            page[at] = 1;
+            assert!(!is_zeros(&page), "byte {at}");
+            page[at] = 0;
+        }
+    }
 
     #[test]
     fn every_flipped_bit_names_its_page() {

@@ -31,7 +31,7 @@ const IDENTITY_AT: Ref = 1;
 const GENERATION_AT: Ref = 2;
 /// Where counts stand, and in the same line of the cache regions and root.
 pub(crate) const COUNTS_AT: Ref = 3;
-const REGIONS_AT: Ref = 4;
+pub(crate) const REGIONS_AT: Ref = 4;
 const ROOT_AT: Ref = 5;
 const SEQ_AT: Ref = 6;
 /// Where a router keeps the link that is its initial `lo`.

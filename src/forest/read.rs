@@ -69,7 +69,10 @@ impl Forest {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
         };
         self.store.load(&[Fault { blob, want: Want::Inner }])?;
-        self.read_in_quiet(key, reading)
+        match self.start() {
+            Ok(route) => self.read_with_faults(key, reading, route, Lost::Restart),
+            Err(_) => self.read_in_quiet(key, reading),
+        }
     }
 
     /// The same where something is not in memory: a route that has met it, and how.

@@ -81,7 +81,12 @@ impl Log {
     /// front of the cursor as a whole.
     pub(crate) fn cursor(&self, since: u64) -> Result<Cursor> {
         let mut oldest = self.start.last_seq;
-        for segment in self.segments.held().into_iter().rev() {
+        let mut held = self.segments.held();
+        if held.is_empty() {
+            // The log has not begun. When it does, it begins here.
+            held.push(self.start.position / SEGMENT_BYTES);
+        }
+        for segment in held.into_iter().rev() {
             let Some(seq) = self.seq_before(segment)? else { continue };
             if seq <= since {
                 return self.cursor_from(segment, seq, since);

@@ -109,17 +109,12 @@ thread_local! {
 }
 
 impl Log {
-    /// A log that begins there; everything before it is history. Nothing is written to the ring before
-    /// `begin`.
-    pub(crate) fn new(
-        backend: Arc<dyn Backend>,
-        memory: Arc<dyn RingMemory>,
-        mut start: Start,
-        room: Room,
-    ) -> Result<Log> {
+    /// A log that begins there; everything before it is history. It takes no record before `begin`, and
+    /// nothing is written.
+    pub(crate) fn new(backend: Arc<dyn Backend>, mut start: Start, room: Room) -> Result<Log> {
         let held = std::mem::take(&mut start.history.held);
-        let log = Log {
-            ring: Ring::new(memory, start.identity, start.position),
+        Ok(Log {
+            ring: Ring::new(start.identity, start.position),
             segments: Segments::new(backend.clone(), room, held)?,
             commit: Commit::new(start.position),
             poison: OnceLock::new(),
@@ -129,14 +124,27 @@ impl Log {
             watch: Watch::default(),
             start,
             backend,
-        };
-        log.prepare_segment(false)?;
-        Ok(log)
+        })
     }
 
-    /// Takes the ring over. Whatever is in it is forgotten, so everything that was must be stored.
-    pub(crate) fn begin(&self) {
-        self.ring.begin();
+    /// The area was emptied since this log was made.
+    pub(crate) fn forget_places(&self) {
+        self.segments.forget();
+    }
+
+    /// Gives the first segment its place in the area. The next records go there once the log has begun.
+    pub(crate) fn make_first_place(&self) -> Result<()> {
+        self.recycle();
+        self.place(self.start.position, false).map(drop)
+    }
+
+    /// Takes the ring over, and records from now on. Whatever is in the ring is forgotten, so everything that
+    /// was must be stored.
+    pub(crate) fn begin(&self, memory: Arc<dyn RingMemory>) {
+        self.ring.begin(memory);
+        if self.segments.place_of(self.start.position / SEGMENT_BYTES).is_some() {
+            self.ring.set_ready_at_least(self.start.position + SEGMENT_BYTES, false);
+        }
     }
 
     /// Appends a write. `next_seq` is asked under the log's lock, so seqs and positions have one order.
@@ -192,18 +200,23 @@ impl Log {
         self.recycle();
         // A batch in parts may have gone further than other records may.
         let ready = ready.max(end / SEGMENT_BYTES * SEGMENT_BYTES);
-        match self.segments.prepare(ready / SEGMENT_BYTES, staged) {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(Unprepared::NotMade(error)) => return Err(error.into()),
-            Err(Unprepared::NotSynced(error)) => {
+        let has_place = self.place(ready, staged)?;
+        if has_place {
+            self.ring.set_ready_at_least(ready + SEGMENT_BYTES, staged);
+        }
+        Ok(has_place)
+    }
+
+    /// Gives the segment that begins at `position` a place in the area. False if only a checkpoint can.
+    fn place(&self, position: u64, staged: bool) -> Result<bool> {
+        self.segments.prepare(position / SEGMENT_BYTES, staged).map_err(|unprepared| match unprepared {
+            Unprepared::NotMade(error) => error.into(),
+            Unprepared::NotSynced(error) => {
                 // It may have been the only one to hear that records are lost.
                 self.set_poison(format!("syncing the log failed: {error}"));
-                return Err(error.into());
+                error.into()
             }
-        }
-        self.ring.set_ready_at_least(ready + SEGMENT_BYTES, staged);
-        Ok(true)
+        })
     }
 
     /// Makes no places any more, and has no readers: the log is about to be deleted.

@@ -18,7 +18,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 // The words of the ring's memory, which no model can hold.
 use std::sync::atomic::AtomicU64 as Word;
 
@@ -56,7 +56,8 @@ pub(crate) enum Full {
 
 /// See the head of this file.
 pub(crate) struct Ring {
-    memory: Arc<dyn RingMemory>,
+    /// None before `begin`.
+    memory: OnceLock<Arc<dyn RingMemory>>,
     identity: Identity,
     tail: Mutex<Tail>,
     /// `Tail::position`, for who only wants to know about how far it is.
@@ -71,12 +72,12 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// A ring whose next record goes to `position`, the start of a segment.
-    pub(crate) fn new(memory: Arc<dyn RingMemory>, identity: Identity, position: u64) -> Self {
+    /// A ring whose next record goes to `position`, the start of a segment. It takes none before `begin`, and
+    /// before a segment is ready.
+    pub(crate) fn new(identity: Identity, position: u64) -> Self {
         assert!(position.is_multiple_of(SEGMENT_BYTES));
-        assert_eq!(memory.words().len(), RING_TOTAL_BYTES / 8);
         Ring {
-            memory,
+            memory: OnceLock::new(),
             identity,
             tail: Mutex::new(Tail { position }),
             end: AtomicU64::new(position),
@@ -87,9 +88,11 @@ impl Ring {
         }
     }
 
-    /// Writes the header, before the first record.
-    pub(crate) fn begin(&self) {
-        let words = self.memory.words();
+    /// Takes the memory over, and writes the header there, before the first record.
+    pub(crate) fn begin(&self, memory: Arc<dyn RingMemory>) {
+        assert_eq!(memory.words().len(), RING_TOTAL_BYTES / 8);
+        assert!(self.memory.set(memory).is_ok(), "a ring begins once");
+        let words = self.words();
         let Identity { log_id, incarnation } = self.identity;
         // The magic last: a header that is half written is none.
         words[0].store(0, Ordering::Release);
@@ -97,6 +100,10 @@ impl Ring {
             words[at].store(word.to_le(), Ordering::Release);
         }
         words[0].store(MAGIC.to_le(), Ordering::Release);
+    }
+
+    fn words(&self) -> &[Word] {
+        self.memory.get().map_or(&[], |memory| memory.words())
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -130,7 +137,7 @@ impl Ring {
 
     /// Tells that everything before `position` is in the log area for good.
     pub(crate) fn set_durable(&self, position: u64) {
-        self.memory.words()[DURABLE_AT].store(position.to_le(), Ordering::Relaxed);
+        self.words()[DURABLE_AT].store(position.to_le(), Ordering::Relaxed);
         self.durable.store(position, Ordering::Release);
     }
 
@@ -208,7 +215,7 @@ impl Ring {
     }
 
     fn word(&self, position: u64) -> &Word {
-        &self.memory.words()[HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8]
+        &self.words()[HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8]
     }
 
     /// Writes one record, which fits before the end of its segment.
@@ -218,7 +225,7 @@ impl Ring {
         let head = Head { kind, payload_bytes: payload.len(), seq, durable }.encode();
         let checksum = record::checksum(head, payload_hash, self.identity, position);
         let first = HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8;
-        let words = &self.memory.words()[first..first + record::record_bytes(payload.len()) / 8];
+        let words = &self.words()[first..first + record::record_bytes(payload.len()) / 8];
         let (head_words, words) = words.split_at(HEAD_WORDS);
         for (word, value) in head_words.iter().zip(head) {
             word.store(value.to_le(), Ordering::Relaxed);
@@ -269,7 +276,8 @@ mod tests {
     const IDENTITY: Identity = Identity { log_id: 5, incarnation: 1 };
 
     fn ring(ready_segments: u64) -> Ring {
-        let ring = Ring::new(Arc::new(PrivateRing::new()), IDENTITY, 0);
+        let ring = Ring::new(IDENTITY, 0);
+        ring.begin(Arc::new(PrivateRing::new()));
         ring.set_ready_at_least(ready_segments * SEGMENT_BYTES, false);
         ring
     }
@@ -322,9 +330,10 @@ mod tests {
     fn the_header_tells_who_left_the_ring() {
         let memory = Arc::new(PrivateRing::new());
         assert_eq!(left_behind(&*memory), None);
-        let ring = Ring::new(memory.clone(), IDENTITY, SEGMENT_BYTES);
-        assert_eq!(left_behind(&*memory), None, "it has not begun");
-        ring.begin();
+        let ring = Ring::new(IDENTITY, SEGMENT_BYTES);
+        assert_eq!(append(&ring, b"abc"), Err(Full::Segments), "it has not begun");
+        assert_eq!(left_behind(&*memory), None);
+        ring.begin(memory.clone());
         ring.set_durable(SEGMENT_BYTES + PAGE);
         let expected = LeftBehind { identity: IDENTITY, durable: SEGMENT_BYTES + PAGE };
         assert_eq!(left_behind(&*memory), Some(expected));
@@ -363,7 +372,8 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(move || {
-            let ring = Arc::new(Ring::new(memory.clone(), IDENTITY, 0));
+            let ring = Arc::new(Ring::new(IDENTITY, 0));
+            ring.begin(memory.clone());
             ring.set_ready_at_least(2 * SEGMENT_BYTES, false);
             for _ in 0..3 {
                 append(&ring, LARGE_BYTES).expect("room");
@@ -394,7 +404,8 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(move || {
-            let ring = Arc::new(Ring::new(memory.clone(), IDENTITY, 0));
+            let ring = Arc::new(Ring::new(IDENTITY, 0));
+            ring.begin(memory.clone());
             let writers: Vec<_> = [40, 5_000]
                 .map(|bytes| {
                     let ring = ring.clone();

@@ -81,6 +81,11 @@ impl Segments {
         })
     }
 
+    /// The area was emptied: no segment has a place.
+    pub(crate) fn forget(&self) {
+        self.places().held.clear();
+    }
+
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -24,6 +24,14 @@ fn start() -> Start {
     Start { identity: IDENTITY, position: 0, last_seq: 0, history: History::default() }
 }
 
+/// A log that takes records.
+fn begun(backend: Arc<MemoryBackend>, ring: Arc<PrivateRing>, start: Start, room: Room) -> Log {
+    let log = Log::new(backend, start, room).expect("memory");
+    log.make_first_place().expect("memory");
+    log.begin(ring);
+    log
+}
+
 struct Bench {
     backend: Arc<MemoryBackend>,
     ring: Arc<PrivateRing>,
@@ -39,8 +47,7 @@ impl Bench {
     fn keeping(segments_max: usize, kept_bytes: u64) -> Bench {
         let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
         let room = Room { segments_max, kept_bytes };
-        let log = Log::new(backend.clone(), ring.clone(), start(), room).expect("memory");
-        log.begin();
+        let log = begun(backend.clone(), ring.clone(), start(), room);
         Bench { backend, ring, log, seq: AtomicU64::new(0) }
     }
 
@@ -304,8 +311,7 @@ fn a_segment_that_begins_as_in_an_earlier_life_is_missed() {
     let identity = Identity { incarnation: IDENTITY.incarnation + 1, ..IDENTITY };
     let start = Start { identity, position: SEGMENT_BYTES, last_seq: 3, history: History::default() };
     let room = Room { segments_max: 2, kept_bytes: 0 };
-    let log = Log::new(bench.backend.clone(), bench.ring.clone(), start, room).expect("memory");
-    log.begin();
+    let log = begun(bench.backend.clone(), bench.ring.clone(), start, room);
     let later =
         Bench { log, seq: AtomicU64::new(3), backend: bench.backend.clone(), ring: bench.ring.clone() };
     for _ in 0..3 {

@@ -30,6 +30,8 @@ impl Store {
     /// Reserves the free ids that no stored state refers to, nor one that is being stored: what is written
     /// there can do no harm.
     pub(crate) fn begin_reserving(&self) -> Result<Reservation> {
+        // Blobs are about to be written, and may be before anything is logged.
+        self.wake()?;
         // What fell free before is free in storage then.
         self.checkpoint()?;
         let _no_checkpoint = self.durable.get().map(Durable::committed);

@@ -122,6 +122,13 @@ impl Store {
         if durable.log.is_poisoned() {
             return Err(durable.log.poisoned());
         }
+        if durable.is_asleep() {
+            // Without a log there are no writes. What else changes pages is to be seen by no one.
+            if self.frames.captures.changed_pages() == 0 {
+                return Ok(());
+            }
+            durable.wake(&mut committed)?;
+        }
         let cut = {
             let _alone = self.gate.enter_alone();
             self.cut(durable, &residency.directory)
@@ -153,6 +160,7 @@ impl Store {
         if durable.is_closed() {
             return Err(Error::Closed.into());
         }
+        durable.wake(&mut committed)?;
         let _structure = self.lock_structure();
         let prepared = prepare()?;
         let _alone = self.gate.enter_alone();

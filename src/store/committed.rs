@@ -34,6 +34,12 @@ impl Committed {
         Committed { superblock, directories, changed, entered: BTreeSet::new() }
     }
 
+    /// Of a database of which nothing but the superblock is needed as yet.
+    pub(crate) fn unread(superblock: Superblock) -> Self {
+        let (directories, changed) = (BTreeMap::new(), BTreeSet::new());
+        Committed { superblock, directories, changed, entered: BTreeSet::new() }
+    }
+
     /// What the next checkpoint begins with.
     pub(crate) fn next(&self) -> Self {
         let Committed { superblock, directories, changed, .. } = self;

@@ -56,6 +56,8 @@ pub(crate) struct Durable {
     pub(crate) growth: Growth,
     /// Locked while a checkpoint runs.
     committed: Mutex<Committed>,
+    /// Set until the log takes records: see `wake`. Cleared while `committed` is locked.
+    is_asleep: AtomicBool,
     is_closed: AtomicBool,
     /// Set while `committed` is locked: the files are complete, and may be another's.
     has_ended: AtomicBool,
@@ -73,6 +75,7 @@ impl Durable {
             counters: CheckpointCounters::default(),
             growth: Growth::default(),
             committed: Mutex::new(committed),
+            is_asleep: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             journal_is_doubtful: AtomicBool::new(false),
@@ -81,6 +84,21 @@ impl Durable {
 
     pub(crate) fn committed(&self) -> MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The same for a log that begins when it is woken.
+    pub(crate) fn asleep(self) -> Self {
+        Durable { is_asleep: AtomicBool::new(true), ..self }
+    }
+
+    /// Whether nothing was written since a closed database was opened, and nothing made for it.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.is_asleep.load(Ordering::Acquire)
+    }
+
+    /// The log takes records.
+    pub(super) fn set_awake(&self) {
+        self.is_asleep.store(false, Ordering::Release);
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! The order of things, so that a crash at any point loses nothing and confuses nobody:
 //!
-//! * opening a closed database makes log, journal and ring anew, makes them durable, and only then names
-//!   them in the superblocks. Until then they are nobody's, after that they are needed;
+//! * opening a closed database writes nothing. The first write makes log, journal and ring anew, makes them
+//!   durable, and only then names them in the superblocks: see `wake`;
 //! * opening one that was not closed replays the log, and commits a checkpoint under the next incarnation
 //!   before log and ring are touched. So a second crash finds the first one's log as it was;
 //! * closing makes a checkpoint, takes the log's name out of the superblocks, and only then removes the log.
@@ -149,46 +149,32 @@ impl SideFiles {
 }
 
 impl Store {
-    /// Makes a new or a closed database ready for writing. A new one has no superblock yet.
+    /// Makes a new database ready for writing.
+    pub(crate) fn begin_new(&self, backend: Arc<dyn Backend>, settings: Settings) -> Result<()> {
+        self.sleep(backend, Committed::new(self.first_superblock()), settings)?;
+        self.wake()?;
+        self.checkpoint()
+    }
+
+    /// Lets a closed database be written, without writing anything.
     pub(crate) fn begin(
         &self,
         backend: Arc<dyn Backend>,
-        superblock: Option<Superblock>,
+        superblock: Superblock,
         settings: Settings,
     ) -> Result<()> {
-        backend.remove_side_files()?;
-        let ring = backend.ring(true)?;
-        let mut committed = match superblock {
-            Some(superblock) => Committed::read(&*backend, superblock)?,
-            None => Committed::new(self.first_superblock()),
-        };
+        self.sleep(backend, Committed::unread(superblock), settings)
+    }
+
+    fn sleep(&self, backend: Arc<dyn Backend>, committed: Committed, settings: Settings) -> Result<()> {
         let position = (committed.superblock.log_position / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
         let identity = Identity {
             log_id: settings.log_id(),
             incarnation: committed.superblock.incarnation.wrapping_add(1),
         };
-        committed.superblock.has_ring = ring.outlives_process();
-        // The file is about to grow before a checkpoint says so.
-        committed.superblock.unused_is_zero = false;
         let start = Start { identity, position, last_seq: self.last_seq(), history: History::default() };
-        let log = Log::new(backend.clone(), ring, start, settings.room())?;
-        log.begin();
-        // Blank, also where an earlier life's journal could not be deleted: recovery tells by that whether a
-        // checkpoint has begun.
-        backend.set_len(Area::Journal, 0)?;
-        backend.set_len(Area::Journal, PAGE_BYTES as u64)?;
-        backend.sync(Area::Journal)?;
-        backend.sync_directory()?;
-        if superblock.is_some() {
-            committed.superblock.log_position = position;
-            committed.superblock.log_id = identity.log_id;
-            committed.superblock.incarnation = identity.incarnation;
-            store_superblocks(&*backend, &mut committed)?;
-        }
-        self.set_durable(Durable::new(backend, log, settings.limits(), committed));
-        if superblock.is_none() {
-            self.checkpoint()?;
-        }
+        let log = Log::new(backend.clone(), start, settings.room())?;
+        self.set_durable(Durable::new(backend, log, settings.limits(), committed).asleep());
         Ok(())
     }
 
@@ -220,13 +206,14 @@ impl Store {
             missing = history.missing(replayed);
         }
         let start = Start { identity, position, last_seq: replayed.seq, history };
-        let log = Log::new(backend.clone(), ring, start, settings.room())?;
+        let log = Log::new(backend.clone(), start, settings.room())?;
+        log.make_first_place()?;
         self.set_durable(Durable::new(backend.clone(), log, settings.limits(), committed));
         self.checkpoint()?;
         // Not before the checkpoint has committed: until then log and ring stay as they are.
         missing.write(&*backend)?;
         if let Some(durable) = self.durable.get() {
-            durable.log.begin();
+            durable.log.begin(ring);
         }
         Ok(())
     }
@@ -274,11 +261,13 @@ impl Store {
         stored.and(flushed)?;
         durable.end();
         let backend = &*durable.backend;
-        // The next log has another id. How far this one came depends on who waited for whom.
-        committed.superblock.log_id = 0;
-        committed.superblock.log_position = 0;
-        committed.superblock.has_ring = false;
-        store_superblocks(backend, &mut committed)?;
+        if !durable.is_asleep() {
+            // The next log has another id. How far this one came depends on who waited for whom.
+            committed.superblock.log_id = 0;
+            committed.superblock.log_position = 0;
+            committed.superblock.has_ring = false;
+            store_superblocks(backend, &mut committed)?;
+        }
         let data_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
         if backend.len(Area::Data)? > data_bytes {
             backend.set_len(Area::Data, data_bytes)?;
@@ -294,7 +283,7 @@ impl Store {
 }
 
 /// Writes the two superblocks one after the other, so that one of them is always whole.
-fn store_superblocks(backend: &dyn Backend, committed: &mut Committed) -> Result<()> {
+pub(super) fn store_superblocks(backend: &dyn Backend, committed: &mut Committed) -> Result<()> {
     committed.superblock.generation += 1;
     committed.superblock.may_be_stored()?;
     for (number, bytes) in committed.seal() {

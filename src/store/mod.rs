@@ -34,6 +34,7 @@ pub(crate) mod scratch;
 pub(crate) mod stage;
 pub(crate) mod superblock;
 pub(crate) mod view;
+mod wake;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -274,6 +275,7 @@ impl Store {
     /// After the log was full: waits for space in it. The caller holds neither gate nor latch.
     pub(crate) fn make_log_space(&self, full: Full) -> Result<()> {
         match self.durable.get() {
+            Some(durable) if durable.is_asleep() => self.wake(),
             Some(durable) if durable.log.make_space(full)? == Space::WantsCheckpoint => {
                 self.next_checkpoint()
             }

@@ -37,10 +37,11 @@ impl Store {
             return Ok(None);
         };
         loop {
-            let no_checkpoint = durable.committed();
+            let mut no_checkpoint = durable.committed();
             if durable.is_closed() {
                 return Err(Error::Closed);
             }
+            durable.wake(&mut no_checkpoint)?;
             if durable.log.can_stage() {
                 let ticket = durable.log.stage(bytes, || self.last_seq())?;
                 return Ok(Some(Staged { ticket, durable, _no_checkpoint: no_checkpoint }));

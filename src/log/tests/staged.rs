@@ -12,6 +12,7 @@ use crate::log::payload::Write;
 use crate::log::record::{Identity, Kind};
 use crate::log::replay::{Reader, Replayed};
 use crate::log::ring::SEGMENT_BYTES;
+use crate::log::tests::begun;
 use crate::log::*;
 
 const IDENTITY: Identity = Identity { log_id: 99, incarnation: 1 };
@@ -27,7 +28,7 @@ impl Bench {
         let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
         let start = Start { identity: IDENTITY, position: 0, last_seq: 0, history: History::default() };
         let room = Room { segments_max, kept_bytes: 0 };
-        let log = Log::new(backend.clone(), ring, start, room).expect("memory");
+        let log = begun(backend.clone(), ring, start, room);
         Bench { backend, log, seq: AtomicU64::new(0) }
     }
 

@@ -26,6 +26,9 @@ cfg_if::cfg_if! {
         mod reserved;
         pub(crate) use reserved::Frames;
     } else {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        mod fresh;
         mod table;
         pub(crate) use table::Frames;
     }
@@ -155,6 +158,14 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// The same for a page of zeros. What is not there of a frame is zeros, whatever was there before: so its
+    /// memory is not touched.
+    pub(crate) fn install_zeros(&self, page: usize) {
+        debug_assert!(self.frame.present() & (1 << page) == 0, "the page is there");
+        let mut refs = page * PAGE_WORDS..(page + 1) * PAGE_WORDS;
+        debug_assert!(refs.all(|at| self.frame.words.load(at as Ref) == 0), "something was left behind");
+    }
+
     /// Lets readers see pages that were installed.
     pub(crate) fn arrive(&self, pages: Pages) {
         self.frame.add_present(pages);
@@ -261,8 +272,12 @@ pub(crate) fn run(first: usize, count: usize) -> Pages {
 
 /// Page 0 and the pages of the inner region, whatever the header says.
 pub(crate) fn inner_pages(words: Words<'_>) -> Pages {
-    let count = (header::inner_end(words) as usize).div_ceil(PAGE_WORDS);
-    run(0, count.clamp(1, BLOB_PAGES))
+    inner_pages_to(header::inner_end(words))
+}
+
+/// The same for an inner region that ends at this word.
+pub(crate) fn inner_pages_to(inner_end: u32) -> Pages {
+    run(0, (inner_end as usize).div_ceil(PAGE_WORDS).clamp(1, BLOB_PAGES))
 }
 
 impl Drop for Held<'_> {

@@ -1,21 +1,31 @@
-//! Frames as a table of separately allocated blobs that never move: for every system, without `unsafe`.
+//! Frames as a table of separately allocated blobs that never move: for every system. There is no `unsafe`
+//! here; in WebAssembly the memory comes from `fresh`.
 
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
 
 use super::{Frame, Side};
-use crate::blob::words::{BlobWords, PAGE_WORDS, boxed_words};
+use crate::blob::words::PAGE_WORDS;
 use crate::blob::{Ref, Words};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
+
+cfg_if::cfg_if! {
+    if #[cfg(target_arch = "wasm32")] {
+        use super::fresh::{Memory, zeros};
+    } else {
+        use crate::blob::words::{BlobWords, boxed_words as zeros};
+        type Memory = Box<BlobWords>;
+    }
+}
 
 const SEGMENT_FRAMES: usize = 256;
 const SEGMENTS: usize = 256;
 const LIMIT_FRAMES: u32 = (SEGMENT_FRAMES * SEGMENTS) as u32;
 
 struct Slot {
-    words: Box<BlobWords>,
+    words: Memory,
     side: Side,
 }
 
@@ -52,7 +62,7 @@ impl Frames {
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
         let slot =
-            segment[id as usize % SEGMENT_FRAMES].get_or_init(|| Slot { words: boxed_words(), side: side() });
+            segment[id as usize % SEGMENT_FRAMES].get_or_init(|| Slot { words: zeros(), side: side() });
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
     }
 

@@ -16,7 +16,7 @@ use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
 use crate::error::{Error, Result};
 use crate::store::ROOT_BLOB;
-use crate::store::frames::{Extent, Frame, Frames, Held, inner_pages, run};
+use crate::store::frames::{Extent, Frame, Frames, Held, inner_pages, inner_pages_to, run};
 use crate::store::latch::Version;
 use crate::store::superblock::word;
 
@@ -207,10 +207,12 @@ impl Residency {
     /// Verifies the pages from `first` on and copies them to the frame; says how many.
     fn install(&self, plan: &Plan<'_>, first: usize, bytes: &[u8]) -> Result<u64> {
         let pages = (first..).zip(bytes.chunks_exact(PAGE_BYTES));
-        let wanted: Vec<(usize, &[u8])> = pages.filter(|(page, _)| plan.pages & (1 << page) != 0).collect();
+        let useful = plan.pages & self.useful(plan, first, bytes);
+        let wanted: Vec<(usize, &[u8])> = pages.filter(|(page, _)| useful & (1 << page) != 0).collect();
         let hash = |&(page, bytes): &(usize, &[u8])| match page {
             _ if !self.verifies => 0,
             0 => checksum::of_first_page(bytes),
+            _ if checksum::is_zeros(bytes) => checksum::OF_ZEROS,
             _ => checksum::of_page(bytes),
         };
         let hashes: Vec<u64> = wanted.iter().map(hash).collect();
@@ -229,6 +231,7 @@ impl Residency {
                 _ => (header::stored_checksum(held.words(), page) != hash).then_some("page checksum"),
             };
             match damage {
+                None if checksum::is_zeros(bytes) => held.install_zeros(page),
                 None => held.install(page, bytes),
                 // What was read is not what is stored now.
                 Some(_) if !unchanged => continue,
@@ -251,10 +254,20 @@ impl Residency {
         Ok(u64::from(arrived.count_ones()))
     }
 
+    /// Of the pages that were read at first of a blob of which nothing was known, those that its header
+    /// knows to be of use. It is not verified yet: if it is damaged, none of them comes in.
+    fn useful(&self, plan: &Plan<'_>, first: usize, bytes: &[u8]) -> Pages {
+        let is_guess = first == 0 && !self.is_remote && plan.pages == self.first_pages(plan.frame.id);
+        if !is_guess || kind_of(bytes) != Some(BlobKind::Range) {
+            return Pages::MAX;
+        }
+        inner_pages_to(word(bytes, usize::from(header::REGIONS_AT)) as u32)
+    }
+
     /// What is wrong with the first page of a blob, if anything is.
     fn damage_of_header(&self, held: &Held<'_>, bytes: &[u8], hash: u64) -> Option<&'static str> {
         let id = held.frame.id;
-        let kind = BlobKind::from_byte((word(bytes, 1) >> 32) as u8);
+        let kind = kind_of(bytes);
         let is_right = || hash == self.directory.get(id) && checksum::stored(bytes, 0) == hash;
         if self.verifies && !is_right() {
             Some("page checksum")
@@ -268,11 +281,14 @@ impl Residency {
     }
 }
 
+fn kind_of(first_page: &[u8]) -> Option<BlobKind> {
+    BlobKind::from_byte((word(first_page, 1) >> 32) as u8)
+}
+
 /// The pages that are not there and would be zero if they were: their checksums say so. What is not there of
 /// a frame reads as zeros anyway, so that nothing has to be done for them. A router has many.
 fn zero_pages(held: &Held<'_>) -> Pages {
-    let zero = checksum::of_page(&[0; PAGE_BYTES]);
-    let is_zero = |page: &usize| header::stored_checksum(held.words(), *page) == zero;
+    let is_zero = |page: &usize| header::stored_checksum(held.words(), *page) == checksum::OF_ZEROS;
     let pages = (1..BLOB_PAGES).filter(is_zero).fold(0, |pages, page| pages | 1 << page);
     pages & !held.frame.present()
 }

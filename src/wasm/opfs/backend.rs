@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::files;
 use crate::backend::{Area, Backend, BlobBufPool, ReadOp, WriteOp, check_len};
 
-/// Few: memory that was once used is never given back here. More are made when more are asked for.
-const BUFFER_SLOTS: usize = 2;
+/// All are filled with zeros when the first is asked for, and memory that was once used is never given back
+/// here. More are made when more are asked for.
+const BUFFER_SLOTS: usize = 1;
 
 /// Three files that JavaScript has opened.
 pub(super) struct OpfsBackend {
