@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::keys::Family;
 use crate::measure::{self, Neighbours};
 use crate::options::Options;
 use crate::report::{Goal, HOME, Notes, Output, Table};
@@ -49,6 +50,14 @@ impl Session {
     /// Words for people.
     pub fn say(&self, text: &str) {
         self.output.say(text);
+    }
+
+    /// Says how many lines of a file of paths became no keys.
+    pub fn count_too_long(&mut self, family: &Family) {
+        if family.too_long > 0 {
+            self.say(&format!("{} lines were too long for a key, and are left out", family.too_long));
+            self.facts.insert("too_long".to_owned(), family.too_long.into());
+        }
     }
 
     /// Has `fill` fill a table, prints it and keeps it for the goals.

@@ -63,6 +63,7 @@ pub fn run(plan: &Plan, options: &Options) -> Result<bool> {
             return Err(format!("too few keys: {KEYS_MIN} at least").into());
         }
         session.say(&heading(&family));
+        session.count_too_long(&family);
         let table = Table::new(plan.name, family.name, family.len(), family.raw_bytes(), names.clone());
         let data_args = data_args(&options, &family);
         drop(family);

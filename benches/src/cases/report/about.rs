@@ -18,6 +18,9 @@ pub fn sentence(run: &Run) -> String {
     if let Some(seconds) = number(run, "seconds") {
         parts.push(format!("{:.0} minutes", (seconds / 60.0).ceil()));
     }
+    if let Some(lines) = number(run, "too_long") {
+        parts.push(format!("{lines:.0} lines were too long for a key"));
+    }
     if let Some(percent) = number(run, "others_percent") {
         parts.push(format!("other processes took {percent:.0} % of the machine meanwhile"));
     }

@@ -22,7 +22,7 @@ const LOOKS: &[Look] = &[
     look(HOME, "Spinney", "#1a7f37"),
     look("holt", "holt", "#8250df"),
     look("btreemap", "BTreeMap", "#6e7781"),
-    look("map", "Map, sorted keys", "#6e7781"),
+    look("map", "Map", "#6e7781"),
     look("blart", "blart", "#bf3989"),
     look("rocksdb", "RocksDB", "#cf222e"),
     look("lmdb", "LMDB", "#0969da"),

@@ -5,6 +5,7 @@
 
 use super::lines::{Lines, Sample};
 use super::stores;
+use crate::keys::{FILES, OBJECTS, PATHS, RANDOM32};
 use crate::report::{HOME, Unit, short};
 
 /// The largest data set of a family is shown, the others are folded.
@@ -20,7 +21,7 @@ pub fn of(lines: &Lines) -> Vec<String> {
     for &(family, keys) in &sets {
         let samples: Vec<&Sample> =
             lines.samples.iter().filter(|sample| sample.family == family && sample.keys == keys).collect();
-        let heading = heading(&samples);
+        let heading = heading(lines.block, &samples);
         let body =
             [Some(table(&samples)), behind(&samples)].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
         if most(family) == Some(keys) {
@@ -36,18 +37,18 @@ pub fn of(lines: &Lines) -> Vec<String> {
     parts
 }
 
-fn heading(samples: &[&Sample]) -> String {
+fn heading(block: &str, samples: &[&Sample]) -> String {
     let Some(first) = samples.first() else {
         return String::new();
     };
-    let what = match first.family.as_str() {
-        "objects" => "keys like an object store's",
-        "files" => "deep file paths",
-        "random32" => "random keys of 32 bytes",
-        "paths" => "real paths",
-        "memory" => "paths in memory",
-        "files of the site" => "paths in files of the site",
-        other => other,
+    let what = match (block, first.family.as_str()) {
+        ("browser", "memory") => "paths in memory",
+        ("browser", "files") => "paths in files of the site",
+        (_, OBJECTS) => "keys like an object store's",
+        (_, FILES) => "deep file paths",
+        (_, RANDOM32) => "random keys of 32 bytes",
+        (_, PATHS) => "real paths",
+        (_, other) => other,
     };
     let raw = first.raw_bytes / first.keys as f64;
     let rounds: Vec<u64> = samples.iter().map(|sample| sample.rounds).collect();
@@ -117,9 +118,9 @@ fn behind(samples: &[&Sample]) -> Option<String> {
     }
 }
 
-/// The best of a row, if better means something there.
+/// The best store of a row, if better means something there.
 pub fn best<'a>(cells: &[&'a Sample]) -> Option<&'a Sample> {
-    let all = cells.iter().copied();
+    let all = cells.iter().copied().filter(|sample| sample.store != stores::BY_HAND);
     match cells.first()?.better.as_str() {
         "less" => all.min_by(|a, b| a.median.total_cmp(&b.median)),
         "more" => all.max_by(|a, b| a.median.total_cmp(&b.median)),

@@ -17,8 +17,7 @@ pub struct Words {
 /// Of the stores in a row, how far Spinney is before the next or behind the best; nothing, if it is alone.
 pub fn clause(words: &Words, cells: &[&Sample]) -> Option<String> {
     let home = *cells.iter().find(|sample| sample.store == HOME)?;
-    let is_peer = |sample: &&Sample| sample.store != HOME && sample.store != stores::BY_HAND;
-    let others: Vec<&Sample> = cells.iter().copied().filter(is_peer).collect();
+    let others: Vec<&Sample> = cells.iter().copied().filter(|sample| sample.store != HOME).collect();
     let peer = best(&others)?;
     let ratio = home.median.max(peer.median) / home.median.min(peer.median);
     let is_ahead = best(&[home, peer])?.store == HOME;
