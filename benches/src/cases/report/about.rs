@@ -16,7 +16,8 @@ pub fn sentence(run: &Run) -> String {
         text(run, "settings").filter(|settings| !settings.is_empty()).map(|told| format!("`{told}`")),
     );
     if let Some(seconds) = number(run, "seconds") {
-        parts.push(format!("{:.0} minutes", (seconds / 60.0).ceil()));
+        let minutes = (seconds / 60.0).ceil().max(1.0);
+        parts.push(format!("{minutes:.0} minute{}", if minutes > 1.0 { "s" } else { "" }));
     }
     if let Some(lines) = number(run, "too_long") {
         parts.push(format!("{lines:.0} lines were too long for a key"));

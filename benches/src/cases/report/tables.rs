@@ -53,9 +53,13 @@ fn heading(block: &str, samples: &[&Sample]) -> String {
     let raw = first.raw_bytes / first.keys as f64;
     let rounds: Vec<u64> = samples.iter().map(|sample| sample.rounds).collect();
     let (least, most) = (rounds.iter().min().unwrap_or(&0), rounds.iter().max().unwrap_or(&0));
-    let rounds = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let rounds = match (least, most) {
+        (_, 1) => "one round".to_owned(),
+        _ if least == most => format!("medians of {most} rounds"),
+        _ => format!("medians of {least} to {most} rounds"),
+    };
     let keys = short_count(first.keys);
-    format!("{keys} {what}, {raw:.0} bytes each with the value, medians of {rounds} rounds")
+    format!("{keys} {what}, {raw:.0} bytes each with the value, {rounds}")
 }
 
 /// With commas, and every digit.
