@@ -46,7 +46,7 @@ pub fn space(sets: &Sets) -> Option<Figure> {
         with_raw(panel("On disk, bytes a key", OBJECTS, &disk, sets), "amplify", &disk, sets),
         with_raw(panel("In memory, bytes a key", OBJECTS, &memory, sets), "memory", &memory, sets),
     ];
-    finish("space", "Space of a key and its value", &told, LESS, panels, sets)
+    finish("space", "Spinney's space for a key and its value", &told, LESS, panels, sets)
 }
 
 /// The keys and values alone, as one more row.
@@ -61,11 +61,18 @@ fn with_raw(mut panel: BarPanel, block: &str, rows: &[RowOf], sets: &Sets) -> Ba
 
 pub fn opened(sets: &Sets) -> Option<Figure> {
     let rows = [
-        RowOf("amplify", "open after kill -9, full log", "after kill -9 with a full log"),
+        RowOf("amplify", "open after kill -9, full log", "after kill -9, full log, and a key is read"),
         RowOf("cold", "open", "after it was closed"),
     ];
     let told = [("amplify", rows[0].1, "after a crash", "faster", "slower")];
-    finish("open", "Opening", &told, LESS, vec![panel("Open and read a key", OBJECTS, &rows, sets)], sets)
+    finish(
+        "open",
+        "Opening Spinney",
+        &told,
+        LESS,
+        vec![panel("Until it is open", OBJECTS, &rows, sets)],
+        sets,
+    )
 }
 
 pub fn cold(sets: &Sets) -> Option<Figure> {
@@ -94,7 +101,14 @@ pub fn cold(sets: &Sets) -> Option<Figure> {
         panel("Bytes read, shorter is better", OBJECTS, &bytes, sets),
         panel("Gets a second, longer is better", OBJECTS, &rates, sets),
     ];
-    finish("cold", "Cache of a twentieth", &told, "everything was evicted before", panels, sets)
+    finish(
+        "cold",
+        "Spinney with a cache of a twentieth",
+        &told,
+        "everything was evicted before",
+        panels,
+        sets,
+    )
 }
 
 pub fn directories(sets: &Sets) -> Option<Figure> {
@@ -118,7 +132,7 @@ pub fn directories(sets: &Sets) -> Option<Figure> {
         ("directories", rows[2].1, "a small one", "faster", "slower"),
     ];
     let panels = vec![panel("Until it is on stable storage", OBJECTS, rows, sets)];
-    finish("directories", "Whole directories", &told, LESS, panels, sets)
+    finish("directories", "Whole directories in Spinney", &told, LESS, panels, sets)
 }
 
 /// Every time of both places, and memory.
@@ -148,7 +162,7 @@ pub fn browser(sets: &Sets) -> Option<Figure> {
         panel("In files of the site", "files", &reads, sets),
         panel("Memory", "memory", &memory, sets),
     ];
-    finish("browser", "In Chromium", &told, LESS, panels, sets)
+    finish("browser", "Spinney in Chromium", &told, LESS, panels, sets)
 }
 
 /// Those rows for which there are numbers, each of its largest data set.

@@ -37,7 +37,7 @@ pub fn scale(sets: &Sets) -> Option<Figure> {
         panel("Get", "get hit", "a get", TIMES),
         panel("List 100 directories", "list 100 directories", "a listing", TIMES),
     ];
-    by_keys("scale", "In memory", &["memory", "scale"], &panels, sets)
+    by_keys("scale", "Spinney in memory", &["memory", "scale"], &panels, sets)
 }
 
 /// In files that the cache holds, by number of keys.
@@ -47,7 +47,7 @@ pub fn warm(sets: &Sets) -> Option<Figure> {
         panel("List 100 directories", "list 100 directories", "a listing", TIMES),
         panel("Resident memory", "resident memory", "memory", ["smaller", "larger"]),
     ];
-    by_keys("warm", "In files, all of it in the cache", &["warm"], &panels, sets)
+    by_keys("warm", "Spinney in files that its cache holds", &["warm"], &panels, sets)
 }
 
 fn by_keys(
@@ -98,7 +98,7 @@ pub fn threads(sets: &Sets) -> Option<Figure> {
     }
     let panel =
         panel_of("Puts a second, each on stable storage", "threads", &placed, |at| format!("{at:.0}"))?;
-    let title = titled("Durable", &clauses);
+    let title = titled("Spinney, every put durable", &clauses);
     finish("durable", title, "higher is better; both scales are logarithmic", vec![panel])
 }
 
@@ -128,7 +128,7 @@ pub fn latency(sets: &Sets) -> Option<Figure> {
         .into_iter()
         .filter_map(|(metric, subject)| clause(&words(subject), &largest(sets, "stall", metric)))
         .collect();
-    let title = titled("Beside checkpoints", &clauses);
+    let title = titled("Spinney beside checkpoints", &clauses);
     finish(
         "latency",
         title,
