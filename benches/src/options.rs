@@ -27,6 +27,8 @@ options
   --wall            time on the wall everywhere, not the processor's
   --json            one JSON object a line on stdout, tables on stderr
   --dir PATH        where the stores on disk live, removed afterwards; not in memory (default target)
+  --lines PATH      where the lines of all cases are, for the report (default target/bench)
+  --docs PATH       where it goes, and its plots below (default docs)
   --quick           fewer keys and shorter phases: whether all works, not how fast it is
 ";
 
@@ -43,9 +45,13 @@ pub struct Options {
     pub wall: bool,
     pub json: bool,
     pub dir: Option<PathBuf>,
+    pub lines: Option<PathBuf>,
+    pub docs: Option<PathBuf>,
     pub quick: bool,
     /// The options that the line gave, by name.
     pub given: Vec<String>,
+    /// The same with their values, but for places on this machine, which mean nothing elsewhere.
+    pub settings: Vec<String>,
 }
 
 impl Options {
@@ -79,21 +85,23 @@ impl Default for Options {
             wall: false,
             json: false,
             dir: None,
+            lines: None,
+            docs: None,
             quick: false,
             given: Vec::new(),
+            settings: Vec::new(),
         }
     }
 }
 
 /// The case and its options. An empty message asks for the usage.
-pub fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options), String> {
+pub fn parse(args: impl Iterator<Item = String>) -> Result<(String, Options), String> {
+    let args: Vec<String> = args.collect();
     let mut case = None;
-    let mut options = Options::default();
+    let mut options = Options { settings: settings(&args), ..Options::default() };
+    let mut args = args.into_iter();
     while let Some(arg) = args.next() {
-        let (name, inline) = match arg.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
-            _ => (arg, None),
-        };
+        let (name, inline) = halves(arg);
         let mut value =
             || inline.clone().or_else(|| args.next()).ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {
@@ -107,6 +115,8 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options)
             "--builds" => options.builds = Some(number::<usize>(&value()?)?.max(1)),
             "--seed" => options.seed = number(&value()?)?,
             "--dir" => options.dir = Some(value()?.into()),
+            "--lines" => options.lines = Some(value()?.into()),
+            "--docs" => options.docs = Some(value()?.into()),
             "--wall" | "--json" | "--quick" => {
                 if inline.is_some() {
                     return Err(format!("{name} takes no value"));
@@ -130,6 +140,35 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<(String, Options)
         return Err("--families chooses among the made keys, and --paths names real ones".to_owned());
     }
     Ok((case.ok_or("which case?")?, options))
+}
+
+/// An option and the value that stands within it.
+fn halves(arg: String) -> (String, Option<String>) {
+    match arg.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+        _ => (arg, None),
+    }
+}
+
+/// The options of the line as they may be told to others: without places on this machine, and without the
+/// form of the output.
+fn settings(args: &[String]) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (name, inline) = halves(arg.clone());
+        match name.as_str() {
+            "--json" => {}
+            "--wall" | "--quick" => told.push(name),
+            option if option.starts_with("--") => match (option, inline.or_else(|| args.next().cloned())) {
+                ("--dir" | "--lines" | "--docs", _) => {}
+                ("--paths", _) => told.push("--paths FILE".to_owned()),
+                (_, value) => told.push(format!("{name} {}", value.unwrap_or_default())),
+            },
+            _ => {}
+        }
+    }
+    told
 }
 
 fn families(list: &str) -> Result<Vec<String>, String> {
@@ -175,6 +214,13 @@ mod tests {
         assert_eq!(message("memory --json=no"), "--json takes no value");
         assert_eq!(message("memory --families x"), "no key family x; there are objects files random32");
         assert!(message("memory --families objects --paths x").starts_with("--families chooses"));
+    }
+
+    #[test]
+    fn settings_tell_nothing_of_places() {
+        let (_, options) =
+            parsed("cold --keys=5 --json --dir /here --rounds 2 --paths /home/list --quick").unwrap();
+        assert_eq!(options.settings, ["--keys 5", "--rounds 2", "--paths FILE", "--quick"]);
     }
 
     #[test]

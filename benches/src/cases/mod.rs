@@ -12,6 +12,7 @@ pub mod disk;
 mod families;
 mod keys;
 mod memory;
+mod report;
 mod session;
 mod tally;
 
@@ -49,4 +50,5 @@ pub const CASES: &[Case] = &[
     #[cfg(unix)]
     browser::CASE,
     keys::CASE,
+    report::CASE,
 ];

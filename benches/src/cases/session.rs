@@ -3,14 +3,25 @@
 
 #![forbid(unsafe_code)]
 
+use crate::keys::Family;
 use crate::measure::{self, Neighbours};
 use crate::options::Options;
 use crate::report::{Goal, HOME, Notes, Output, Table};
+use crate::stores;
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// What the caller of the run says about it: the day, the version of the source, the compiler.
+const ABOUT: &str = "SPINNEY_BENCH_ABOUT";
 
 pub struct Session {
     case: &'static str,
     output: Output,
     neighbours: Neighbours,
+    start: Instant,
+    stores: Vec<&'static str>,
+    /// What else is to be known about the run, by name.
+    pub facts: Map<String, Value>,
     /// Is spinney among the stores? Without it, no goal means anything.
     has_home: bool,
     tables: Vec<Table>,
@@ -27,6 +38,9 @@ impl Session {
             case,
             output: Output::new(options.json),
             neighbours: Neighbours::watch(),
+            start: Instant::now(),
+            stores: stores.to_vec(),
+            facts: Map::from_iter([("settings".to_owned(), options.settings.join(" ").into())]),
             has_home: stores.contains(&HOME),
             tables: Vec::new(),
             wrong: Vec::new(),
@@ -36,6 +50,14 @@ impl Session {
     /// Words for people.
     pub fn say(&self, text: &str) {
         self.output.say(text);
+    }
+
+    /// Says how many lines of a file of paths became no keys.
+    pub fn count_too_long(&mut self, family: &Family) {
+        if family.too_long > 0 {
+            self.say(&format!("{} lines were too long for a key, and are left out", family.too_long));
+            self.facts.insert("too_long".to_owned(), family.too_long.into());
+        }
     }
 
     /// Has `fill` fill a table, prints it and keeps it for the goals.
@@ -68,7 +90,32 @@ impl Session {
         }
         for line in &self.wrong {
             self.output.say(&format!("WRONG  {line}"));
+            self.line(&json!({ "case": self.case, "wrong": line }));
         }
+        self.line(&json!({ "case": self.case, "run": self.about() }));
         self.wrong.is_empty()
+    }
+
+    fn line(&self, line: &Value) {
+        self.output.lines(&format!("{line}\n"));
+    }
+
+    /// Where and how it ran, for whoever reads the numbers later.
+    fn about(&self) -> Map<String, Value> {
+        let host = measure::host();
+        let mut about = self.facts.clone();
+        let versions = self.stores.iter().map(|&store| json!([store, stores::version(store)]));
+        let told = [
+            ("about", json!(std::env::var(ABOUT).ok())),
+            ("processor", json!(host.processor)),
+            ("processors", json!(host.processors)),
+            ("memory_bytes", json!(host.memory_bytes)),
+            ("system", json!(host.system)),
+            ("versions", Value::Array(versions.collect())),
+            ("others_percent", json!(self.neighbours.share().map(|share| (share * 100.0).round()))),
+            ("seconds", json!(self.start.elapsed().as_secs())),
+        ];
+        about.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        about
     }
 }

@@ -16,6 +16,8 @@ pub struct Family {
     /// Are the keys paths? If not, there is nothing to list.
     pub is_paths: bool,
     pub directories: Directories,
+    /// Lines of a file that became no keys, because they were too long.
+    pub too_long: usize,
 }
 
 impl Family {
@@ -23,12 +25,19 @@ impl Family {
     pub(super) fn of_paths(name: &'static str, seed: u64, keys: Vec<Vec<u8>>) -> Self {
         let sorted = sorted(keys);
         let directories = Directories::choose(&sorted, seed);
-        Self { name, seed, sorted, is_paths: true, directories }
+        Self { name, seed, sorted, is_paths: true, directories, too_long: 0 }
     }
 
     /// A family of keys that are no paths: a delimiter in one means nothing.
     pub(super) fn of_bytes(name: &'static str, seed: u64, keys: Vec<Vec<u8>>) -> Self {
-        Self { name, seed, sorted: sorted(keys), is_paths: false, directories: Directories::default() }
+        Self {
+            name,
+            seed,
+            sorted: sorted(keys),
+            is_paths: false,
+            directories: Directories::default(),
+            too_long: 0,
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -24,6 +24,7 @@ pub use files::FILES;
 pub use objects::OBJECTS;
 pub use packed::Keys;
 pub use pages::{PAGE_KEYS, Page};
+pub use paths::PATHS;
 pub use queries::Queries;
 pub use random32::RANDOM32;
 pub use values::{VALUE_LEN, Values};

@@ -61,7 +61,7 @@ mod tests {
             let keys: Vec<&[u8]> = family.page_keys(&page).collect();
             assert_eq!(keys.len(), PAGE_KEYS);
             assert!(keys.iter().all(|key| **key > *page.after));
-            assert_eq!(page.key_bytes, keys.iter().map(|key| key.len()).sum());
+            assert_eq!(page.key_bytes, keys.iter().map(|key| key.len()).sum::<usize>());
             assert!(page.first == 0 || family.sorted.get(page.first - 1) <= &page.after[..]);
         }
     }

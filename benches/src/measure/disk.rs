@@ -36,11 +36,10 @@ pub fn flushes(path: &Path) -> Option<u64> {
     stat.split_whitespace().nth(15)?.parse().ok()
 }
 
-/// The type of the file system that this path is on, if it is one that keeps files in memory alone.
-pub fn memory_file_system(path: &Path) -> Option<String> {
+/// The type of the file system that this path is on.
+pub fn file_system(path: &Path) -> Option<String> {
     let path = fs::canonicalize(path).ok()?;
     mounted(&fs::read_to_string("/proc/self/mounts").ok()?, &path)
-        .filter(|kind| matches!(kind.as_str(), "tmpfs" | "ramfs"))
 }
 
 /// The type of the file system of the innermost mount that holds `path`; of several in one place, the last.

@@ -3,6 +3,7 @@
 mod clock;
 #[cfg(unix)]
 mod disk;
+mod host;
 #[cfg(unix)]
 mod latencies;
 mod machine;
@@ -15,7 +16,8 @@ mod samples;
 
 pub use clock::{Clock, Whose, nanos_per_op, use_wall};
 #[cfg(unix)]
-pub use disk::{bytes_on_disk, files, flushes, memory_file_system};
+pub use disk::{bytes_on_disk, file_system, files, flushes};
+pub use host::host;
 #[cfg(unix)]
 pub use latencies::Latencies;
 pub use machine::{Neighbours, allocated, trim};

@@ -10,6 +10,17 @@ pub enum Better {
     Neither,
 }
 
+impl Better {
+    /// As it stands in the JSON lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Less => "less",
+            Self::More => "more",
+            Self::Neither => "neither",
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metric {
     pub name: &'static str,

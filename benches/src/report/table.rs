@@ -111,13 +111,16 @@ impl Table {
             for (store, samples) in cells {
                 let _ = writeln!(
                     out,
-                    "{{\"case\":\"{}\",\"family\":\"{}\",\"keys\":{},\"metric\":\"{}\",\"unit\":\"{}\",\
-                     \"store\":\"{}\",\"median\":{},\"min\":{},\"max\":{},\"rounds\":{}}}",
+                    "{{\"case\":\"{}\",\"family\":\"{}\",\"keys\":{},\"raw_bytes\":{},\"metric\":\"{}\",\
+                     \"unit\":\"{}\",\"better\":\"{}\",\"store\":\"{}\",\"median\":{},\"min\":{},\
+                     \"max\":{},\"rounds\":{}}}",
                     self.case,
                     self.family,
                     self.keys,
+                    self.raw_bytes,
                     metric.name,
                     metric.unit,
+                    metric.better.name(),
                     store,
                     json_number(samples.median()),
                     json_number(samples.min()),
@@ -179,9 +182,9 @@ mod tests {
     #[test]
     fn json_has_a_line_for_each_metric_and_store() {
         let json = table().json();
-        let first = "{\"case\":\"memory\",\"family\":\"objects\",\"keys\":3,\"metric\":\"get\",\
-                     \"unit\":\"ns\",\"store\":\"spinney\",\"median\":15.0000,\"min\":10.0000,\
-                     \"max\":20.0000,\"rounds\":2}";
+        let first = "{\"case\":\"memory\",\"family\":\"objects\",\"keys\":3,\"raw_bytes\":9,\
+                     \"metric\":\"get\",\"unit\":\"ns\",\"better\":\"less\",\"store\":\"spinney\",\
+                     \"median\":15.0000,\"min\":10.0000,\"max\":20.0000,\"rounds\":2}";
         assert_eq!(json.lines().next(), Some(first));
         assert_eq!(json.lines().count(), 3);
     }

@@ -11,6 +11,9 @@ mod holt;
 mod seek;
 #[cfg(feature = "spinney")]
 mod spinney;
+mod versions;
+
+pub use versions::version;
 
 use crate::options::Options;
 

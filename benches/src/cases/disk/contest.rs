@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::report::{Goal, Metric, Notes, Table};
 use crate::stores::Result;
 use crate::stores::disk;
+use serde_json::json;
 use std::path::Path;
 
 const ROUNDS: usize = 3;
@@ -45,9 +46,13 @@ pub fn run(plan: &Plan, options: &Options) -> Result<bool> {
     let place = Place::make(options)?;
     let mut session = Session::start(plan.name, options, &names);
     session.say(&format!("in {}", place.path().display()));
+    if let Some(kind) = measure::file_system(place.path()) {
+        session.facts.insert("file_system".to_owned(), kind.into());
+    }
     for (name, [synced, buffered]) in &stores {
         session.say(&format!("{name:<8} synced: {synced}; buffered: {buffered}"));
     }
+    session.facts.insert("acknowledged".to_owned(), json!(stores));
     let keys = if options.quick { plan.keys_quick } else { plan.keys };
     let mut options = options.clone();
     if options.families.is_empty() && options.paths.is_none() {
@@ -58,6 +63,7 @@ pub fn run(plan: &Plan, options: &Options) -> Result<bool> {
             return Err(format!("too few keys: {KEYS_MIN} at least").into());
         }
         session.say(&heading(&family));
+        session.count_too_long(&family);
         let table = Table::new(plan.name, family.name, family.len(), family.raw_bytes(), names.clone());
         let data_args = data_args(&options, &family);
         drop(family);

@@ -30,8 +30,10 @@ pub const CASE: Case = Case {
 pub const PUT: &str = "stall-put";
 
 const P50: Metric = Metric::less("put, p50", "us", 1);
+const P90: Metric = Metric::less("put, p90", "us", 1);
 const P99: Metric = Metric::less("put, p99", "us", 1);
 const P999: Metric = Metric::less("put, p99.9", "us", 1);
+const P9999: Metric = Metric::less("put, p99.99", "us", 1);
 const LONGEST: Metric = Metric::less("put, longest", "ms", 2);
 const KEPT: Metric = Metric::more("of 20000 puts a second kept", "%", 1);
 const CHECKPOINTS: Metric = Metric::fact("checkpoints meanwhile", "", 0);
@@ -49,7 +51,7 @@ const PLAN: Plan = Plan {
     name: CASE.name,
     keys: 200_000,
     keys_quick: 20_000,
-    metrics: &[P50, P99, P999, LONGEST, KEPT, CHECKPOINTS, CHECKPOINT],
+    metrics: &[P50, P90, P99, P999, P9999, LONGEST, KEPT, CHECKPOINTS, CHECKPOINT],
     goals,
     turns,
 };
@@ -81,8 +83,10 @@ pub fn put<S: DiskStore>(work: &Work) -> Result<()> {
     })?;
     let (mut latencies, kept) = latencies;
     work.value(P50, latencies.micros(0.5));
+    work.value(P90, latencies.micros(0.9));
     work.value(P99, latencies.micros(0.99));
     work.value(P999, latencies.micros(0.999));
+    work.value(P9999, latencies.micros(0.9999));
     work.value(LONGEST, latencies.micros(1.0) / 1e3);
     work.value(KEPT, kept * 100.0);
     work.value(CHECKPOINTS, checkpoints.len() as f64);

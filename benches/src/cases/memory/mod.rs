@@ -65,6 +65,7 @@ fn run(options: &Options) -> Result<bool> {
             return Err(format!("too few keys: {KEYS_MIN} at least").into());
         }
         session.say(&heading(&family));
+        session.count_too_long(&family);
         let table = Table::new(CASE.name, family.name, family.len(), family.raw_bytes(), names.clone());
         session.table(table, |notes| measure_all(family, options, notes));
         Ok(())

@@ -8,6 +8,7 @@ use super::metrics::{
     GET, GET_INTO, LIST, LIST_CACHED, LIST_FIFTY, LIST_FLAT, LIST_OWNED, LIST_SAMPLE, LIST_SPREAD, MISS,
     OVERWRITE, PAGE, SCAN, SCAN_OWNED, SCAN_SORTED, SCAN_SORTED_OWNED,
 };
+use super::rounds;
 use super::scans::ScanForm;
 use super::world::{Order, World};
 use crate::keys::Directory;
@@ -47,9 +48,11 @@ pub fn read_phases(world: &World, generation: u32) -> Vec<Phase<'_>> {
         Phase::scan(SCAN_OWNED, world, Order::Random, ScanForm::Owned),
         Phase::new(PAGE, |contestant| contestant.page(world)),
     ];
-    if world.family.is_paths {
+    if rounds::keeps_both_orders(&world.family) {
         phases.push(Phase::scan(SCAN_SORTED, world, Order::Sorted, ScanForm::Lending));
         phases.push(Phase::scan(SCAN_SORTED_OWNED, world, Order::Sorted, ScanForm::Owned));
+    }
+    if world.family.is_paths {
         phases.extend(list_phases(world));
     }
     phases

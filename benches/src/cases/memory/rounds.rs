@@ -11,6 +11,7 @@ use super::metrics::{
 };
 use super::phases::read_phases;
 use super::world::{Order, World};
+use crate::keys::Family;
 use crate::measure;
 use crate::options::Options;
 use crate::report::Notes;
@@ -26,6 +27,16 @@ const FEW_KEYS_BUILDS: usize = 5;
 const MANY_KEYS: usize = 500_000;
 const MANY_KEYS_ROUNDS: usize = 3;
 const MANY_KEYS_BUILDS: usize = 2;
+/// Of more keys, memory does not hold what was built in both orders.
+const BOTH_ORDERS_KEYS_MAX: usize = 3_000_000;
+
+/// Whether what was built in order stays for the scans.
+///
+/// Of bytes that are no paths, it goes before the others come: there they differ in space alone, and holt
+/// takes gigabytes for a million such keys.
+pub fn keeps_both_orders(family: &Family) -> bool {
+    family.is_paths && family.len() <= BOTH_ORDERS_KEYS_MAX
+}
 
 /// How many rounds of everything but the builds there are.
 pub fn rounds(options: &Options, keys: usize) -> usize {
@@ -42,9 +53,6 @@ fn builds(options: &Options, keys: usize) -> usize {
 }
 
 /// Builds every store anew in each round; the last ones are verified, and stay for the other rounds.
-///
-/// Of bytes that are no paths, the ones built in order go again before the others come: there they differ in
-/// space alone, and holt takes gigabytes for a million such keys.
 pub fn build(contestants: &mut Contestants, world: &World, options: &Options, notes: &mut Notes<'_>) {
     let rounds = builds(options, world.family.len());
     for order in [Order::Sorted, Order::Random] {
@@ -62,7 +70,7 @@ pub fn build(contestants: &mut Contestants, world: &World, options: &Options, no
         for contestant in contestants.iter_mut() {
             notes.take(contestant.name(), "verification", contestant.verify(world, order));
             shape(contestant.as_ref(), order, world, notes);
-            if order == Order::Sorted && !world.family.is_paths {
+            if order == Order::Sorted && !keeps_both_orders(&world.family) {
                 contestant.drop_sorted();
             }
         }
