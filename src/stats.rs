@@ -84,7 +84,8 @@ pub struct Stats {
     /// `stats.areas[Area::Log as usize]`.
     pub areas: [AreaCounts; Area::ALL.len()],
     /// Which way I/O takes, and why no other. `mapped_ring` says whether
-    /// [`Buffered`](crate::Durability::Buffered) writes survive the death of the process.
+    /// [`Buffered`](crate::Durability::Buffered) writes survive the death of the process; of a closed
+    /// database that was opened it does not say so before the first write.
     pub io: IoPath,
     /// The log; all zero where there is none, or the database was opened for reading.
     pub log: LogStats,

@@ -83,13 +83,14 @@ impl Ready {
 }
 
 /// A backend that panics in the middle of a checkpoint leaves frames of which nobody knows whether they are
-/// stored. So nothing is stored after that, and recovery reads the log.
-struct PoisonOnPanic<'a>(&'a Durable);
+/// stored; while the log is made ready, superblocks of which nobody knows what they name. So nothing is
+/// stored after that, and recovery reads the log.
+pub(super) struct PoisonOnPanic<'a>(pub(super) &'a Durable);
 
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.log.set_poison("a checkpoint has panicked".into());
+            self.0.log.set_poison("the backend has panicked".into());
         }
     }
 }

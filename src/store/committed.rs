@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::journal::Page;
+use super::open::{read_blob, read_directory};
 use super::superblock::{Superblock, directory_blobs, directory_slot, is_directory_blob, set_word, word};
-use crate::backend::{Area, Backend, PAGE_BYTES, ReadOp};
+use crate::backend::{Backend, PAGE_BYTES};
 use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
@@ -40,6 +41,10 @@ impl Committed {
         Committed { superblock, directories, changed, entered: BTreeSet::new() }
     }
 
+    pub(crate) fn is_unread(&self) -> bool {
+        self.directories.is_empty()
+    }
+
     /// What the next checkpoint begins with.
     pub(crate) fn next(&self) -> Self {
         let Committed { superblock, directories, changed, .. } = self;
@@ -47,16 +52,21 @@ impl Committed {
         Committed { superblock: *superblock, directories, changed, entered: BTreeSet::new() }
     }
 
-    /// Reads what was verified before.
+    /// Reads and verifies the directory again: checkpoints are going to seal what is read here.
     pub(crate) fn read(backend: &dyn Backend, superblock: Superblock) -> Result<Self> {
-        let mut directories = BTreeMap::new();
+        let mut committed = Committed::unread(superblock);
         let mut buffer = backend.buffers().lease_blocking();
         for id in directory_blobs(superblock.blobs) {
-            let offset_bytes = u64::from(id) * BLOB_BYTES as u64;
-            backend.read(&mut [ReadOp { area: Area::Data, offset_bytes, buf: &mut buffer }])?;
-            directories.insert(id, Arc::new(buffer.to_vec()));
+            match id {
+                0 => {
+                    read_blob(backend, 0, &mut buffer)?;
+                    Superblock::open(&buffer)?;
+                }
+                _ => read_directory(backend, id, committed.entry(id), &mut buffer)?,
+            }
+            committed.directories.insert(id, Arc::new(buffer.to_vec()));
         }
-        Ok(Committed { superblock, directories, changed: BTreeSet::new(), entered: BTreeSet::new() })
+        Ok(committed)
     }
 
     /// Makes room in the directory for blobs below `end`.

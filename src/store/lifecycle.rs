@@ -249,6 +249,8 @@ impl Store {
             return Ok(());
         }
         durable.begin_close();
+        // Whoever has not seen that is through with its write, and has woken the log before.
+        drop(self.gate.enter_alone());
         let stored = self.checkpoint();
         // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered
         // writes have nothing but the log.
@@ -259,6 +261,10 @@ impl Store {
             return Ok(());
         }
         stored.and(flushed)?;
+        if durable.log.is_poisoned() {
+            // Somebody has tried to wake it since, and nobody knows what the superblocks name.
+            return Err(durable.log.poisoned());
+        }
         durable.end();
         let backend = &*durable.backend;
         if !durable.is_asleep() {

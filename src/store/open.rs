@@ -99,7 +99,7 @@ pub(super) fn read_superblock(backend: &dyn Backend, buffer: &mut [u8]) -> Resul
     Ok(superblock)
 }
 
-fn read_directory(backend: &dyn Backend, id: u32, expected: u64, buffer: &mut [u8]) -> Result<()> {
+pub(super) fn read_directory(backend: &dyn Backend, id: u32, expected: u64, buffer: &mut [u8]) -> Result<()> {
     if expected == 0 {
         return Err(Error::corrupt(id, "a directory blob is missing"));
     }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::Store;
+use super::checkpoint::PoisonOnPanic;
 use super::committed::Committed;
 use super::durable::Durable;
 use super::lifecycle::store_superblocks;
@@ -22,6 +23,7 @@ impl Store {
     #[cold]
     pub(crate) fn wake(&self) -> Result<()> {
         match self.durable.get() {
+            Some(durable) if durable.is_closed() => Err(Error::Closed),
             Some(durable) => durable.wake(&mut durable.committed()),
             None => Ok(()),
         }
@@ -41,7 +43,8 @@ impl Durable {
             return Err(self.log.poisoned());
         }
         let backend = &*self.backend;
-        let is_new = committed.superblock.generation == 0;
+        let _whole = PoisonOnPanic(self);
+        let is_new = !committed.is_unread();
         let mut next = match is_new {
             true => committed.next(),
             false => Committed::read(backend, committed.superblock)?,

@@ -11,9 +11,7 @@ use super::{Extent, Frame, Side};
 use crate::blob::Words;
 use crate::blob::checksum::PAGE_BYTES;
 use crate::blob::header::BLOB_PAGES;
-#[cfg(not(target_os = "linux"))]
-use crate::blob::words::PAGE_WORDS;
-use crate::blob::words::{BLOB_BYTES, BlobWords};
+use crate::blob::words::{BLOB_BYTES, BlobWords, PAGE_WORDS};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
 
@@ -181,18 +179,19 @@ impl Frames {
     /// Gives the memory of pages back. Whoever still reads there sees the old words, or zeros.
     pub(crate) fn release(&self, frame: Frame<'_>, first: usize, count: usize) {
         assert!(first + count <= BLOB_PAGES && frame.id < self.usable.load(Ordering::Acquire));
-        #[cfg(not(target_os = "linux"))]
-        for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
-            // Elsewhere the advice need not be taken at once.
-            frame.words.store_unnoted(at as crate::blob::Ref, 0);
-        }
         let offset = frame.id as usize * BLOB_BYTES + first * PAGE_BYTES;
         // SAFETY: the assertion keeps the pages inside usable memory of this mapping, which stays mapped. It
         // is private and anonymous, so that its pages read as zeros afterwards: to others this is as if each
         // atomic word had been stored to, which they are ready for. No reference is formed.
-        unsafe {
+        let advised = unsafe {
             let at = self.frames.start.as_ptr().add(offset).cast();
-            libc::madvise(at, count * PAGE_BYTES, libc::MADV_DONTNEED);
+            libc::madvise(at, count * PAGE_BYTES, libc::MADV_DONTNEED)
+        };
+        // Memory that the process has locked stays as it is; and only Linux takes the advice at once.
+        if advised != 0 || !cfg!(target_os = "linux") {
+            for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
+                frame.words.store_unnoted(at as crate::blob::Ref, 0);
+            }
         }
     }
 

@@ -39,14 +39,18 @@ fn value(number: u64) -> String {
 /// What the child does. It ends by itself only if nobody listens any more.
 pub fn write_until_killed(path: &Path) -> Result<()> {
     let db = place::open(path, Db::builder().create(false))?;
-    // Without a mapped ring only writes that reached the disk outlive the process.
+    let files = db.tree("files")?;
+    // With the first write it turns out whether there is a mapped ring. Without one only writes that reached
+    // the disk outlive the process.
+    files.put(key(1), value(1))?;
     let outlives = db.stats().io.mapped_ring.is_on();
     let durability = if outlives { Durability::Buffered } else { Durability::Sync };
-    let files = db.tree("files")?.with_durability(durability);
+    let files = files.with_durability(durability);
     // A line is written to the pipe at its end, in one piece.
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{durability:?}")?;
-    for number in 1.. {
+    writeln!(stdout, "1")?;
+    for number in 2.. {
         files.put(key(number), value(number))?;
         writeln!(stdout, "{number}")?;
     }
