@@ -14,7 +14,7 @@ mod random;
 mod report;
 mod stores;
 
-use cases::Case;
+use cases::{Case, Verdict};
 use std::process::ExitCode;
 
 fn usage() -> String {
@@ -23,6 +23,9 @@ fn usage() -> String {
     let cases: String = cases::CASES.iter().map(line).collect();
     format!("usage: spinney-benches CASE [options]\n\ncases\n{cases}\n{}", options::USAGE)
 }
+
+/// The exit status where another store than Spinney has answered wrongly, and nothing else is wrong.
+const OTHERS_WRONG: u8 = 3;
 
 fn misused(message: &str) -> ExitCode {
     eprint!("{message}\n\n{}", usage());
@@ -61,8 +64,9 @@ fn main() -> ExitCode {
         return misused(&message);
     }
     match (case.run)(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Verdict::Right) => ExitCode::SUCCESS,
+        Ok(Verdict::OthersWrong) => ExitCode::from(OTHERS_WRONG),
+        Ok(Verdict::Wrong) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{name}: {error}");
             ExitCode::FAILURE

@@ -27,7 +27,7 @@ options
   --wall            time on the wall everywhere, not the processor's
   --json            one JSON object a line on stdout, tables on stderr
   --dir PATH        where the stores on disk live, removed afterwards; not in memory (default target)
-  --lines PATH      where the lines of all cases are, for the report (default target/bench)
+  --lines PATH      where the lines of all cases are, for the report (default benches/measured)
   --docs PATH       where it goes, and its plots below (default docs)
   --quick           fewer keys and shorter phases: whether all works, not how fast it is
 ";

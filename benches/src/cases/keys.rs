@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Case, families};
+use super::{Case, Verdict, families};
 use crate::keys::Family;
 use crate::options::Options;
 use crate::stores::Result;
@@ -18,7 +18,7 @@ pub const CASE: Case = Case {
 /// Keys of a family, where the command line names no size.
 const SIZES: &[usize] = &[20_000];
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     let mut out = BufWriter::new(io::stdout().lock());
     families::each(options, SIZES, |family| {
         // Bytes that are no text are printed only when they are asked for.
@@ -28,7 +28,7 @@ fn run(options: &Options) -> Result<bool> {
         Ok(())
     })?;
     out.flush()?;
-    Ok(true)
+    Ok(Verdict::Right)
 }
 
 /// Paths as they are, other keys in hexadecimal digits.

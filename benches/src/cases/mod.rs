@@ -27,7 +27,16 @@ pub struct Case {
     /// The options that mean something to it; all others are refused.
     pub takes: &'static [&'static str],
     /// Whether all went well.
-    pub run: fn(&Options) -> Result<bool>,
+    pub run: fn(&Options) -> Result<Verdict>,
+}
+
+/// What the answers of all stores in a run were like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    /// All of Spinney's were right, and some of another store's were not: that is told beside the tables.
+    OthersWrong,
+    Wrong,
 }
 
 /// In the order of the usage.

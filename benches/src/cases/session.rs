@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::Verdict;
 use crate::keys::Family;
 use crate::measure::{self, Neighbours};
 use crate::options::Options;
@@ -70,9 +71,9 @@ impl Session {
         self.tables.push(table);
     }
 
-    /// Says which goals were reached and what went wrong; whether every store answered rightly. A goal that
-    /// was missed is no error: on a busy machine it means little.
-    pub fn finish(self, goals: impl Fn(&Table) -> Vec<Goal>) -> bool {
+    /// Says which goals were reached and what went wrong, and who answered rightly. A goal that was missed is
+    /// no error: on a busy machine it means little.
+    pub fn finish(self, goals: impl Fn(&Table) -> Vec<Goal>) -> Verdict {
         if self.has_home {
             let goals: Vec<Goal> = self.tables.iter().flat_map(goals).collect();
             if !goals.is_empty() {
@@ -93,7 +94,7 @@ impl Session {
             self.line(&json!({ "case": self.case, "wrong": line }));
         }
         self.line(&json!({ "case": self.case, "run": self.about() }));
-        self.wrong.is_empty()
+        verdict(&self.wrong, self.has_home)
     }
 
     fn line(&self, line: &Value) {
@@ -117,5 +118,30 @@ impl Session {
         ];
         about.extend(told.map(|(name, value)| (name.to_owned(), value)));
         about
+    }
+}
+
+/// `wrong` are lines that begin with the name of a store. Where Spinney is not among the stores nobody is
+/// measured beside it, and no mistake is another's.
+fn verdict(wrong: &[String], has_home: bool) -> Verdict {
+    let is_ours = |line: &String| line.split(',').next() == Some(HOME);
+    match wrong.is_empty() {
+        true => Verdict::Right,
+        false if has_home && !wrong.iter().any(is_ours) => Verdict::OthersWrong,
+        false => Verdict::Wrong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_another_store_is_not_ours() {
+        let line = |store: &str| format!("{store}, 20000 keys of objects, get: lost");
+        assert_eq!(verdict(&[], true), Verdict::Right);
+        assert_eq!(verdict(&[line("holt"), line("redb")], true), Verdict::OthersWrong);
+        assert_eq!(verdict(&[line("holt"), line(HOME)], true), Verdict::Wrong);
+        assert_eq!(verdict(&[line("holt")], false), Verdict::Wrong);
     }
 }

@@ -27,7 +27,11 @@ impl Output {
     /// Lines for programs.
     pub fn lines(&self, json: &str) {
         if self.json {
-            let _ = std::io::stdout().write_all(json.as_bytes());
+            // A run whose lines are lost has measured nothing.
+            if let Err(error) = std::io::stdout().write_all(json.as_bytes()) {
+                eprintln!("the lines cannot be written: {error}");
+                std::process::exit(1);
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ mod goals;
 mod lines;
 mod metrics;
 
-use super::Case;
 use super::session::Session;
+use super::{Case, Verdict};
 use crate::options::Options;
 use crate::report::{HOME, Notes, Table};
 use crate::stores::Result;
@@ -47,7 +47,7 @@ fn stores_in(place: &str) -> Vec<&'static str> {
     STORES.iter().copied().filter(|name| !absent.contains(name)).collect()
 }
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     let sizes = if options.quick { SIZES_QUICK } else { SIZES };
     let sizes = if options.keys.is_empty() { sizes } else { &options.keys };
     if sizes.iter().any(|&keys| keys < KEYS_MIN) {

@@ -11,7 +11,7 @@ use super::contest::{self, Contest, Plan};
 use super::updates::Updates;
 use super::work::Work;
 use super::{CACHE_BYTES, TAKES};
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::measure::{self, Traffic};
 use crate::options::Options;
 use crate::report::{Goal, Metric, Table};
@@ -80,7 +80,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

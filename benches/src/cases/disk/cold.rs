@@ -7,7 +7,7 @@
 use super::TAKES;
 use super::contest::{self, Contest, Plan};
 use super::work::{self, Work, together};
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::keys::{Directory, Queries, Values};
 use crate::measure::{self, Latencies, Traffic};
 use crate::options::Options;
@@ -79,7 +79,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

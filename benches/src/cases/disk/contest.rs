@@ -4,7 +4,7 @@
 
 use super::child::{Answer, Turn};
 use super::place::Place;
-use crate::cases::{families, session::Session};
+use crate::cases::{Verdict, families, session::Session};
 use crate::keys::{Family, OBJECTS, VALUE_LEN};
 use crate::measure;
 use crate::options::Options;
@@ -40,7 +40,7 @@ pub struct Contest<'a, 'n> {
     notes: &'a mut Notes<'n>,
 }
 
-pub fn run(plan: &Plan, options: &Options) -> Result<bool> {
+pub fn run(plan: &Plan, options: &Options) -> Result<Verdict> {
     let stores = disk::names(options)?;
     let names: Vec<&'static str> = stores.iter().map(|(name, _)| *name).collect();
     let place = Place::make(options)?;

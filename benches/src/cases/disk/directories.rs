@@ -16,7 +16,7 @@ use super::TAKES;
 use super::contest::{self, Contest, Plan};
 use super::ledger::Ledger;
 use super::work::{self, Work};
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::keys::{Directory, Queries, Values};
 use crate::measure::{Clock, Samples, Whose};
 use crate::options::Options;
@@ -102,7 +102,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

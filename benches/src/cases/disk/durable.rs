@@ -10,7 +10,7 @@ use super::TAKES;
 use super::contest::{self, Contest, Plan};
 use super::ledger::Ledger;
 use super::work::{Work, together};
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::measure::flushes;
 use crate::options::Options;
 use crate::random::Random;
@@ -51,7 +51,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

@@ -7,7 +7,7 @@ use super::TAKES;
 use super::contest::{self, Contest, Plan};
 use super::ledger::Ledger;
 use super::work::Work;
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::measure;
 use crate::options::Options;
 use crate::report::{Goal, HOME, Metric, Table};
@@ -40,7 +40,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

@@ -9,7 +9,7 @@ use super::TAKES;
 use super::contest::{self, Contest, Plan};
 use super::ledger::Ledger;
 use super::work::{self, Work};
-use crate::cases::Case;
+use crate::cases::{Case, Verdict};
 use crate::keys::{Directory, Queries, Values};
 use crate::measure::{self, nanos_per_op};
 use crate::options::Options;
@@ -51,7 +51,7 @@ const PLAN: Plan = Plan {
     turns,
 };
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     contest::run(&PLAN, options)
 }
 

@@ -27,7 +27,7 @@ mod verify;
 mod world;
 
 use super::session::Session;
-use super::{Case, families};
+use super::{Case, Verdict, families};
 use crate::keys::{Family, VALUE_LEN};
 use crate::options::Options;
 use crate::report::{Notes, Table};
@@ -57,7 +57,7 @@ const SIZES: &[usize] = &[20_000, 100_000, 1_000_000];
 /// Of fewer keys the caches hold everything, and the clock tells little.
 const KEYS_MIN: usize = 100;
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     let names = stores::names(options)?;
     let mut session = Session::start(CASE.name, options, &names);
     families::each(options, SIZES, |family| {

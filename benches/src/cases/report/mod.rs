@@ -13,21 +13,21 @@ mod lines;
 mod stores;
 mod tables;
 
-use super::Case;
+use super::{Case, Verdict};
 use crate::options::Options;
 use crate::stores::Result;
 use lines::{Lines, Sets};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 pub const CASE: Case = Case {
     name: "report",
-    about: "docs/benchmarks.md and its plots, of the lines in target/bench",
+    about: "docs/benchmarks.md and its plots, of the lines in benches/measured",
     takes: &["--lines", "--docs"],
     run,
 };
 
-const LINES: &str = "target/bench";
+const LINES: &str = "benches/measured";
 const DOCS: &str = "docs";
 const DOCUMENT: &str = "benchmarks.md";
 const PLOTS: &str = "plots";
@@ -49,7 +49,7 @@ const BLOCKS: &[(&str, &str)] = &[
 /// The block that tells what an acknowledged put has behind it; it is the same in all cases on disk.
 const ACKNOWLEDGED_IN: &str = "durable";
 
-fn run(options: &Options) -> Result<bool> {
+fn run(options: &Options) -> Result<Verdict> {
     let from = options.lines.clone().unwrap_or_else(|| LINES.into());
     let docs = options.docs.clone().unwrap_or_else(|| DOCS.into());
     let sets = read(&from)?;
@@ -59,7 +59,8 @@ fn run(options: &Options) -> Result<bool> {
     let place = docs.join(DOCUMENT);
     let mut text = match fs::read_to_string(&place) {
         Ok(text) => text,
-        Err(_) => document::new(BLOCKS),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => document::new(BLOCKS),
+        Err(error) => return Err(format!("{}: {error}", place.display()).into()),
     };
     let plots = docs.join(PLOTS);
     fs::create_dir_all(&plots)?;
@@ -70,7 +71,7 @@ fn run(options: &Options) -> Result<bool> {
     }
     fs::write(&place, text)?;
     println!("{}", place.display());
-    Ok(true)
+    Ok(Verdict::Right)
 }
 
 /// All lines that there are of the made keys, and of real ones.
@@ -153,7 +154,7 @@ mod tests {
         fs::write(from.join("stall.jsonl"), printed()).unwrap();
         let (begin, end) = document::marks("stall");
         fs::write(docs.join(DOCUMENT), format!("above\n{begin}\nold\n{end}\nbelow\n")).unwrap();
-        assert!(run(&options).unwrap());
+        assert_eq!(run(&options).unwrap(), Verdict::Right);
 
         let text = fs::read_to_string(docs.join(DOCUMENT)).unwrap();
         assert!(text.starts_with("above\n") && text.ends_with("below\n") && !text.contains("old"), "{text}");
@@ -162,14 +163,14 @@ mod tests {
             "| put, p50, us | 2.5 | **1** |",
             "A peer is ahead in: put, p50 (LMDB, 2.5x).",
             "**missed**",
-            "Wrong answers: holt, 2000 keys: lost",
+            "Wrong answers: `holt, 2000 keys: lost`.",
             "other processes took 40 %",
         ] {
             assert!(text.contains(words), "{words} in {text}");
         }
         assert!(fs::read_to_string(docs.join("plots/latency.svg")).unwrap().contains("LMDB"));
         fs::remove_file(docs.join(DOCUMENT)).unwrap();
-        assert!(run(&options).unwrap(), "a document that is not there yet");
+        assert_eq!(run(&options).unwrap(), Verdict::Right, "a document that is not there yet");
         assert!(fs::read_to_string(docs.join(DOCUMENT)).unwrap().contains("## In memory"));
         fs::remove_dir_all(base).unwrap();
     }

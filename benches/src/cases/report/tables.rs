@@ -32,9 +32,17 @@ pub fn of(lines: &Lines) -> Vec<String> {
     }
     parts.extend(goals(lines));
     if !lines.wrong.is_empty() {
-        parts.push(format!("Wrong answers: {}", lines.wrong.join("; ")));
+        let wrong: Vec<String> =
+            lines.wrong.iter().map(|line| format!("`{}`", without_names(line))).collect();
+        parts.push(format!("Wrong answers: {}.", wrong.join("; ")));
     }
     parts
+}
+
+/// What was wrong, without the paths in it where they are somebody's own.
+fn without_names(line: &str) -> &str {
+    let is_real = line.contains(&format!("keys of {PATHS},"));
+    line.split_once(": ").filter(|_| is_real).map_or(line, |(before, _)| before)
 }
 
 fn heading(block: &str, samples: &[&Sample]) -> String {
@@ -114,12 +122,28 @@ fn behind(samples: &[&Sample]) -> Option<String> {
             Some(format!("{metric} ({}{by})", stores::of(&best.store).name))
         })
         .collect();
+    // A row of one store is about that store.
+    let is_missing = |metric: &&str| {
+        let mut cells = of_metric(samples, metric);
+        cells.all(|sample| sample.store != HOME) && of_metric(samples, metric).count() > 1
+    };
+    let missing: Vec<&str> = metrics(samples).into_iter().filter(is_missing).collect();
     let is_alone = samples.iter().all(|sample| sample.store == samples[0].store);
-    match behind.as_slice() {
-        _ if is_alone => None,
-        [] => Some("No peer is ahead in any row.".to_owned()),
-        behind => Some(format!("A peer is ahead in: {}.", behind.join("; "))),
+    if is_alone {
+        return None;
     }
+    let told = |words: &str, rows: &[&str]| format!("{words}: {}.", rows.join("; "));
+    let mut sentences = Vec::new();
+    if !missing.is_empty() {
+        sentences.push(told("Spinney has no number in", &missing));
+    }
+    if !behind.is_empty() {
+        let rows: Vec<&str> = behind.iter().map(String::as_str).collect();
+        sentences.push(told("A peer is ahead in", &rows));
+    } else if missing.is_empty() {
+        sentences.push("No peer is ahead in any row.".to_owned());
+    }
+    Some(sentences.join(" "))
 }
 
 /// The best store of a row, if better means something there.
@@ -210,5 +234,26 @@ mod tests {
         assert!(parts[1].contains("|  | Spinney | LMDB |"));
         assert!(parts[1].contains("| get, ns | **100** | 400 |\n| rate, ns | 5 |  |\n| fact, ns | 9 | 1 |"));
         assert!(parts[1].ends_with("No peer is ahead in any row."));
+    }
+
+    #[test]
+    fn a_row_without_spinney_is_told() {
+        let samples = [
+            sample(1_000, "get", "less", HOME, 50.0),
+            sample(1_000, "get", "less", "lmdb", 100.0),
+            sample(1_000, "put", "less", "lmdb", 100.0),
+            sample(1_000, "put", "less", "redb", 100.0),
+            sample(1_000, "open the log", "less", "redb", 100.0),
+        ];
+        let told = behind(&samples.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(told, "Spinney has no number in: put.");
+    }
+
+    #[test]
+    fn real_paths_are_not_told() {
+        let lost = "holt, 20 keys of objects, list: of org/team/: 3 and not 4";
+        assert_eq!(without_names(lost), lost);
+        let lost = "holt, 20 keys of paths, list: of home/somebody/: 3 and not 4";
+        assert_eq!(without_names(lost), "holt, 20 keys of paths, list");
     }
 }

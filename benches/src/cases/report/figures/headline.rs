@@ -20,6 +20,9 @@ pub fn clause(words: &Words, cells: &[&Sample]) -> Option<String> {
     let others: Vec<&Sample> = cells.iter().copied().filter(|sample| sample.store != HOME).collect();
     let peer = best(&others)?;
     let ratio = home.median.max(peer.median) / home.median.min(peer.median);
+    if !ratio.is_finite() || ratio == 1.0 {
+        return None;
+    }
     let is_ahead = best(&[home, peer])?.store == HOME;
     let (word, whom) = if is_ahead { (words.ahead, "the next") } else { (words.behind, "the best") };
     let (subject, ratio, name) = (words.subject, short(ratio), stores::of(&peer.store).name);
@@ -47,6 +50,15 @@ mod tests {
             store: store.to_owned(),
             median,
             rounds: 1,
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_cannot_be_compared() {
+        let words = Words { subject: "a get", ahead: "faster", behind: "slower" };
+        for (ours, theirs) in [(1.0, 0.0), (0.0, 1.0), (2.0, 2.0)] {
+            let cells = [sample(HOME, ours, "less"), sample("lmdb", theirs, "less")];
+            assert_eq!(clause(&words, &cells.iter().collect::<Vec<_>>()), None, "{ours} {theirs}");
         }
     }
 
