@@ -138,10 +138,13 @@ impl Log {
         self.place(self.start.position, false).map(drop)
     }
 
-    /// Takes the ring over, and records from now on. Whatever is in the ring is forgotten, so everything that
-    /// was must be stored.
-    pub(crate) fn begin(&self, memory: Arc<dyn RingMemory>) {
+    /// Takes the ring over. Whatever is in it is forgotten, so everything that was must be stored.
+    pub(crate) fn take_ring(&self, memory: Arc<dyn RingMemory>) {
         self.ring.begin(memory);
+    }
+
+    /// Takes records from now on. It has a ring.
+    pub(crate) fn begin(&self) {
         if self.segments.place_of(self.start.position / SEGMENT_BYTES).is_some() {
             self.ring.set_ready_at_least(self.start.position + SEGMENT_BYTES, false);
         }

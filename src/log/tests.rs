@@ -28,7 +28,8 @@ fn start() -> Start {
 fn begun(backend: Arc<MemoryBackend>, ring: Arc<PrivateRing>, start: Start, room: Room) -> Log {
     let log = Log::new(backend, start, room).expect("memory");
     log.make_first_place().expect("memory");
-    log.begin(ring);
+    log.take_ring(ring);
+    log.begin();
     log
 }
 

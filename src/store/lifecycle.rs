@@ -213,7 +213,8 @@ impl Store {
         // Not before the checkpoint has committed: until then log and ring stay as they are.
         missing.write(&*backend)?;
         if let Some(durable) = self.durable.get() {
-            durable.log.begin(ring);
+            durable.log.take_ring(ring);
+            durable.log.begin();
         }
         Ok(())
     }

@@ -64,6 +64,8 @@ impl Durable {
         let synced = backend.sync(Area::Journal).and_then(|()| backend.sync_directory());
         synced.map_err(|error| poison(error.into()))?;
         next.superblock.has_ring = ring.outlives_process();
+        // Before it is named: it says whose it is from the first moment on.
+        self.log.take_ring(ring);
         // The file is about to grow before a checkpoint says so.
         next.superblock.unused_is_zero = false;
         if !is_new {
@@ -73,7 +75,7 @@ impl Durable {
             store_superblocks(backend, &mut next).map_err(poison)?;
         }
         *committed = next;
-        self.log.begin(ring);
+        self.log.begin();
         self.set_awake();
         Ok(())
     }
