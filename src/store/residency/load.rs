@@ -261,7 +261,9 @@ impl Residency {
         if !is_guess || kind_of(bytes) != Some(BlobKind::Range) {
             return Pages::MAX;
         }
-        inner_pages_to(word(bytes, usize::from(header::REGIONS_AT)) as u32)
+        let inner = inner_pages_to(word(bytes, usize::from(header::REGIONS_AT)) as u32);
+        // Where there are few inner nodes leaves are large, and whoever reads one wants the pages behind it.
+        if inner.count_ones() * 2 < plan.pages.count_ones() { Pages::MAX } else { inner }
     }
 
     /// What is wrong with the first page of a blob, if anything is.
