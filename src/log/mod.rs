@@ -86,6 +86,8 @@ pub(crate) struct Start {
 
 /// The log of a database that is open for writing.
 pub(crate) struct Log {
+    /// Set by `begin`: before, nobody gives a segment a place but who begins.
+    has_begun: AtomicBool,
     backend: Arc<dyn Backend>,
     ring: Ring,
     segments: Segments,
@@ -114,6 +116,7 @@ impl Log {
     pub(crate) fn new(backend: Arc<dyn Backend>, mut start: Start, room: Room) -> Result<Log> {
         let held = std::mem::take(&mut start.history.held);
         Ok(Log {
+            has_begun: AtomicBool::new(false),
             ring: Ring::new(start.identity, start.position),
             segments: Segments::new(backend.clone(), room, held)?,
             commit: Commit::new(start.position),
@@ -148,6 +151,7 @@ impl Log {
         if self.segments.place_of(self.start.position / SEGMENT_BYTES).is_some() {
             self.ring.set_ready_at_least(self.start.position + SEGMENT_BYTES, false);
         }
+        self.has_begun.store(true, Ordering::Release);
     }
 
     /// Appends a write. `next_seq` is asked under the log's lock, so seqs and positions have one order.
@@ -195,6 +199,10 @@ impl Log {
 
     /// Readies the segment after the last one that is ready. False if only a checkpoint can.
     fn prepare_segment(&self, staged: bool) -> Result<bool> {
+        if !self.has_begun.load(Ordering::Acquire) {
+            // The area may still be somebody else's, or about to be emptied.
+            return Ok(false);
+        }
         let (ready, end) = (self.ring.ready(staged), self.ring.end());
         if ready > end + SEGMENT_BYTES {
             // Another thread was faster.
