@@ -5,11 +5,14 @@
 
 #[path = "durable/folder.rs"]
 mod folder;
+#[path = "durable/killed.rs"]
+mod killed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use folder::Folder;
+use killed::copy;
 use spinney::backend::{Area, Backend, FileBackend, FileOptions, IoChoice, MemoryBackend};
 use spinney::{Db, Durability, Error, Options, Tree};
 
@@ -46,23 +49,6 @@ fn assert_same(tree: &Tree, model: &Model) {
 
 fn buffered() -> Options {
     Db::builder().durability(Durability::Buffered)
-}
-
-/// A copy of everything that storage holds, as a kill -9 would leave it.
-fn copy(backend: &MemoryBackend) -> MemoryBackend {
-    let copy = MemoryBackend::from_bytes(&backend.to_bytes(Area::Data)).unwrap();
-    for area in [Area::Log, Area::Journal] {
-        let bytes = backend.to_bytes(area);
-        copy.set_len(area, bytes.len() as u64).unwrap();
-        let mut buffer = copy.buffers().lease_blocking();
-        for (at, part) in bytes.chunks(buffer.len()).enumerate() {
-            let offset_bytes = (at * buffer.len()) as u64;
-            buffer[..part.len()].copy_from_slice(part);
-            let buf = &buffer[..part.len()];
-            copy.write(&[spinney::backend::WriteOp { area, offset_bytes, buf }]).unwrap();
-        }
-    }
-    copy
 }
 
 #[test]
@@ -104,7 +90,7 @@ fn what_was_synced_survives_without_closing() {
         if round % 2 == 1 {
             db.checkpoint().unwrap();
         }
-        let killed = Arc::new(copy(&backend));
+        let killed = copy(&backend);
         let read_only = Db::builder().read_only(true).open_backend(killed.clone()).unwrap();
         assert_same(&read_only.tree("files").unwrap(), &model);
         for _ in 0..2 {
@@ -113,7 +99,7 @@ fn what_was_synced_survives_without_closing() {
             assert!(again.check().unwrap().is_clean());
             again.tree("files").unwrap().put("new", "x").unwrap();
             again.tree("files").unwrap().remove("new").unwrap();
-            let twice = Arc::new(copy(&killed));
+            let twice = copy(&killed);
             let third = Db::builder().open_backend(twice).unwrap();
             assert_same(&third.tree("files").unwrap(), &model);
             again.close().unwrap();
@@ -260,7 +246,7 @@ fn a_database_made_from_an_image_may_grow_and_be_killed() {
     let backend = Arc::new(MemoryBackend::from_bytes(&small.image().unwrap()).unwrap());
     let db = Db::builder().open_backend(backend.clone()).unwrap();
     db.tree("files").unwrap().put("b", "2").unwrap();
-    let killed = Arc::new(copy(&backend));
+    let killed = copy(&backend);
     // As far as a checkpoint comes before it is committed.
     killed.set_len(Area::Data, killed.len(Area::Data).unwrap() + (4 << 20)).unwrap();
     let again = Db::builder().open_backend(killed).unwrap();

@@ -9,20 +9,22 @@
 mod faulty;
 #[path = "durable/folder.rs"]
 mod folder;
+#[path = "durable/killed.rs"]
+mod killed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use faulty::{Call, EIO, ENOSPC, Faulty, How, Plan};
 use folder::Folder;
-use spinney::backend::{Area, Backend, FileBackend, FileOptions, MemoryBackend, WriteOp};
+use killed::copy;
+use spinney::backend::{Area, Backend, FileBackend, FileOptions, MemoryBackend};
 use spinney::{Db, Durability, Error, Result, Version};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Enough for a router above some blobs.
 const KEYS: u64 = 20_000;
-const SIDE_AREAS: [Area; 2] = [Area::Log, Area::Journal];
 
 fn key(number: u64) -> Vec<u8> {
     format!("tenant-{:02}/object-{number:06}", number % 50).into_bytes()
@@ -46,22 +48,6 @@ fn contents(db: &Db) -> Model {
         .map(|entry| entry.map(|(key, value)| (key, value.to_vec())))
         .collect::<Result<_>>()
         .unwrap()
-}
-
-/// All that storage holds, as a process that is killed would leave it.
-fn copy(backend: &MemoryBackend) -> Arc<MemoryBackend> {
-    let copy = MemoryBackend::from_bytes(&backend.to_bytes(Area::Data)).unwrap();
-    for area in SIDE_AREAS {
-        let bytes = backend.to_bytes(area);
-        copy.set_len(area, bytes.len() as u64).unwrap();
-        let mut buffer = copy.buffers().lease_blocking();
-        for (at, part) in bytes.chunks(buffer.len()).enumerate() {
-            let offset_bytes = (at * buffer.len()) as u64;
-            buffer[..part.len()].copy_from_slice(part);
-            copy.write(&[WriteOp { area, offset_bytes, buf: &buffer[..part.len()] }]).unwrap();
-        }
-    }
-    Arc::new(copy)
 }
 
 /// What came of opening and reading: nothing was written.

@@ -60,6 +60,16 @@ pub const BLOB_BYTES: usize = 512 * 1024;
 const _: () = assert!(PAGE_BYTES.is_power_of_two() && BLOB_BYTES.is_multiple_of(PAGE_BYTES));
 
 /// One flat run of pages in a backend.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, MemoryBackend};
+///
+/// let backend = MemoryBackend::new();
+/// for area in Area::ALL {
+///     assert_eq!(backend.len(area)?, 0, "nothing was written to the {area:?} area yet");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
     /// The blobs. The only area that is left after a clean close.
@@ -76,6 +86,21 @@ impl Area {
 }
 
 /// Reads `buf.len()` bytes at `offset_bytes` of an area.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, ReadOp};
+///
+/// let backend = MemoryBackend::new();
+/// backend.set_len(Area::Data, 8 * PAGE_BYTES as u64)?;
+/// let mut buf = backend.buffers().lease_blocking();
+/// let (first, rest) = buf.split_at_mut(PAGE_BYTES);
+/// // Two reads that are under way together: the last page, and the first two.
+/// backend.read(&mut [
+///     ReadOp { area: Area::Data, offset_bytes: 7 * PAGE_BYTES as u64, buf: first },
+///     ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut rest[..2 * PAGE_BYTES] },
+/// ])?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReadOp<'a> {
     /// The area to read.
@@ -87,6 +112,18 @@ pub struct ReadOp<'a> {
 }
 
 /// Writes `buf` at `offset_bytes` of an area.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, WriteOp};
+///
+/// let backend = MemoryBackend::new();
+/// backend.set_len(Area::Log, 4 * PAGE_BYTES as u64)?;
+/// let mut buf = backend.buffers().lease_blocking();
+/// buf[..PAGE_BYTES].fill(7);
+/// let op = WriteOp { area: Area::Log, offset_bytes: 3 * PAGE_BYTES as u64, buf: &buf[..PAGE_BYTES] };
+/// backend.write(&[op])?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOp<'a> {
     /// The area to write.
@@ -104,6 +141,16 @@ impl ReadOp<'_> {
     ///
     /// `InvalidInput` for a misaligned offset, length or buffer and for an empty buffer (a medium
     /// answers it with zero bytes, as it does at the end); `UnexpectedEof` beyond the end.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, BlobBufPool, PAGE_BYTES, ReadOp};
+    /// use std::io::ErrorKind;
+    ///
+    /// let mut buf = BlobBufPool::new(1).lease_blocking();
+    /// let op = ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut buf[..PAGE_BYTES] };
+    /// assert!(op.check(PAGE_BYTES as u64).is_ok());
+    /// assert_eq!(op.check(0).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    /// ```
     pub fn check(&self, area_bytes: u64) -> io::Result<()> {
         let span = Span { verb: "read", area: self.area, offset_bytes: self.offset_bytes };
         span.check(self.buf, area_bytes, io::ErrorKind::UnexpectedEof)
@@ -117,6 +164,17 @@ impl WriteOp<'_> {
     ///
     /// `InvalidInput` for a misaligned offset, length or buffer, for an empty buffer, and beyond
     /// the end: only [`Backend::set_len`] grows an area.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, BlobBufPool, PAGE_BYTES, WriteOp};
+    /// use std::io::ErrorKind;
+    ///
+    /// let buf = BlobBufPool::new(1).lease_blocking();
+    /// let misaligned = WriteOp { area: Area::Data, offset_bytes: 512, buf: &buf[..PAGE_BYTES] };
+    /// let error = misaligned.check(1 << 20).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// assert!(error.to_string().contains("the offset is not a multiple of 4096"));
+    /// ```
     pub fn check(&self, area_bytes: u64) -> io::Result<()> {
         let span = Span { verb: "write", area: self.area, offset_bytes: self.offset_bytes };
         span.check(self.buf, area_bytes, io::ErrorKind::InvalidInput)
@@ -159,6 +217,13 @@ impl Span {
 /// # Errors
 ///
 /// `InvalidInput` unless `bytes` is a multiple of [`PAGE_BYTES`].
+///
+/// ```
+/// use spinney::backend::{Area, check_len};
+///
+/// assert!(check_len(Area::Data, 3 * 4096).is_ok());
+/// assert!(check_len(Area::Data, 5000).is_err());
+/// ```
 pub fn check_len(area: Area, bytes: u64) -> io::Result<()> {
     if bytes.is_multiple_of(PAGE_BYTES as u64) {
         return Ok(());
@@ -176,24 +241,110 @@ pub fn check_len(area: Area, bytes: u64) -> io::Result<()> {
 ///
 /// A mistake of the caller (see [`ReadOp::check`], [`WriteOp::check`]) is found before anything is
 /// done. After any other error an unknown part of the batch was carried out.
+///
+/// A backend of your own wraps another, or speaks to a medium of its own. This one counts what it writes:
+///
+/// ```
+/// use spinney::Db;
+/// use spinney::backend::{Area, Backend, BlobBufPool, MemoryBackend, ReadOp, WriteOp};
+/// use std::io;
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// struct Counting {
+///     inner: MemoryBackend,
+///     writes: Arc<AtomicUsize>,
+/// }
+///
+/// impl Backend for Counting {
+///     fn len(&self, area: Area) -> io::Result<u64> {
+///         self.inner.len(area)
+///     }
+///     fn set_len(&self, area: Area, bytes: u64) -> io::Result<()> {
+///         self.inner.set_len(area, bytes)
+///     }
+///     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
+///         self.inner.read(batch)
+///     }
+///     fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {
+///         self.writes.fetch_add(batch.len(), Ordering::Relaxed);
+///         self.inner.write(batch)
+///     }
+///     fn sync(&self, area: Area) -> io::Result<()> {
+///         self.inner.sync(area)
+///     }
+///     fn buffers(&self) -> &BlobBufPool {
+///         self.inner.buffers()
+///     }
+/// }
+///
+/// # fn main() -> spinney::Result<()> {
+/// let writes = Arc::new(AtomicUsize::new(0));
+/// let backend = Counting { inner: MemoryBackend::new(), writes: writes.clone() };
+/// let db = Db::builder().open_backend(Arc::new(backend))?;
+/// db.tree("files")?.put("a/b.txt", "hello")?;
+/// db.close()?;
+/// assert!(writes.load(Ordering::Relaxed) > 0);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Backend: Send + Sync {
     /// The length of an area; 0 if it was never made.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend};
+    /// assert_eq!(MemoryBackend::new().len(Area::Journal)?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn len(&self, area: Area) -> io::Result<u64>;
 
     /// Grows an area with zeros or cuts it off, to a multiple of [`PAGE_BYTES`].
     ///
     /// Growing may leave holes, so a later write can still fail for want of space.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES};
+    /// let backend = MemoryBackend::new();
+    /// backend.set_len(Area::Data, 2 * PAGE_BYTES as u64)?;
+    /// assert_eq!(backend.len(Area::Data)?, 8192);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn set_len(&self, area: Area, bytes: u64) -> io::Result<()>;
 
     /// Fills the buffer of every operation; all or an error, never a short read.
     ///
     /// A read beyond the end of its area is an `UnexpectedEof` error.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, ReadOp};
+    /// let backend = MemoryBackend::new();
+    /// backend.set_len(Area::Data, PAGE_BYTES as u64)?;
+    /// let mut buf = backend.buffers().lease_blocking();
+    /// backend.read(&mut [ReadOp { area: Area::Data, offset_bytes: 0, buf: &mut buf[..PAGE_BYTES] }])?;
+    /// assert!(buf[..PAGE_BYTES].iter().all(|&byte| byte == 0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()>;
 
     /// The same, and shows every buffer as soon as it is full, by its place in the batch: what is done with
     /// it then may overlap with the reads that are still under way.
     ///
     /// A buffer may be shown twice, and before an error that comes later.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, ReadOp};
+    /// let backend = MemoryBackend::new();
+    /// backend.set_len(Area::Data, 2 * PAGE_BYTES as u64)?;
+    /// let mut buf = backend.buffers().lease_blocking();
+    /// let pages = buf.chunks_exact_mut(PAGE_BYTES).take(2).enumerate();
+    /// let mut batch: Vec<_> = pages
+    ///     .map(|(page, buf)| ReadOp { area: Area::Data, offset_bytes: (page * PAGE_BYTES) as u64, buf })
+    ///     .collect();
+    /// let mut seen = [false; 2];
+    /// backend.read_each(&mut batch, &mut |place, _bytes| seen[place] = true)?;
+    /// assert_eq!(seen, [true; 2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn read_each(&self, batch: &mut [ReadOp<'_>], filled: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
         self.read(batch)?;
         batch.iter().enumerate().for_each(|(place, op)| filled(place, op.buf));
@@ -203,17 +354,47 @@ pub trait Backend: Send + Sync {
     /// Writes the buffer of every operation; all or an error, never a short write.
     ///
     /// A write beyond the end of its area is an `InvalidInput` error.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, WriteOp};
+    /// let backend = MemoryBackend::new();
+    /// let buf = backend.buffers().lease_blocking();
+    /// let op = WriteOp { area: Area::Data, offset_bytes: 0, buf: &buf[..PAGE_BYTES] };
+    /// assert!(backend.write(&[op]).is_err(), "only set_len makes an area longer");
+    /// backend.set_len(Area::Data, PAGE_BYTES as u64)?;
+    /// backend.write(&[op])?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()>;
 
     /// Returns when every `write` and `set_len` of this area that returned before this call is on
     /// stable storage.
     ///
     /// After a failure nothing is known about those writes, and asking again will not tell.
+    ///
+    /// ```no_run
+    /// # use spinney::backend::{Area, Backend, FileBackend, FileOptions, PAGE_BYTES};
+    /// # fn main() -> std::io::Result<()> {
+    /// let backend = FileBackend::open(std::path::Path::new("catalog.spinney"), &FileOptions::default())?;
+    /// backend.set_len(Area::Data, PAGE_BYTES as u64)?;
+    /// backend.sync(Area::Data)?; // from here on the length survives a loss of power
+    /// # Ok(())
+    /// # }
+    /// ```
     fn sync(&self, area: Area) -> io::Result<()>;
 
     /// Writes one operation, and returns when it is on stable storage.
     ///
     /// After a failure nothing is known about the page, and asking again will not tell.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend, PAGE_BYTES, WriteOp};
+    /// let backend = MemoryBackend::new();
+    /// backend.set_len(Area::Log, PAGE_BYTES as u64)?;
+    /// let buf = backend.buffers().lease_blocking();
+    /// backend.write_durable(WriteOp { area: Area::Log, offset_bytes: 0, buf: &buf[..PAGE_BYTES] })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn write_durable(&self, op: WriteOp<'_>) -> io::Result<()> {
         self.write(&[op])?;
         self.sync(op.area)
@@ -223,6 +404,14 @@ pub trait Backend: Send + Sync {
     /// so that writing it again allocates nothing. The same rules hold as for [`write`](Self::write).
     ///
     /// Takes one buffer from [`buffers`](Self::buffers), and waits if all are out.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend};
+    /// let backend = MemoryBackend::new();
+    /// backend.set_len(Area::Log, 4 << 20)?;
+    /// backend.write_zeros(Area::Log, 0, 4 << 20)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn write_zeros(&self, area: Area, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
         zeros::write(self, area, offset_bytes, len_bytes)
     }
@@ -233,22 +422,47 @@ pub trait Backend: Send + Sync {
     /// A ring that somebody still holds stays usable, but its words no longer outlive the process.
     ///
     /// Areas without files of their own stay as they are: they vanish by themselves.
+    ///
+    /// ```
+    /// # use spinney::backend::{Area, Backend, MemoryBackend};
+    /// # let backend = MemoryBackend::new();
+    /// backend.remove_side_files()?;
+    /// assert_eq!(backend.len(Area::Log)?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn remove_side_files(&self) -> io::Result<()> {
         Ok(())
     }
 
     /// Returns when the files that were made or deleted so far, as such, are on stable storage. Their
     /// contents are the business of [`sync`](Self::sync).
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend};
+    /// MemoryBackend::new().sync_directory()?; // there are no files
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn sync_directory(&self) -> io::Result<()> {
         Ok(())
     }
 
     /// Lets others have the medium: the database on it was closed. What is read from now on may be theirs.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend};
+    /// MemoryBackend::new().let_go()?; // nobody else could have it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn let_go(&self) -> io::Result<()> {
         Ok(())
     }
 
     /// Which way I/O takes, for statistics.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, IoPath, MemoryBackend};
+    /// assert_eq!(MemoryBackend::new().io_path(), IoPath::default());
+    /// ```
     fn io_path(&self) -> IoPath {
         IoPath::default()
     }
@@ -258,11 +472,23 @@ pub trait Backend: Send + Sync {
     ///
     /// A backend without a ring that outlives the process gives private memory: then only what was synced
     /// survives.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend, RING_TOTAL_BYTES, RingMemory};
+    /// let ring = MemoryBackend::new().ring(true)?;
+    /// assert_eq!(ring.words().len() * 8, RING_TOTAL_BYTES);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {
         if fresh { Ok(Arc::new(PrivateRing::new())) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Whether `write` and `set_len` always fail.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend};
+    /// assert!(!MemoryBackend::new().is_read_only());
+    /// ```
     fn is_read_only(&self) -> bool {
         false
     }
@@ -270,14 +496,31 @@ pub trait Backend: Send + Sync {
     /// Whether the data area is that of a closed database somewhere else, of which every read is a trip. Then
     /// a database is opened without reading more of it than it takes, and reads as much at once as it knows
     /// that it will need.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend};
+    /// assert!(!MemoryBackend::new().is_remote(), "memory is read page by page");
+    /// ```
     fn is_remote(&self) -> bool {
         false
     }
 
     /// These bytes of the data area will be read soon, if nothing comes between. May do nothing.
+    ///
+    /// ```
+    /// # use spinney::backend::{Backend, MemoryBackend};
+    /// MemoryBackend::new().will_need(0, 1 << 20); // it has everything at hand
+    /// ```
     fn will_need(&self, _offset_bytes: u64, _len_bytes: u64) {}
 
     /// The buffers to use for operations on this backend; it may know their memory in advance.
+    ///
+    /// ```
+    /// # use spinney::backend::{BLOB_BYTES, Backend, MemoryBackend};
+    /// let backend = MemoryBackend::new();
+    /// let buf = backend.buffers().lease_blocking();
+    /// assert_eq!(buf.len(), BLOB_BYTES);
+    /// ```
     fn buffers(&self) -> &BlobBufPool;
 }
 

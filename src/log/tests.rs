@@ -372,6 +372,21 @@ fn places_are_made_up_to_the_limit_and_used_again() {
     assert_eq!(backend.len(Area::Log).expect("memory"), 2 * SEGMENT_BYTES);
 }
 
+/// A database that sleeps has a log already: whoever looks ahead there must not write to its area.
+#[test]
+fn a_log_that_has_not_begun_gives_no_segment_a_place() {
+    let backend = Arc::new(MemoryBackend::new());
+    let room = Room { segments_max: 2, kept_bytes: 0 };
+    let log = Log::new(backend.clone(), start(), room).expect("memory");
+    log.look_ahead().expect("nothing is done");
+    assert_eq!((log.fill().0, backend.len(Area::Log).expect("memory")), (0, 0));
+    log.make_first_place().expect("memory");
+    log.take_ring(Arc::new(PrivateRing::new()));
+    log.begin();
+    log.look_ahead().expect("memory");
+    assert_eq!(log.fill().0, 1, "the first is not half full");
+}
+
 /// A checkpoint may be done before the flusher has written what it made superfluous.
 #[test]
 fn a_place_is_kept_until_its_last_group_is_written() {

@@ -67,6 +67,16 @@ pub use storage::Storage;
 pub const SECTOR_BYTES: usize = 512;
 
 /// How finely a loss of power tears what was being written.
+///
+/// ```
+/// use spinney::backend::sim::{Crash, FaultBackend, Grain};
+///
+/// // The same crash of the same disk, torn more finely and less finely.
+/// for grain in [Grain::Sector, Grain::Page] {
+///     let disk = FaultBackend::new(7).restart(Crash::PowerLoss(grain));
+///     assert!(spinney::Db::builder().open_backend(disk).is_ok());
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grain {
     /// Each 512 bytes are there or not.
@@ -76,6 +86,21 @@ pub enum Grain {
 }
 
 /// How things come to an end.
+///
+/// ```
+/// use spinney::Db;
+/// use spinney::backend::sim::{Crash, FaultBackend};
+///
+/// # fn main() -> spinney::Result<()> {
+/// let disk = FaultBackend::new(1);
+/// let db = Db::builder().open_backend(disk.clone())?;
+/// db.tree("files")?.put("a", "acknowledged")?;
+/// std::mem::forget(db); // as a process that is killed leaves it: nothing is closed
+/// let db = Db::builder().open_backend(disk.restart(Crash::Death))?;
+/// assert!(db.tree("files")?.contains("a")?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crash {
     /// The process dies. What has returned stays, synced or not, and so does the ring; of what was under way
