@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::long::check::Census;
 use super::route::{Lost, Route};
 use super::router::{self, Child, common_of_range};
+use super::shared_key::SharedKey;
 use super::{Forest, HEIGHT_MAX};
 use crate::art;
 use crate::blob::Key;
@@ -35,7 +36,7 @@ pub(crate) struct Findings {
 /// A blob to look at, with its bounds.
 struct Job {
     child: Child,
-    hi: Option<Vec<u8>>,
+    hi: Option<SharedKey>,
     height: usize,
 }
 
@@ -45,7 +46,7 @@ impl Forest {
         let mut findings = Findings::default();
         let mut range_height = None;
         let mut seen = BTreeSet::new();
-        let root = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
+        let root = Child { lo: SharedKey::default(), id: ROOT_BLOB, base: 0 };
         let mut jobs = vec![Job { child: root, hi: None, height: 0 }];
         // Routers stay in memory to the end: the way to a separator leads through several of them.
         let mut routers = Vec::new();
@@ -113,12 +114,12 @@ impl Forest {
         cursor.seek_edge(base_bytes, art::cursor::Direction::Backward);
         let last = cursor.prev(words, &Everything).map(|leaf| leaf.map(|_| cursor.key().to_vec()));
         if let Ok(Some(first)) = first
-            && first < *lo
+            && first[..] < **lo
         {
             findings.problem(*id, format!("key {first:?} lies below the range"));
         }
         if let (Ok(Some(last)), Some(hi)) = (last, &job.hi)
-            && last >= *hi
+            && last[..] >= **hi
         {
             findings.problem(*id, format!("key {last:?} lies above the range"));
         }
@@ -146,7 +147,7 @@ impl Forest {
         }
         for (index, child) in children.iter().enumerate() {
             let hi = children.get(index + 1).map(|next| next.lo.clone()).or_else(|| job.hi.clone());
-            if hi.as_ref().is_some_and(|hi| child.lo >= *hi) {
+            if hi.as_ref().is_some_and(|hi| *child.lo >= **hi) {
                 findings.problem(id, format!("separator {:?} is out of order", child.lo));
                 continue;
             }
@@ -189,7 +190,7 @@ impl Forest {
                 findings.problem(job.child.id, format!("separator {:?} leads elsewhere", child.lo));
             }
             match self.bounds(&route, &key) {
-                Ok(bounds) if bounds.lo == child.lo && bounds.hi.as_deref() == hi => {}
+                Ok(bounds) if bounds.lo == *child.lo && bounds.hi.as_deref() == hi => {}
                 _ => findings.problem(job.child.id, format!("the bounds of {:?} are wrong", child.lo)),
             }
         }

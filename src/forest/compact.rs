@@ -12,6 +12,7 @@ use super::edits::{Outcome, Source};
 use super::lineage::Lineage;
 use super::rearrange::Target;
 use super::router::{Child, fit_base};
+use super::shared_key::SharedKey;
 use crate::art::entries::{Entries, Grain};
 use crate::blob::header;
 use crate::error::Result;
@@ -36,7 +37,7 @@ enum Step {
 }
 
 /// Where a blob is found: a key on its way, and for a router its level.
-type Place = (Vec<u8>, Option<usize>);
+type Place = (SharedKey, Option<usize>);
 
 impl Forest {
     /// Packs all range blobs, from the first to the last, for as long as `goes_on`, which is asked for each.
@@ -139,11 +140,11 @@ impl Forest {
             let base = fit_base(left.base, &left.lo, Some(&separator));
             targets.push(Target { lo: left.lo.clone(), base, part: 0..at });
             let base = fit_base(right.base, &separator, hi);
-            targets.push(Target { lo: separator, base, part: at..entries.len() });
+            targets.push(Target { lo: separator.into(), base, part: at..entries.len() });
         }
         let after = targets.get(1).map(|target| target.lo.clone());
         match self.rearrange(lineage, index, vec![source, neighbour], &entries, &targets)? {
-            Outcome::Done => Ok(after.map_or(Step::Again, |after| Step::Next(Some(after)))),
+            Outcome::Done => Ok(after.map_or(Step::Again, |after| Step::Next(Some(after.to_vec())))),
             Outcome::Interfered => Ok(Step::Interfered),
             Outcome::DoesNotFit => Ok(Step::Next(lineage.hi.clone())),
         }
@@ -186,7 +187,7 @@ impl Forest {
             let _pinned = self.pin_around(&key)?;
             let lineage = self.lineage(&key)?;
             for (level, router) in lineage.routers.iter().enumerate().skip(1) {
-                places.insert(router.id, (key.clone(), Some(level)));
+                places.insert(router.id, (key.as_slice().into(), Some(level)));
             }
             let children = lineage.bottom().map_or(&[][..], |router| &router.children);
             places.extend(children.iter().map(|child| (child.id, (child.lo.clone(), None))));

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::router::{self, Child};
+use super::shared_key::SharedKey;
 use super::{Forest, HEIGHT_MAX};
 use crate::art::entries::Span;
 use crate::blob::header::BlobKind;
@@ -57,7 +58,7 @@ impl Lineage {
 impl Forest {
     /// The lineage of the range that holds `key`. The caller holds the structure mutex.
     pub(crate) fn lineage(&self, key: &[u8]) -> Result<Lineage> {
-        let mut blob = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
+        let mut blob = Child { lo: SharedKey::default(), id: ROOT_BLOB, base: 0 };
         let mut hi = None;
         let mut routers = Vec::new();
         loop {

@@ -30,6 +30,7 @@ pub(crate) mod room;
 pub(crate) mod route;
 pub(crate) mod router;
 pub(crate) mod scan;
+pub(crate) mod shared_key;
 pub(crate) mod walk;
 pub(crate) mod write;
 

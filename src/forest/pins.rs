@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::router;
+use super::shared_key::SharedKey;
 use super::{Forest, HEIGHT_MAX};
 use crate::blob::header::BlobKind;
 use crate::error::Result;
@@ -18,7 +19,7 @@ impl Forest {
         if self.store.residency.is_none() {
             return Ok(pins);
         }
-        let (mut id, mut base, mut lo) = (ROOT_BLOB, 0, Vec::new());
+        let (mut id, mut base, mut lo) = (ROOT_BLOB, 0, SharedKey::default());
         for _ in 0..=HEIGHT_MAX {
             pins.push(self.store.pin_whole(id)?);
             let Some(frame) = self.store.frames.get(id) else {
@@ -35,7 +36,7 @@ impl Forest {
                 }
             }
             (id, base) = (children[index].id, children[index].base);
-            lo.clone_from(&children[index].lo);
+            lo = children[index].lo.clone();
         }
         Ok(pins)
     }

@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::edits::{Edits, Outcome, Source, Stop, middle_of};
 use super::lineage::Lineage;
 use super::router::{Child, fit_base};
+use super::shared_key::SharedKey;
 use super::{Forest, HEIGHT_MAX};
 use crate::art::entries::Entries;
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::store::ROOT_BLOB;
 /// A range blob that is to be.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) lo: Vec<u8>,
+    pub(crate) lo: SharedKey,
     pub(crate) base: usize,
     /// Which entries of the list it gets.
     pub(crate) part: Range<usize>,

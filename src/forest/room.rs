@@ -12,6 +12,7 @@ use super::lineage::Lineage;
 use super::long;
 use super::rearrange::Target;
 use super::router::fit_base;
+use super::shared_key::SharedKey;
 use crate::art::entries::{Entries, Grain, Span};
 use crate::art::insert::Shortage;
 use crate::blob::header;
@@ -66,6 +67,7 @@ impl Forest {
             let (latch_first, may_share) = (attempt >= FREE_ATTEMPTS, times_full == 0);
             let full = Full { forest: self, lineage, latch_first, may_share, key, shortage };
             if full.relieve()? {
+                self.store.warm_next_blobs();
                 break;
             }
         }
@@ -165,7 +167,7 @@ impl<'f> Full<'f> {
 
     fn target(
         &self,
-        lo: Vec<u8>,
+        lo: SharedKey,
         hi: Option<&[u8]>,
         old_base: usize,
         part: std::ops::Range<usize>,
@@ -241,7 +243,7 @@ impl<'f> Full<'f> {
         let hi = self.lineage.hi.as_deref();
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..at),
-            self.target(separator.clone(), hi, blob.base, at..entries.len()),
+            self.target(separator.as_slice().into(), hi, blob.base, at..entries.len()),
         ];
         self.forest.rearrange(&self.lineage, self.index(), vec![source], entries, &targets)
     }
@@ -292,7 +294,7 @@ impl<'f> Full<'f> {
         let hi = router.hi_of(router.index + 1);
         let targets = [
             self.target(blob.lo.clone(), Some(&separator), blob.base, 0..position),
-            self.target(separator.clone(), hi, right.base, position..entries.len()),
+            self.target(separator.as_slice().into(), hi, right.base, position..entries.len()),
         ];
         let sources = vec![source, neighbour];
         let outcome = forest.rearrange(&self.lineage, self.index(), sources, &entries, &targets)?;
@@ -340,7 +342,7 @@ impl<'f> Full<'f> {
         let hi = router.hi_of(first + 1);
         let targets = [
             self.target(left.lo.clone(), Some(&separator), left.base, 0..at),
-            self.target(separator.clone(), hi, right.base, at..entries.len()),
+            self.target(separator.as_slice().into(), hi, right.base, at..entries.len()),
         ];
         let outcome = forest.rearrange(&self.lineage, first, sources, &entries, &targets)?;
         self.finish(outcome, &forest.store.counters.shares)

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::shared_key::{SharedKey, SharedKeys};
 use super::walk::Bound;
 use crate::art::build::DoesNotFit;
 use crate::art::cursor::KEY_BYTES_MAX;
@@ -21,7 +22,7 @@ use crate::blob::{Ref, RefSlot, Torn, Words};
 /// One child blob: its lower bound, its id, and how many key bytes are spelled for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Child {
-    pub(crate) lo: Vec<u8>,
+    pub(crate) lo: SharedKey,
     pub(crate) id: u32,
     pub(crate) base: usize,
 }
@@ -62,15 +63,32 @@ struct Level<'a> {
     hi: Bound,
 }
 
+/// The children of a router that is being read.
+struct Reading<'a> {
+    words: Words<'a>,
+    keys: SharedKeys,
+    /// Id and base of each.
+    places: Vec<(u32, usize)>,
+}
+
+impl Reading<'_> {
+    fn add(&mut self, lo: &[u8], bound: Bound) -> Result<(), Torn> {
+        self.places.push(bound.follow(self.words)?);
+        self.keys.push(lo);
+        if self.places.len() > BLOB_WORDS { Err(Torn) } else { Ok(()) }
+    }
+
+    fn children(self) -> Vec<Child> {
+        let places = self.places.into_iter();
+        places.zip(self.keys.share()).map(|((id, base), lo)| Child { lo, id, base }).collect()
+    }
+}
+
 /// Reads all children of the router at `words`, in order; the first one's lower bound is `lo`.
 pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child>, Torn> {
-    let mut children = Vec::new();
-    let add = |children: &mut Vec<Child>, lo: &[u8], bound: Bound| {
-        let (id, base) = bound.follow(words)?;
-        children.push(Child { lo: lo.to_vec(), id, base });
-        if children.len() > BLOB_WORDS { Err(Torn) } else { Ok(()) }
-    };
-    add(&mut children, lo, Bound::first(base))?;
+    let places = Vec::with_capacity((header::key_count(words) as usize).min(BLOB_WORDS));
+    let mut reading = Reading { words, keys: SharedKeys::default(), places };
+    reading.add(lo, Bound::first(base))?;
     let root = header::root(words);
     let mut key = lo[..base.min(lo.len())].to_vec();
     let mut levels: Vec<Level<'_>> = Vec::new();
@@ -86,14 +104,14 @@ pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child
             }
             let depth = key.len();
             if fork.branches() == 0 {
-                add(&mut children, &key, hi)?;
+                reading.add(&key, hi)?;
             } else if fork.gap(0) != 0 {
-                add(&mut children, &key, Bound { link_at: fork.gap(0), depth })?;
+                reading.add(&key, Bound { link_at: fork.gap(0), depth })?;
             }
             levels.push(Level { fork, next: 0, depth, hi });
         }
         let Some(level) = levels.last_mut() else {
-            return Ok(children);
+            return Ok(reading.children());
         };
         key.truncate(level.depth);
         let (fork, index, depth) = (level.fork, level.next, level.depth);
@@ -108,7 +126,7 @@ pub(crate) fn read(words: Words<'_>, base: usize, lo: &[u8]) -> Result<Vec<Child
         };
         key.push(fork.byte(index));
         match fork.child(index) {
-            0 => add(&mut children, &key, hi)?,
+            0 => reading.add(&key, hi)?,
             child => entering = Some((child, hi)),
         }
     }
@@ -137,11 +155,12 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
     }
     link(last, base).store(words, LAST_LINK_AT);
     let mut jobs = VecDeque::from([Job { part: 1..children.len(), depth: base, slot: ROOT_SLOT }]);
+    let (mut groups, mut bytes): (Vec<Range<usize>>, Vec<u8>) = (Vec::new(), Vec::new());
     while let Some(Job { part, depth, slot }) = jobs.pop_front() {
         let (from, to) = (&children[part.start].lo, &children[part.end - 1].lo);
         let common = common_prefix(from, to);
         let first = part.start + usize::from(from.len() == common);
-        let mut groups: Vec<Range<usize>> = Vec::new();
+        groups.clear();
         for index in first..part.end {
             match groups.last_mut() {
                 Some(group) if children[group.start].lo[common] == children[index].lo[common] => {
@@ -150,7 +169,8 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
                 _ => groups.push(index..index + 1),
             }
         }
-        let bytes: Vec<u8> = groups.iter().map(|group| children[group.start].lo[common]).collect();
+        bytes.clear();
+        bytes.extend(groups.iter().map(|group| children[group.start].lo[common]));
         let gaps = groups.len().saturating_sub(1) + usize::from(first > part.start && !groups.is_empty());
         let size = Fork::size_words(bytes.len(), common - depth);
         if !space::fits(words, Need { inner: (size + gaps) as u32, leaf: 0 }) {
@@ -163,7 +183,7 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
         if first > part.start && !groups.is_empty() {
             words.store_ref(fork.gap_slot(0), link(&children[part.start], common).add(words));
         }
-        for (index, group) in groups.into_iter().enumerate() {
+        for (index, group) in groups.drain(..).enumerate() {
             if index > 0 {
                 words.store_ref(fork.gap_slot(index), link(&children[group.start - 1], common).add(words));
             }
@@ -204,7 +224,11 @@ mod tests {
         los.extend_from_slice(separators);
         let hi = |index: usize| los.get(index + 1).map(Vec::as_slice);
         (0..los.len())
-            .map(|i| Child { lo: los[i].clone(), id: 10 + i as u32, base: fit_base(i % 3, &los[i], hi(i)) })
+            .map(|i| Child {
+                lo: los[i].as_slice().into(),
+                id: 10 + i as u32,
+                base: fit_base(i % 3, &los[i], hi(i)),
+            })
             .collect()
     }
 
@@ -218,22 +242,22 @@ mod tests {
             assert_eq!(read(words, 0, b"").expect("sound"), children);
             let root = header::root(words);
             let mut probes = random_separators(seed + 7777, 300);
-            probes.extend(children.iter().map(|child| child.lo.clone()));
+            probes.extend(children.iter().map(|child| child.lo.to_vec()));
             for probe in &probes {
                 let mut buffer = KeyBuf::empty();
                 let key = buffer.fill_whole(probe);
                 let index =
-                    children.iter().rposition(|child| child.lo <= *probe).expect("the first is empty");
+                    children.iter().rposition(|child| *child.lo <= probe[..]).expect("the first is empty");
                 let bound = walk(words, root, &key, 0).expect("sound");
                 assert_eq!(bound.follow(words), Ok((children[index].id, children[index].base)));
                 if probe.is_empty() {
                     continue;
                 }
                 let before =
-                    children.iter().rposition(|child| child.lo < *probe).expect("the first is empty");
+                    children.iter().rposition(|child| *child.lo < probe[..]).expect("the first is empty");
                 let (bound, exact) = walk_before(words, root, &key, 0).expect("sound");
                 assert_eq!(bound.follow(words), Ok((children[before].id, children[before].base)));
-                let upper = children.get(before + 1).map(|child| &child.lo);
+                let upper = children.get(before + 1).map(|child| child.lo.as_slice());
                 assert_eq!(exact, upper == Some(probe), "{probe:?}");
             }
         }

@@ -44,6 +44,11 @@ impl Ids {
         state.end - 1
     }
 
+    /// All ids from here on are unused.
+    pub(crate) fn end(&self) -> u32 {
+        self.state().end
+    }
+
     /// Reserves all free ids of which `is_safe` says so.
     pub(crate) fn reserve_free(&self, is_safe: impl Fn(u32) -> bool) -> BTreeSet<u32> {
         let mut state = self.state();

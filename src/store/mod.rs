@@ -59,6 +59,8 @@ pub(crate) const ROOT_BLOB: u32 = 1;
 
 /// So many blobs that fall free together are kept at once for an open snapshot.
 const KEPT_AT_ONCE_MAX: usize = 8;
+/// Blobs that the move of a directory takes, at most, where it is cut and tied in at the borders of two.
+const WARM_AHEAD: u32 = 4;
 
 /// The shared state of one open database.
 pub(crate) struct Store {
@@ -134,6 +136,11 @@ impl Store {
     pub(crate) fn allocate_blob(&self) -> Result<Frame<'_>> {
         let id = self.ids.allocate();
         self.make_fresh(id).inspect_err(|_| self.ids.free(id))
+    }
+
+    /// Makes sure that whoever takes a few blobs next need not wait for memory.
+    pub(crate) fn warm_next_blobs(&self) {
+        self.frames.warm(self.ids.end() + WARM_AHEAD);
     }
 
     /// The frame for a new blob, all zero.

@@ -228,7 +228,7 @@ impl Forest {
         let right_base = fit_base(blob.base, &separator, lineage.hi.as_deref());
         let targets = [
             Target { lo: blob.lo.clone(), base: left_base, part: 0..at },
-            Target { lo: separator, base: right_base, part: at..entries.len() },
+            Target { lo: separator.into(), base: right_base, part: at..entries.len() },
         ];
         let index = lineage.bottom().map_or(0, |router| router.index);
         self.rearrange(lineage, index, vec![source], entries, &targets)

@@ -90,7 +90,7 @@ impl Plan<'_> {
         let at = cut::halve_part(entries, part.clone());
         let separator = entries.separator(at);
         let left = Child { base: fit_base(place.base, &place.lo, Some(&separator)), ..place.clone() };
-        let right = Child { base: fit_base(place.base, &separator, hi), lo: separator, id: 0 };
+        let right = Child { base: fit_base(place.base, &separator, hi), lo: separator.into(), id: 0 };
         let mut children = self.emit_range(edits, Some(id), list, part.start..at, &left, Some(&right.lo))?;
         children.extend(self.emit_range(edits, None, list, at..part.end, &right, hi)?);
         Ok(children)

@@ -24,6 +24,7 @@ use super::edits::Edits;
 use super::load::Runs;
 use super::router::Child;
 use super::scan::{Side, successor};
+use super::shared_key::SharedKeys;
 use crate::art::cursor::Direction;
 use crate::art::remove;
 use crate::blob::header;
@@ -345,8 +346,11 @@ impl Forest {
             return Ok(None);
         }
         let moved = plan.emit_all(edits, &run.kids, Some(from.end))?;
-        let moved = moved.into_iter().map(|child| {
-            let lo = [to.prefix, &child.lo[from.prefix.len()..]].concat();
+        let mut bounds = SharedKeys::default();
+        for child in &moved {
+            bounds.push_joined(to.prefix, &child.lo[from.prefix.len()..]);
+        }
+        let moved = moved.iter().zip(bounds.share()).map(|(child, lo)| {
             Kid::kept(Child { lo, id: child.id, base: child.base - from.prefix.len() + to.prefix.len() })
         });
         plan.tie(to, height, moved.collect())?;

@@ -16,6 +16,8 @@ use crate::blob::header::{self, BlobKind};
 use crate::blob::key::common_prefix;
 use crate::error::Error;
 use crate::forest::router::{self, Child, common_of_range};
+use crate::forest::shared_key::SharedKey;
+use crate::forest::walk::Bound;
 use crate::forest::{Forest, HEIGHT_MAX};
 use crate::log::ring::Full;
 use crate::store::ROOT_BLOB;
@@ -58,7 +60,7 @@ pub(super) enum Node {
 
 /// A blob of the plan, with its lower bound. The upper one is the next kid's, or that of the router.
 pub(super) struct Kid {
-    pub(super) lo: Vec<u8>,
+    pub(super) lo: SharedKey,
     pub(super) base: usize,
     /// The base that its words were built with.
     pub(super) base_now: usize,
@@ -104,16 +106,16 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// The plan in which nothing changes. It has a router at the top, even if the forest has none yet.
     pub(super) fn new(forest: &'a Forest, pinned: &'a [u32], cuts: &'a [&'a [u8]]) -> Try<Self> {
-        let root = Kid::kept(Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 });
+        let root = Kid::kept(Child { lo: SharedKey::default(), id: ROOT_BLOB, base: 0 });
         let mut plan = Plan { forest, pinned, cuts, lists: Vec::new(), root, height: 0, freed: Vec::new() };
         plan.height = plan.count_levels()?;
-        let mut root = Kid::kept(Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 });
+        let mut root = Kid::kept(Child { lo: SharedKey::default(), id: ROOT_BLOB, base: 0 });
         plan.open(&mut root, plan.height, None)?;
         if let Node::Range { id, .. } = &mut root.node {
             // The root stays where it is: when it stops being a range, its keys go elsewhere.
             *id = None;
             let node = Node::Router { id: Some(ROOT_BLOB), kids: vec![root], read: Vec::new() };
-            root = Kid { lo: Vec::new(), base: 0, base_now: 0, node };
+            root = Kid { lo: SharedKey::default(), base: 0, base_now: 0, node };
             plan.height = 1;
         }
         plan.root = root;
@@ -128,19 +130,17 @@ impl<'a> Plan<'a> {
     }
 
     fn count_levels(&self) -> Try<usize> {
-        let mut blob = Child { lo: Vec::new(), id: ROOT_BLOB, base: 0 };
+        let (mut id, mut base) = (ROOT_BLOB, 0);
         for level in 0..=HEIGHT_MAX {
-            let frame = self.frame(blob.id)?;
+            let frame = self.frame(id)?;
             match frame.root().1 {
                 Some(BlobKind::Range) => return Ok(level),
                 Some(BlobKind::Router) => {}
                 _ => break,
             }
-            let children = router::read(frame.words, blob.base, &blob.lo);
-            let first = children.ok().and_then(|children| children.into_iter().next());
-            blob = first.ok_or_else(|| Forest::corrupt(blob.id))?;
+            (id, base) = Bound::first(base).follow(frame.words).map_err(|_| Forest::corrupt(id))?;
         }
-        Err(Forest::corrupt(blob.id).into())
+        Err(Forest::corrupt(id).into())
     }
 
     /// Reads what a kid consists of. `height` counts the levels from the range blobs up.
@@ -222,7 +222,7 @@ impl<'a> Plan<'a> {
             Node::Router { kids, .. } => {
                 let (index, upper) = kid_of(kids, hi, at);
                 let upper = upper.map(<[u8]>::to_vec);
-                if kids[index].lo != at {
+                if *kids[index].lo != *at {
                     let (left, right) = self.split(kids.remove(index), height - 1, upper.as_deref(), at)?;
                     kids.splice(index..index, [left, right]);
                 }
@@ -231,7 +231,7 @@ impl<'a> Plan<'a> {
             }
             Node::Kept(id) => return Err(Forest::corrupt(*id).into()),
         };
-        let mut right = Kid { lo: at.to_vec(), base: kid.base, base_now: kid.base_now, node };
+        let mut right = Kid { lo: at.into(), base: kid.base, base_now: kid.base_now, node };
         self.fit(&mut kid, height, Some(at))?;
         self.fit(&mut right, height, hi)?;
         Ok((kid, right))
@@ -246,7 +246,7 @@ impl<'a> Plan<'a> {
         at: &[u8],
     ) -> Try<()> {
         let (index, upper) = kid_of(kids, hi, at);
-        if kids[index].lo != at && upper.is_none_or(|upper| at < upper) {
+        if *kids[index].lo != *at && upper.is_none_or(|upper| at < upper) {
             let upper = upper.map(<[u8]>::to_vec);
             let (left, right) = self.split(kids.remove(index), height, upper.as_deref(), at)?;
             kids.splice(index..index, [left, right]);

@@ -9,6 +9,7 @@
 use super::plan::{Kid, Node, Plan, Stop, Try, kid_of};
 use crate::error::Error;
 use crate::forest::router::Child;
+use crate::forest::shared_key::SharedKey;
 
 /// All keys that begin with a prefix: from the prefix itself up to its successor.
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl Plan<'_> {
     }
 
     fn take_root(&mut self) -> Kid {
-        let nothing = Child { lo: Vec::new(), id: 0, base: 0 };
+        let nothing = Child { lo: SharedKey::default(), id: 0, base: 0 };
         std::mem::replace(&mut self.root, Kid::kept(nothing))
     }
 
@@ -98,7 +99,7 @@ impl Plan<'_> {
             let from = kids.partition_point(|kid| kid.lo.as_slice() < prefix);
             let to = kids.partition_point(|kid| kid.lo.as_slice() < end);
             let mut run: Vec<Kid> = kids.drain(from..to).collect();
-            let upper = kids.get(from).map(|next| next.lo.clone()).or_else(|| hi.map(<[u8]>::to_vec));
+            let upper = kids.get(from).map(|next| next.lo.clone()).or_else(|| hi.map(SharedKey::from));
             if let Some(left) = from.checked_sub(1) {
                 plan.adjust_upper(&mut kids[left], below, upper.as_deref())?;
             }
@@ -130,7 +131,7 @@ impl Plan<'_> {
             let lowest = kids.iter().map(|kid| kid.base).min().unwrap_or(0);
             let base = lowest.min(subtree.prefix.len());
             let node = Node::Router { id: None, kids, read: Vec::new() };
-            kids = vec![Kid { lo: subtree.prefix.to_vec(), base, base_now: base, node }];
+            kids = vec![Kid { lo: subtree.prefix.into(), base, base_now: base, node }];
         }
         Ok(kids)
     }

@@ -181,7 +181,7 @@ impl<'f, 'r> Packer<'f, 'r> {
     /// Gives what was built its place.
     fn settle(&mut self, id: u32, built: Built, outgoing: &Option<SyncSender<Outgoing>>) -> Result<()> {
         let lo = std::mem::replace(&mut self.lo, built.hi.unwrap_or_default());
-        self.run.children.push(Child { lo, id, base: built.base });
+        self.run.children.push(Child { lo: lo.into(), id, base: built.base });
         self.run.spare_id = None;
         let to_write = self.forest.store.settle_words(id, self.scratch.words())?;
         self.run.keys += built.keys as u64;
