@@ -77,6 +77,14 @@ pub trait Store: Sized + Send + Sync + 'static {
     /// Get into a buffer that the caller keeps.
     fn get_into(&self, key: &[u8], buffer: &mut Vec<u8>) -> Result<bool>;
 
+    /// The values of several keys: one key after the other, unless the store knows better.
+    fn get_many(&self, keys: &[&[u8]], mut see: impl FnMut(usize, &[u8])) -> Result<()> {
+        for (place, key) in keys.iter().enumerate() {
+            self.get(key, |value| see(place, value))?;
+        }
+        Ok(())
+    }
+
     /// Every entry in order, in the cheapest form the store has.
     fn scan(&self, see: impl FnMut(&[u8], &[u8])) -> Result<()>;
 

@@ -53,6 +53,15 @@ impl Store for Spinney {
         Ok(self.tree.get_into(key, buffer)?.is_some())
     }
 
+    fn get_many(&self, keys: &[&[u8]], mut see: impl FnMut(usize, &[u8])) -> Result<()> {
+        for (place, value) in self.tree.get_many(keys)?.iter().enumerate() {
+            if let Some(value) = value {
+                see(place, value);
+            }
+        }
+        Ok(())
+    }
+
     fn scan(&self, mut see: impl FnMut(&[u8], &[u8])) -> Result<()> {
         let mut scan = self.tree.scan("");
         while let Some(entry) = scan.next_ref()? {

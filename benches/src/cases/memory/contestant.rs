@@ -25,6 +25,7 @@ pub trait Contestant {
     fn shape(&self, order: Order) -> Result<Shape>;
     fn get(&self, world: &World) -> Result<f64>;
     fn get_into(&self, world: &World) -> Result<f64>;
+    fn get_many(&self, world: &World) -> Result<f64>;
     fn miss(&self, world: &World) -> Result<f64>;
     fn overwrite(&mut self, world: &World, generation: u32) -> Result<f64>;
     fn scan(&self, world: &World, order: Order, form: ScanForm) -> Result<f64>;
@@ -115,6 +116,10 @@ impl<S: Store> Contestant for Run<S> {
 
     fn get_into(&self, world: &World) -> Result<f64> {
         gets::time_hits_into(self.store(Order::Random)?, world)
+    }
+
+    fn get_many(&self, world: &World) -> Result<f64> {
+        gets::time_many(self.store(Order::Random)?, world)
     }
 
     fn miss(&self, world: &World) -> Result<f64> {

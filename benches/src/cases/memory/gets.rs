@@ -1,4 +1,4 @@
-//! Gets of one thread: keys that are there, the same into a buffer, and keys that are not there.
+//! Gets of one thread: keys that are there, the same into a buffer and 32 at once, and keys that are not there.
 //!
 //! Each answer is verified within the timed loop, so that no store is fast by being wrong.
 
@@ -12,6 +12,8 @@ use crate::stores::{Result, Store};
 
 /// Queries before the clock starts.
 const WARM: usize = 40_000;
+/// Keys of one call, where many are asked for at once.
+const AT_ONCE: usize = 32;
 
 /// Reads for a while, so that the clock does not see what the phase before left in the caches.
 pub fn warm<S: Store>(store: &S, queries: &Queries) -> Result<()> {
@@ -26,6 +28,11 @@ pub fn time_hits<S: Store>(store: &S, world: &World) -> Result<f64> {
 pub fn time_hits_into<S: Store>(store: &S, world: &World) -> Result<f64> {
     hits_into(store, &world.readers[0], WARM)?;
     nanos_per_op(|| hits_into(store, &world.hits, usize::MAX))
+}
+
+pub fn time_many<S: Store>(store: &S, world: &World) -> Result<f64> {
+    many(store, &world.readers[0], WARM)?;
+    nanos_per_op(|| many(store, &world.hits, usize::MAX))
 }
 
 pub fn time_misses<S: Store>(store: &S, world: &World) -> Result<f64> {
@@ -53,6 +60,29 @@ pub fn hits_into<S: Store>(store: &S, queries: &Queries, limit: usize) -> Result
         wrong += usize::from(!right);
     }
     none_wrong("get into a buffer", wrong)?;
+    Ok(limit.min(queries.len()))
+}
+
+/// The same, many at once.
+pub fn many<S: Store>(store: &S, queries: &Queries, limit: usize) -> Result<usize> {
+    let mut wrong = 0;
+    let mut asked = queries.iter().take(limit);
+    let (mut keys, mut ids) = (Vec::with_capacity(AT_ONCE), Vec::with_capacity(AT_ONCE));
+    loop {
+        keys.clear();
+        ids.clear();
+        for (key, id) in asked.by_ref().take(AT_ONCE) {
+            keys.push(key);
+            ids.push(id);
+        }
+        if keys.is_empty() {
+            break;
+        }
+        let mut right = 0;
+        store.get_many(&keys, |place, value| right += usize::from(Values::belongs(value, ids[place])))?;
+        wrong += keys.len() - right;
+    }
+    none_wrong("get many", wrong)?;
     Ok(limit.min(queries.len()))
 }
 

@@ -8,6 +8,7 @@ pub const PUT_RANDOM: Metric = Metric::less("put, random order", "ns", 0);
 pub const PUT_SORTED: Metric = Metric::less("put, sorted order", "ns", 0);
 pub const GET: Metric = Metric::less("get hit", "ns", 0);
 pub const GET_INTO: Metric = Metric::less("get hit, into a buffer", "ns", 0);
+pub const GET_MANY: Metric = Metric::less("get 32 keys at once, a key", "ns", 0);
 pub const MISS: Metric = Metric::less("get miss", "ns", 0);
 pub const OVERWRITE: Metric = Metric::less("overwrite, same length", "ns", 0);
 pub const REMOVE: Metric = Metric::less("remove", "ns", 0);

@@ -5,8 +5,8 @@
 use super::contestant::Contestant;
 use super::lists::ListForm;
 use super::metrics::{
-    GET, GET_INTO, LIST, LIST_CACHED, LIST_FIFTY, LIST_FLAT, LIST_OWNED, LIST_SAMPLE, LIST_SPREAD, MISS,
-    OVERWRITE, PAGE, SCAN, SCAN_OWNED, SCAN_SORTED, SCAN_SORTED_OWNED,
+    GET, GET_INTO, GET_MANY, LIST, LIST_CACHED, LIST_FIFTY, LIST_FLAT, LIST_OWNED, LIST_SAMPLE, LIST_SPREAD,
+    MISS, OVERWRITE, PAGE, SCAN, SCAN_OWNED, SCAN_SORTED, SCAN_SORTED_OWNED,
 };
 use super::rounds;
 use super::scans::ScanForm;
@@ -42,6 +42,7 @@ pub fn read_phases(world: &World, generation: u32) -> Vec<Phase<'_>> {
     let mut phases = vec![
         Phase::new(GET, |contestant| contestant.get(world)),
         Phase::new(GET_INTO, |contestant| contestant.get_into(world)),
+        Phase::new(GET_MANY, |contestant| contestant.get_many(world)),
         Phase::new(MISS, |contestant| contestant.miss(world)),
         Phase::new(OVERWRITE, move |contestant| contestant.overwrite(world, generation)),
         Phase::scan(SCAN, world, Order::Random, ScanForm::Lending),
