@@ -1,4 +1,5 @@
-//! Gets of one thread: keys that are there, the same into a buffer and 32 at once, and keys that are not there.
+//! Gets of one thread: keys that are there, the same into a buffer and 32 at once, and keys that are not
+//! there.
 //!
 //! Each answer is verified within the timed loop, so that no store is fast by being wrong.
 
