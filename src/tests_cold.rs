@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::backend::{Area, Backend, BlobBufPool, MemoryBackend, ReadOp, WriteOp};
 use crate::db::Db;
 use crate::forest::Shape;
+use crate::open::Open;
 use crate::tests::{Model, Random, TINY, assert_same, step};
 use crate::tree::Tree;
 
@@ -107,6 +109,73 @@ fn a_remote_database_says_what_the_one_in_memory_says() {
             assert!(matches!(tree.put("a", "b"), Err(crate::Error::ReadOnly)));
         }
     }
+}
+
+/// Blobs fall free and come again at each read: it fails once, as behind the end of a file that was packed, and
+/// the next time they are there.
+struct Moving {
+    memory: MemoryBackend,
+    open: OnceLock<Weak<Open>>,
+    /// The blobs that are gone at this moment, and what the directory has said of them.
+    gone: Mutex<Vec<(u32, u64)>>,
+    failures: AtomicU32,
+}
+
+impl Backend for Moving {
+    fn len(&self, area: Area) -> io::Result<u64> {
+        self.memory.len(area)
+    }
+
+    fn set_len(&self, _area: Area, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
+        if let Some(open) = self.open.get().and_then(Weak::upgrade)
+            && let Some(residency) = &open.forest.store.residency
+        {
+            let mut gone = self.gone.lock().expect("nobody panics with it");
+            if gone.is_empty() {
+                for op in &*batch {
+                    let id = (op.offset_bytes / crate::backend::BLOB_BYTES as u64) as u32;
+                    gone.push((id, residency.directory.get(id)));
+                    residency.directory.set(id, !residency.directory.get(id));
+                }
+                self.failures.fetch_add(1, Relaxed);
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            gone.drain(..).rev().for_each(|(id, word)| residency.directory.set(id, word));
+        }
+        self.memory.read(batch)
+    }
+
+    fn write(&self, _batch: &[WriteOp<'_>]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self, _area: Area) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn buffers(&self) -> &BlobBufPool {
+        self.memory.buffers()
+    }
+}
+
+/// A reader that was about to read a blob, while that fell free and the file got shorter, finds another way.
+#[test]
+fn a_blob_that_is_gone_before_it_is_read_is_no_failure_of_the_disk() {
+    let (image, model) = image_of(3, if cfg!(miri) { 40 } else { 400 });
+    let memory = MemoryBackend::from_bytes(&image).expect("whole pages");
+    let (open, gone, failures) = (OnceLock::new(), Mutex::default(), AtomicU32::new(0));
+    let moving = Arc::new(Moving { memory, open, gone, failures });
+    let db = read_only(moving.clone(), pages(400)).expect("sound");
+    let tree = db.tree("t").expect("there");
+    moving.open.set(Arc::downgrade(db.open_handle())).expect("once");
+    for (key, value) in &model {
+        assert_eq!(tree.get(key).expect("sound").as_deref(), Some(&value[..]));
+    }
+    assert!(moving.failures.load(Relaxed) > 0);
 }
 
 /// A batch of which one page is damaged brings in the others: they are there, and must be counted.

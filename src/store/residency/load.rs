@@ -37,6 +37,8 @@ struct Plan<'a> {
     frame: Frame<'a>,
     /// The version at which the pages were absent.
     version: Version,
+    /// What the directory said of the blob then.
+    stored: u64,
     /// What is wanted.
     pages: Pages,
     /// What is read for that: few long runs.
@@ -91,13 +93,18 @@ impl Residency {
             // More may have come than was read; and what has come before a failure stays.
             self.resident_pages.fetch_add(installed, Ordering::Relaxed);
             self.resident_pages.fetch_sub(reserved, Ordering::Relaxed);
-            done?;
+            // A blob that has fallen free since may lie behind the end of what is shorter now.
+            let is_as_planned = |plan: &Plan<'_>| self.directory.get(plan.frame.id) == plan.stored;
+            if plans.iter().all(is_as_planned) {
+                done?;
+            }
         }
     }
 
     /// What to read next for a fault; nothing if it is resolved.
     fn plan<'a>(&self, frames: &'a Frames, fault: Fault) -> Result<Option<Plan<'a>>> {
-        let is_stored = self.directory.get(fault.blob) != 0;
+        let stored = self.directory.get(fault.blob);
+        let is_stored = stored != 0;
         let frame = match frames.get(fault.blob) {
             Some(frame) => frame,
             None if is_stored => {
@@ -134,7 +141,7 @@ impl Residency {
             let (first, last) = (pages.trailing_zeros() as usize, 127 - pages.leading_zeros() as usize);
             let is_dense = !self.is_remote && (wanted == Pages::MAX || extent == Extent::Cold);
             let span = if is_dense { run(first, last + 1 - first) } else { pages };
-            return Ok(Some(Plan { frame, version, pages, span }));
+            return Ok(Some(Plan { frame, version, stored, pages, span }));
         }
     }
 
