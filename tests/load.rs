@@ -6,9 +6,11 @@
 #[path = "durable/folder.rs"]
 mod folder;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use folder::Folder;
+use spinney::backend::{Area, MemoryBackend};
 use spinney::{Db, Durability, Error};
 
 fn key(number: usize) -> String {
@@ -140,6 +142,29 @@ fn readers_of_a_directory_that_goes_meet_no_error() {
 }
 
 /// Every seventh value is too long for a leaf, and a few do not fit the cache.
+/// The file may be another's by then.
+#[test]
+fn a_load_that_goes_on_when_the_database_is_closed_writes_nothing_more() {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).unwrap();
+    let files = db.tree("files").unwrap();
+    files.put("zz", "there").unwrap();
+    let mut closed = Vec::new();
+    let items = (0..100_000).map(|number| {
+        if number == 50_000 {
+            db.clone().close().unwrap();
+            closed = backend.to_bytes(Area::Data);
+        }
+        (key(number), value(number))
+    });
+    let loaded = files.load("tenant-", items);
+    assert!(matches!(loaded, Err(Error::Closed)), "{loaded:?}");
+    assert!(!closed.is_empty() && backend.to_bytes(Area::Data) == closed, "the file has changed");
+    let db = Db::builder().open_backend(backend).unwrap();
+    assert_eq!(db.tree("files").unwrap().count("").unwrap(), 1);
+    assert!(db.check().unwrap().is_clean());
+}
+
 fn mixed_value(number: usize) -> Vec<u8> {
     let bytes = match number {
         _ if number % 700 == 14 => 5_000_000 + number,

@@ -81,15 +81,14 @@ impl Store {
         Ok(Some(Outgoing { id, checksum, bytes }))
     }
 
-    /// Writes a blob to its place.
+    /// Writes a blob to its place. `Closed` if the database was closed since the load began.
     pub(crate) fn write_out(&self, outgoing: &Outgoing) -> Result<()> {
         let (Some(Durable { backend, growth, .. }), Some(residency)) = (self.durable.get(), &self.residency)
         else {
             return Ok(());
         };
         let offset_bytes = u64::from(outgoing.id) * BLOB_BYTES as u64;
-        growth.make_room(&**backend, offset_bytes + BLOB_BYTES as u64)?;
-        backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf: &outgoing.bytes }])?;
+        growth.write(&**backend, WriteOp { area: Area::Data, offset_bytes, buf: &outgoing.bytes })?;
         residency.directory.set(outgoing.id, outgoing.checksum);
         Ok(())
     }

@@ -112,6 +112,7 @@ impl Durable {
 
     /// Nothing may be written to the files any more. The caller has locked `committed`.
     pub(crate) fn end(&self) {
+        self.growth.end();
         self.log.end_segments();
         self.has_ended.store(true, Ordering::Release);
     }

@@ -2,33 +2,62 @@
 //!
 //! Whoever has looked at the length may find it outdated when setting it, and would cut off what another has
 //! written behind it. So looking and setting are one step.
+//!
+//! A bulk load may still be writing when the database is closed. From the end on it is refused: the file may
+//! be another's soon.
 
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::backend::{Area, Backend};
+use crate::backend::{Area, Backend, WriteOp};
+use crate::error::{Error, Result};
 
 /// See the head of this file.
 #[derive(Default)]
-pub(crate) struct Growth(Mutex<()>);
+pub(crate) struct Growth {
+    has_ended: Mutex<bool>,
+}
 
 impl Growth {
+    fn has_ended(&self) -> MutexGuard<'_, bool> {
+        self.has_ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes the data area this long, if it is shorter.
     pub(crate) fn make_room(&self, backend: &dyn Backend, length_bytes: u64) -> io::Result<()> {
-        let _alone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if backend.len(Area::Data)? < length_bytes {
-            backend.set_len(Area::Data, length_bytes)?;
-        }
-        Ok(())
+        let _alone = self.has_ended();
+        make_longer(backend, length_bytes)
     }
+
+    /// Writes a blob that no checkpoint knows of, unless nobody may write any more.
+    pub(crate) fn write(&self, backend: &dyn Backend, op: WriteOp<'_>) -> Result<()> {
+        let has_ended = self.has_ended();
+        if *has_ended {
+            return Err(Error::Closed);
+        }
+        make_longer(backend, op.offset_bytes + op.buf.len() as u64)?;
+        Ok(backend.write(&[op])?)
+    }
+
+    /// When this returns, nothing is written by `write` any more.
+    pub(crate) fn end(&self) {
+        *self.has_ended() = true;
+    }
+}
+
+fn make_longer(backend: &dyn Backend, length_bytes: u64) -> io::Result<()> {
+    if backend.len(Area::Data)? < length_bytes {
+        backend.set_len(Area::Data, length_bytes)?;
+    }
+    Ok(())
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
-    use crate::backend::{BlobBufPool, MemoryBackend, PAGE_BYTES, ReadOp, WriteOp};
+    use crate::backend::{BlobBufPool, MemoryBackend, PAGE_BYTES, ReadOp};
 
     /// Tells its length late, so that it is outdated for everybody who does not exclude the others.
     struct Slow(MemoryBackend);
