@@ -72,7 +72,11 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// What is built from the list relies on its order, which a hostile router may not have.
     fn add(&mut self, lo: &[u8], bound: Bound) -> Result<(), Torn> {
+        if self.keys.last().is_some_and(|last| last >= lo) {
+            return Err(Torn);
+        }
         self.places.push(bound.follow(self.words)?);
         self.keys.push(lo);
         if self.places.len() > BLOB_WORDS { Err(Torn) } else { Ok(()) }
@@ -261,6 +265,35 @@ mod tests {
                 assert_eq!(exact, upper == Some(probe), "{probe:?}");
             }
         }
+    }
+
+    /// Whoever builds from the list relies on it.
+    #[test]
+    fn what_is_read_of_a_hostile_router_ascends() {
+        let separators: Vec<Vec<u8>> = ["ab", "abx", "abya", "b", "bc"].map(|text| text.into()).into();
+        let children = children_of(&separators);
+        let memory = boxed_words();
+        let words = Words::new(&memory);
+        build(words, 1, &children, 0).expect("fits");
+        let (first, end) = (header::root(words), header::root(words) + 60);
+        let mut refused = 0;
+        for at in first..end {
+            let sound = words.load(at);
+            for shift in (0..64).step_by(8) {
+                for byte in [0, 0x61, 0x62, 0x78, 0xFF_u64] {
+                    words.store(at, sound & !(0xFF << shift) | (byte << shift));
+                    match read(words, 0, b"") {
+                        Ok(found) => {
+                            assert!(found.is_sorted_by(|one, other| *one.lo < *other.lo), "{found:?}")
+                        }
+                        Err(Torn) => refused += 1,
+                    }
+                }
+            }
+            words.store(at, sound);
+        }
+        assert!(refused > 0);
+        assert_eq!(read(words, 0, b"").expect("sound"), children);
     }
 
     #[test]

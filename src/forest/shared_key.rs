@@ -41,6 +41,12 @@ impl SharedKeys {
         self.ends.push(self.bytes.len());
     }
 
+    /// The one that was pushed last.
+    pub(crate) fn last(&self) -> Option<&[u8]> {
+        let (&to, before) = self.ends.split_last()?;
+        self.bytes.get(before.last().copied().unwrap_or(0)..to)
+    }
+
     /// The keys, as they were pushed.
     pub(crate) fn share(self) -> impl Iterator<Item = SharedKey> {
         let memory: Arc<[u8]> = self.bytes.into();
@@ -100,9 +106,11 @@ mod tests {
     #[test]
     fn keys_that_share_memory_are_what_was_pushed() {
         let mut keys = SharedKeys::default();
+        assert_eq!(keys.last(), None);
         for key in [&b"a/"[..], b"", b"a/b"] {
             keys.push(key);
         }
+        assert_eq!(keys.last(), Some(&b"a/b"[..]));
         keys.push_joined(b"a", b"/b");
         let shared: Vec<SharedKey> = keys.share().collect();
         assert_eq!(
