@@ -52,6 +52,24 @@ fn buffered() -> Options {
 }
 
 #[test]
+fn a_database_that_is_dropped_by_somebody_elses_panic_is_closed() {
+    let backend = Arc::new(MemoryBackend::new());
+    let panicked = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let db = Db::builder().open_backend(backend.clone()).unwrap();
+            db.tree("files").unwrap().put("a", "b").unwrap();
+            panic!("not about the database");
+        });
+        thread.join().is_err()
+    });
+    assert!(panicked);
+    // One that was not closed is refused.
+    assert!(Db::from_image(backend.to_bytes(Area::Data)).is_ok());
+    let db = Db::builder().open_backend(backend).unwrap();
+    assert!(db.tree("files").unwrap().contains("a").unwrap());
+}
+
+#[test]
 fn what_was_closed_is_there_again_and_one_file_is_left() {
     let folder = Folder::new("closed");
     let path = folder.path("catalog.spinney");

@@ -27,7 +27,7 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = (1 << 20) - EMPTY_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// The first page of a segment. The payload names log and segment.
+    /// The first page of a segment. The payload names the segment.
     Segment = 1,
     /// The log goes on in the next segment.
     Jump = 2,

@@ -71,6 +71,11 @@ pub(crate) struct Ring {
     pages: Pages,
 }
 
+/// The word of the memory that a position of the log lies in.
+fn place_of(position: u64) -> usize {
+    HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8
+}
+
 impl Ring {
     /// A ring whose next record goes to `position`, the start of a segment. It takes none before `begin`, and
     /// before a segment is ready.
@@ -188,7 +193,7 @@ impl Ring {
         if end != tail.position {
             // A header of zero: the next record begins at the next page.
             self.pages.written(tail.position, 8);
-            self.word(tail.position).store(0, Ordering::Relaxed);
+            self.words()[place_of(tail.position)].store(0, Ordering::Relaxed);
             tail.position = end;
             self.end.store(end, Ordering::Release);
         }
@@ -198,9 +203,10 @@ impl Ring {
     /// Copies the bytes from `position` on. They must have been appended, and not be reusable.
     pub(crate) fn copy_out(&self, position: u64, bytes: &mut [u8]) {
         self.pages.copied(position, bytes.len());
+        let words = self.words();
         for (at, chunk) in (position..).step_by(8).zip(bytes.chunks_exact_mut(8)) {
             // As it lies in memory: little-endian on every machine.
-            chunk.copy_from_slice(&self.word(at).load(Ordering::Relaxed).to_ne_bytes());
+            chunk.copy_from_slice(&words[place_of(at)].load(Ordering::Relaxed).to_ne_bytes());
         }
     }
 
@@ -209,13 +215,10 @@ impl Ring {
         let payload: [u8; SEGMENT_PAYLOAD_BYTES] = (at / SEGMENT_BYTES).to_le_bytes();
         self.write(at, Kind::Segment, &payload, record::payload_hash(&payload), seq);
         let used = record::record_bytes(SEGMENT_PAYLOAD_BYTES) as u64;
+        let words = self.words();
         for at in (at + used..at + PAGE).step_by(8) {
-            self.word(at).store(0, Ordering::Relaxed);
+            words[place_of(at)].store(0, Ordering::Relaxed);
         }
-    }
-
-    fn word(&self, position: u64) -> &Word {
-        &self.words()[HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8]
     }
 
     /// Writes one record, which fits before the end of its segment.
@@ -224,7 +227,7 @@ impl Ring {
         let durable = self.durable();
         let head = Head { kind, payload_bytes: payload.len(), seq, durable }.encode();
         let checksum = record::checksum(head, payload_hash, self.identity, position);
-        let first = HEADER_WORDS + (position % RING_BYTES as u64) as usize / 8;
+        let first = place_of(position);
         let words = &self.words()[first..first + record::record_bytes(payload.len()) / 8];
         let (head_words, words) = words.split_at(HEAD_WORDS);
         for (word, value) in head_words.iter().zip(head) {

@@ -85,12 +85,22 @@ impl Ready {
 /// A backend that panics in the middle of a checkpoint leaves frames of which nobody knows whether they are
 /// stored; while the log is made ready, superblocks of which nobody knows what they name. So nothing is
 /// stored after that, and recovery reads the log.
-pub(super) struct PoisonOnPanic<'a>(pub(super) &'a Durable);
+pub(super) struct PoisonOnPanic<'a> {
+    durable: &'a Durable,
+    /// A thread that panics elsewhere may drop, and so close, the database on its way.
+    was_panicking: bool,
+}
+
+impl<'a> PoisonOnPanic<'a> {
+    pub(super) fn new(durable: &'a Durable) -> Self {
+        PoisonOnPanic { durable, was_panicking: std::thread::panicking() }
+    }
+}
 
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.log.set_poison("the backend has panicked".into());
+        if std::thread::panicking() && !self.was_panicking {
+            self.durable.log.set_poison("the backend has panicked".into());
         }
     }
 }
@@ -180,7 +190,7 @@ impl Store {
         committed: &mut Committed,
         cut: Cut,
     ) -> Result<()> {
-        let _whole = PoisonOnPanic(durable);
+        let _whole = PoisonOnPanic::new(durable);
         let mut ready = Vec::new();
         let mut next = committed.next();
         match self.write(durable, &cut, &mut next, &mut ready) {

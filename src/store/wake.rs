@@ -43,7 +43,7 @@ impl Durable {
             return Err(self.log.poisoned());
         }
         let backend = &*self.backend;
-        let _whole = PoisonOnPanic(self);
+        let _whole = PoisonOnPanic::new(self);
         let is_new = !committed.is_unread();
         let mut next = match is_new {
             true => committed.next(),

@@ -218,6 +218,7 @@ impl Forest {
         }
         self.store.counters.loads.add_one();
         self.tidy(&cuts);
+        self.store.warm_next_blobs();
         Ok(appended)
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Frames {
     /// Frames with a lower id may be touched.
     usable: AtomicU32,
     growing: Mutex<()>,
-    /// Huge pages below this one have been asked for.
+    /// Huge pages below this one are not asked for ahead any more.
     warm_huge_pages: AtomicU32,
     pub(crate) captures: Captures,
 }

@@ -59,11 +59,20 @@ impl<'a> Faults<'a> {
         match self.store.load(&merge(others)) {
             // The way there may be an old one: the blob may have fallen free since. Where directories move
             // all the time, so may the next that is found. What is damaged stays so.
-            Err(Error::Corrupt { .. }) if self.doubts < DOUBTS_MAX && !self.store.is_remote() => {
+            Err(Error::Corrupt { blob, .. }) if self.doubts < self.doubts_max(blob) => {
                 self.doubts += 1;
                 Ok(())
             }
             other => other,
+        }
+    }
+
+    /// A blob that is not stored has most likely fallen free. One that is stored is read once more.
+    fn doubts_max(&self, blob: u32) -> u32 {
+        match self.store.is_stored(blob) {
+            _ if self.store.is_remote() => 0,
+            true => 1,
+            false => DOUBTS_MAX,
         }
     }
 }
