@@ -17,16 +17,48 @@ use std::time::Duration;
 use crate::backend::{Area, Backend, FileBackend, FileOptions};
 use crate::db::Db;
 use crate::error::{Error, Result};
+use crate::snapshot::Snapshot;
 
 /// What follows the name of the file while it is not complete.
 const UNFINISHED: &str = "-backup";
 
-/// How to write a backup: made by [`Db::backup`](crate::Db::backup).
+/// How to write a backup: made by [`Db::backup`](crate::Db::backup) and
+/// [`Snapshot::backup`](crate::Snapshot::backup).
 #[must_use]
 pub struct Backup<'a> {
-    db: &'a Db,
+    source: Source<'a>,
     overwrite: bool,
     progress: Box<dyn FnMut(u64, u64) + 'a>,
+}
+
+/// What is written.
+enum Source<'a> {
+    /// What there is when writing begins.
+    Now(&'a Db),
+    Then(&'a Snapshot),
+}
+
+impl Snapshot {
+    /// How to write what the snapshot shows into a file of its own: see [`Backup::write_to`]. The snapshot
+    /// stays as it is.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-backup-of-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let snapshot = db.snapshot();
+    /// db.drop_tree("files")?;
+    /// snapshot.backup().write_to(folder.join("then.spinney"))?;
+    /// assert_eq!(spinney::Db::open(folder.join("then.spinney"))?.trees()?, ["files"]);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn backup(&self) -> Backup<'_> {
+        Backup::of(Source::Then(self))
+    }
 }
 
 impl Db {
@@ -67,11 +99,15 @@ impl Db {
     /// # }
     /// ```
     pub fn backup(&self) -> Backup<'_> {
-        Backup { db: self, overwrite: false, progress: Box::new(|_, _| {}) }
+        Backup::of(Source::Now(self))
     }
 }
 
 impl<'a> Backup<'a> {
+    fn of(source: Source<'a>) -> Self {
+        Backup { source, overwrite: false, progress: Box::new(|_, _| {}) }
+    }
+
     /// Whether a file that is there is replaced. No, unless you say otherwise.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
@@ -88,9 +124,9 @@ impl<'a> Backup<'a> {
     /// Writes the backup: a closed database, complete in its one file, that can be opened and copied.
     ///
     /// It holds every write that had returned before the call, and none that began after it has begun to
-    /// write. Writers go on meanwhile; what they change before it is written is kept in memory, see
-    /// [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). Beyond that the backup takes one blob of
-    /// memory. It reads what is not in memory through the cache.
+    /// write; of a snapshot, what that shows. Writers go on meanwhile; what they change before it is written
+    /// is kept in memory, see [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). Beyond that the
+    /// backup takes one blob of memory. It reads what is not in memory through the cache.
     ///
     /// The file is written as `path` with `-backup` behind it, in the same folder, synced, and given its name
     /// then. So there is never half a backup under the name; after a crash the other file may stay, and the
@@ -129,7 +165,10 @@ impl<'a> Backup<'a> {
 
     fn write(&mut self, backend: &FileBackend) -> Result<()> {
         backend.set_len(Area::Data, 0)?;
-        self.db.write_image(backend, &mut self.progress)
+        match self.source {
+            Source::Now(db) => db.write_image(backend, &mut self.progress),
+            Source::Then(snapshot) => snapshot.write_image(backend, &mut self.progress),
+        }
     }
 
     fn put_in_place(&self, unfinished: &Path, path: &Path, backend: &FileBackend) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::blobs::{self, BlobInfo};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
+use crate::forest::check::Findings;
 use crate::forest::graft::Also;
 use crate::forest::{Forest, Shape};
 use crate::image;
@@ -143,7 +144,7 @@ impl Db {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
         let kept = KeptCut::new(self.open.clone());
-        store::image::write(&self.forest.store, &kept.cut, backend, progress)
+        store::image::write(&self.forest.store, &kept.cut, true, backend, progress)
     }
 
     /// All trees as they are at this moment, to read while writers go on: see [`Snapshot`].
@@ -492,8 +493,9 @@ impl Db {
         blobs::list(&self.forest.store)
     }
 
-    /// Looks at every blob: order, counts, space, bounds, reachability. Writers wait meanwhile. What is not
-    /// in memory is read for it, and a damaged page is one of the problems found.
+    /// Looks at every blob: order, counts, space, bounds, reachability, and the checksum of every page that
+    /// is stored, also where memory has a copy of it. Writers and checkpoints wait meanwhile. What is not in
+    /// memory is read for it, and a damaged page is one of the problems found.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -505,8 +507,29 @@ impl Db {
     /// # }
     /// ```
     pub fn check(&self) -> Result<CheckReport> {
-        let _alone = self.forest.store.gate.enter_alone();
-        Ok(CheckReport::new(self.forest.check()?))
+        self.check_with(|_, _| {})
+    }
+
+    /// The same, and calls `progress` with the number of blobs that were looked at, and of all there are. It
+    /// must not write to the database, which waits for the check to end.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let report = db.check_with(|done, total| eprint!("\r{done} of {total} blobs"))?;
+    /// assert!(report.is_clean());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check_with(&self, mut progress: impl FnMut(u64, u64)) -> Result<CheckReport> {
+        let store = &self.forest.store;
+        let committed = store.durable.get().map(|durable| durable.committed());
+        let _alone = store.gate.enter_alone();
+        let mut findings = Findings::default();
+        store.verify_stored(committed.as_deref(), &mut |blob, text| findings.problem(blob, text))?;
+        self.forest.check(&mut findings, &mut progress)?;
+        Ok(CheckReport::new(findings))
     }
 }
 

@@ -27,8 +27,7 @@ pub enum Error {
         /// The longest key that is accepted.
         limit_bytes: usize,
     },
-    /// The value is longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX); in a bulk load, longer than
-    /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX).
+    /// The value is longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX).
     #[error("the value has {length_bytes} bytes, the limit is {limit_bytes}: split it over several keys")]
     ValueTooLarge {
         /// Length of the refused value.

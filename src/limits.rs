@@ -9,7 +9,7 @@ pub const KEY_BYTES_MAX: usize = 65_000;
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 
 /// The longest value that lies beside its key. Longer ones lie in parts of their own: they cost a few writes
-/// more, and another lookup or more to read. [`Tree::load`](crate::Tree::load) takes none of them.
+/// more, and another lookup or more to read.
 pub const SHORT_VALUE_BYTES_MAX: usize = 65_535;
 
 /// The longest name of a tree, in bytes.

@@ -5,12 +5,14 @@
 use std::ops::RangeBounds;
 use std::sync::{Arc, OnceLock};
 
+use crate::backend::{Area, Backend, MemoryBackend};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::limits::{TREE_ID_NONE, TREE_NAME_BYTES_MAX};
 use crate::list::List;
 use crate::open::Open;
 use crate::scan::Scan;
+use crate::store::image;
 use crate::store::view::{self, KeptCut};
 use crate::tree::{Pair, Tree};
 use crate::value::{Value, Version};
@@ -85,6 +87,36 @@ impl Snapshot {
     /// The names of all trees there were, in order.
     pub fn trees(&self) -> Result<Vec<String>> {
         self.view()?.trees()
+    }
+
+    /// The bytes of a closed database with all that was there then: what [`Db::image`](crate::Db::image)
+    /// would have given at that moment. The snapshot stays as it is.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let files = db.tree("files")?;
+    /// files.put("a/b", "before")?;
+    /// let snapshot = db.snapshot();
+    /// files.put("a/b", "after")?;
+    /// let copy = spinney::Db::from_image(snapshot.image()?)?;
+    /// assert_eq!(copy.tree("files")?.get("a/b")?.as_deref(), Some(&b"before"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn image(&self) -> Result<Vec<u8>> {
+        let backend = MemoryBackend::new();
+        self.write_image(&backend, &mut |_, _| {})?;
+        Ok(backend.to_bytes(Area::Data))
+    }
+
+    /// Writes what [`Snapshot::image`] gives.
+    pub(crate) fn write_image(
+        &self,
+        backend: &dyn Backend,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        image::write(&self.kept.owner.forest.store, &self.kept.cut, false, backend, progress)
     }
 
     /// The number of the last write that is in it.

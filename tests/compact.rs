@@ -49,6 +49,27 @@ fn after_a_large_removal_the_file_is_short() {
 }
 
 #[test]
+fn after_a_load_of_a_million_keys_and_removing_nearly_all_the_file_is_short() {
+    let folder = Folder::new("compact-loaded");
+    let path = folder.path("a.spinney");
+    let keys = 1_000_000;
+    let db = Db::builder().durability(Durability::Buffered).cache_bytes(64 << 20).open(&path).unwrap();
+    let files = db.tree("files").unwrap();
+    let in_order = |number: usize| format!("tenant-{:03}/object-{number:07}", number / 5_000);
+    files.load("", (0..keys).map(|number| (in_order(number), [7; 100]))).unwrap();
+    let before_bytes = std::fs::metadata(&path).unwrap().len();
+    for number in (0..keys).filter(|number| number % 100 != 0) {
+        files.remove(in_order(number)).unwrap();
+    }
+    let report = db.compact().unwrap();
+    let after_bytes = std::fs::metadata(&path).unwrap().len();
+    println!("{before_bytes} bytes before, {after_bytes} after: {report:?}");
+    assert!(after_bytes * 20 < before_bytes, "{after_bytes} of {before_bytes}");
+    assert_eq!(files.count("").unwrap(), keys as u64 / 100);
+    assert!(db.check().unwrap().is_clean());
+}
+
+#[test]
 fn a_file_is_packed_beside_writers() {
     let folder = Folder::new("compact-beside");
     let path = folder.path("a.spinney");

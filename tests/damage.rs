@@ -13,6 +13,8 @@ mod data;
 mod disk;
 #[path = "damage/log.rs"]
 mod log;
+#[path = "damage/resident.rs"]
+mod resident;
 #[path = "durable/script.rs"]
 mod script;
 

@@ -3,6 +3,7 @@
 //! * `life`: single keys, batches, transactions, bulk loads, directories that move to and fro.
 //! * `trees`: trees that are made, renamed and dropped.
 //! * `held`: snapshots that stay open for long, each with the maps of its time.
+//! * `followed`: a copy that is kept up to date by what the database says of its changes.
 //! * `homes`: where the database lives: in memory, in files, on a disk that dies or loses power in the middle
 //!   of a call. It is closed and opened again, and goes from one place to another as an image or a backup.
 //! * `crowd`: several threads, each with directories of its own, and crashes.
@@ -23,6 +24,10 @@ mod crowd;
 mod disk;
 #[path = "durable/folder.rs"]
 mod folder;
+#[path = "world/followed.rs"]
+mod followed;
+#[path = "changes/follower.rs"]
+mod follower;
 #[path = "world/held.rs"]
 mod held;
 #[path = "world/homes.rs"]
@@ -45,6 +50,7 @@ use life::Life;
 /// What has to have its effect at least once in the whole run.
 const CALLS: &[&str] = &[
     "put",
+    "long value",
     "put_if_absent",
     "compare_and_put",
     "remove",
@@ -66,7 +72,10 @@ const CALLS: &[&str] = &[
     "compact",
     "checkpoint",
     "sync",
+    "follow",
+    "changes applied",
     "snapshot",
+    "image of a snapshot",
     "snapshot looked at",
     "snapshot compared",
     "make tree",

@@ -16,6 +16,7 @@ use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::presence::Everything;
 use crate::error::{Error, Result};
 use crate::store::ROOT_BLOB;
+use crate::store::superblock::is_directory_blob;
 
 /// Problems kept at most; the first ones tell the story.
 const PROBLEMS_MAX: usize = 100;
@@ -42,8 +43,12 @@ struct Job {
 
 impl Forest {
     /// Looks at every blob. The caller holds the gate alone, so nothing changes meanwhile.
-    pub(crate) fn check(&self) -> Result<Findings> {
-        let mut findings = Findings::default();
+    ///
+    /// `progress` is told how many blobs were looked at, and how many there are.
+    pub(crate) fn check(&self, findings: &mut Findings, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let (end, unused) = self.store.ids.in_use();
+        let is_used = |id: &u32| !unused.contains(id) && !is_directory_blob(*id);
+        let total = (1..end).filter(is_used).count() as u64;
         let mut range_height = None;
         let mut seen = BTreeSet::new();
         let root = Child { lo: SharedKey::default(), id: ROOT_BLOB, base: 0 };
@@ -52,6 +57,7 @@ impl Forest {
         let mut routers = Vec::new();
         while let Some(job) = jobs.pop() {
             let id = job.child.id;
+            progress(seen.len() as u64, total);
             let pinned = match self.store.pin_whole(id) {
                 Ok(pinned) => pinned,
                 Err(Error::Corrupt { blob, page, reason }) => {
@@ -78,27 +84,25 @@ impl Forest {
                         findings.problem(id, format!("lies {} routers deep, others do not", job.height));
                     }
                     findings.height = job.height;
-                    self.check_range(&job, words, &mut findings);
+                    self.check_range(&job, words, findings);
                 }
                 Some(BlobKind::Router) if job.height < HEIGHT_MAX => {
-                    self.check_router(&job, words, &mut findings, &mut jobs);
+                    self.check_router(&job, words, findings, &mut jobs);
                     routers.push(pinned);
                 }
                 _ => findings.problem(id, "is of unknown kind, or too deep".into()),
             }
         }
-        let (end, unused) = self.store.ids.in_use();
-        for id in (1..end).filter(|id| !unused.contains(id) && !seen.contains(id)) {
-            if !crate::store::superblock::is_directory_blob(id) {
-                findings.problem(id, "is in use, but nothing names it".into());
-            }
+        for id in (1..end).filter(is_used).filter(|id| !seen.contains(id)) {
+            findings.problem(id, "is in use, but nothing names it".into());
         }
         let long = std::mem::take(&mut findings.long);
         findings.keys = findings.keys.saturating_sub(long.own_keys);
         for (blob, text) in long.problems() {
             findings.problem(blob, text);
         }
-        Ok(findings)
+        progress(total, total);
+        Ok(())
     }
 
     fn check_range(&self, job: &Job, words: crate::blob::Words<'_>, findings: &mut Findings) {
@@ -198,7 +202,7 @@ impl Forest {
 }
 
 impl Findings {
-    fn problem(&mut self, blob: u32, text: String) {
+    pub(crate) fn problem(&mut self, blob: u32, text: String) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push((blob, text));
         }

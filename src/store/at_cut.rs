@@ -240,7 +240,7 @@ mod tests {
             crate::blob::header::format(held.change(), id, crate::blob::header::BlobKind::Range);
         }
         let cut = live.begin_cut();
-        crate::store::image::write(&live, &cut, &backend, &mut |_, _| {}).expect("writes");
+        crate::store::image::write(&live, &cut, true, &backend, &mut |_, _| {}).expect("writes");
         let cold = crate::store::open::open_cold(std::sync::Arc::new(backend), 1 << 20).expect("sound");
         let cut = cold.begin_cut();
         cold.ids.free(2);

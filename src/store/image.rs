@@ -21,13 +21,14 @@ const IMAGE_GENERATION: u64 = 1;
 /// Bytes of one directory blob, or of blob 0.
 type DirectoryBlob = (u32, Vec<u8>);
 
-/// Writes every blob of a cut, the directory and the superblock, as a database that was closed. Afterwards
-/// the cut can be used for nothing else: what its blobs held is dropped as soon as they are written.
+/// Writes every blob of a cut, the directory and the superblock, as a database that was closed. If it is the
+/// last use of the cut, what its blobs held is dropped as soon as they are written.
 ///
 /// `progress` is told how many bytes of how many are done.
 pub(crate) fn write(
     store: &Store,
     cut: &Cut,
+    is_last_use: bool,
     backend: &dyn Backend,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
@@ -46,7 +47,9 @@ pub(crate) fn write(
         let checksum = checksum::seal(&mut buffer);
         enter(&mut directory, id, checksum);
         write_blob(backend, id, &buffer)?;
-        store.pass_at_cut(cut, id + 1);
+        if is_last_use {
+            store.pass_at_cut(cut, id + 1);
+        }
     }
     // From the last to the first: the checksum of each goes into one before it.
     for index in (1..directory.len()).rev() {

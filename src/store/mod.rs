@@ -32,6 +32,7 @@ pub(crate) mod recover;
 pub(crate) mod residency;
 pub(crate) mod scratch;
 pub(crate) mod stage;
+mod stored;
 pub(crate) mod superblock;
 pub(crate) mod view;
 mod wake;
@@ -138,9 +139,12 @@ impl Store {
         self.make_fresh(id).inspect_err(|_| self.ids.free(id))
     }
 
-    /// Makes sure that whoever takes a few blobs next need not wait for memory.
+    /// Makes sure that whoever takes a few blobs next need not wait for memory. It may take a moment: the
+    /// caller holds nothing that others wait for.
     pub(crate) fn warm_next_blobs(&self) {
-        self.frames.warm(self.ids.end() + WARM_AHEAD);
+        let end = self.ids.end();
+        self.frames.warm(end);
+        self.frames.warm(end + WARM_AHEAD);
     }
 
     /// The frame for a new blob, all zero.

@@ -115,6 +115,10 @@ impl Follower {
     fn apply_what(&self, what: &Changed) {
         match what {
             Changed::Put { tree, key, value } => drop(self.tree(tree).put(key, value).unwrap()),
+            // One that is gone already, which a later change says, is only to be there for what comes before.
+            Changed::PutLong { tree, key, value } => {
+                self.tree(tree).put(key, value.as_deref().unwrap_or_default()).unwrap();
+            }
             Changed::Remove { tree, key } => {
                 self.tree(tree).remove(key).unwrap().expect("what is removed is there");
             }
@@ -147,6 +151,9 @@ impl Follower {
         for change in changes {
             match &change.what {
                 Changed::Put { tree, key, value } => batch.put(&self.tree(tree), key, value),
+                Changed::PutLong { tree, key, value } => {
+                    batch.put(&self.tree(tree), key, value.as_deref().unwrap_or_default())
+                }
                 Changed::Remove { tree, key } => batch.remove(&self.tree(tree), key),
                 Changed::Rename { tree, from, to } => batch.rename(&self.tree(tree), from, to),
                 other => panic!("in a batch: {other:?}"),

@@ -232,6 +232,9 @@ impl World {
         let value = self.some_value(at, &key);
         let version = self.shelves[at].tree.put(&key, &value).expect("puts").number();
         self.wrote("put", &key, version);
+        if value.len() > spinney::SHORT_VALUE_BYTES_MAX {
+            self.did("long value");
+        }
         self.shelves[at].model.insert(key, (value, version));
     }
 

@@ -1,5 +1,5 @@
 //! Several threads in one database, each with directories of its own, so that each knows what must be there;
-//! counters that all share; and one thread that makes snapshots and checkpoints, packs and checks. The
+//! counters that all share; and one thread that makes snapshots, images, checkpoints, packs and checks. The
 //! process dies in the middle of it, after any change of storage, and the next life goes on with what is
 //! there.
 //!
@@ -9,6 +9,9 @@
 //! `SPINNEY_WORLD_LIVES` (6) is how many lives there are, `SPINNEY_WORLD_FIRST` another seed.
 
 #![forbid(unsafe_code)]
+
+#[path = "crowd_calls.rs"]
+mod calls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +26,8 @@ use crate::disk::{Disk, Image, Kept};
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const OWNERS: usize = 3;
+/// Kinds of calls that each thread makes.
+const CALLS: usize = 14;
 const COUNTERS: usize = 8;
 /// What each counter has at first.
 const SHARE: i64 = 1_000;
@@ -45,7 +50,9 @@ struct Owner<'a> {
     model: Model,
     /// The same, had the call that failed its effect.
     pending: Option<Model>,
-    done: &'a [AtomicU64; 8],
+    /// Snapshots, and what there was then.
+    held: Vec<(Snapshot, Model)>,
+    done: &'a [AtomicU64; CALLS],
 }
 
 impl Owner<'_> {
@@ -198,7 +205,7 @@ impl Owner<'_> {
 
     fn look(&mut self) -> Result<()> {
         let prefix = self.key("");
-        let mut expected = self.model.iter();
+        let mut expected = self.model.iter().filter(|(key, _)| key.starts_with(&prefix));
         for pair in self.files.scan(&prefix) {
             let (key, value) = pair?;
             let next = expected.next();
@@ -217,7 +224,7 @@ impl Owner<'_> {
     }
 
     fn step(&mut self) -> Result<()> {
-        match self.random.below(40) {
+        match self.random.below(60) {
             0..=9 => {
                 let (key, value) = (self.some_file(), self.some_value());
                 self.put(key, value)
@@ -237,7 +244,14 @@ impl Owner<'_> {
             27..=31 => self.transfer(),
             32..=34 => self.load(),
             35..=38 => self.mark(),
-            _ => self.look(),
+            39 => self.look(),
+            40..=42 => self.put_if_absent(),
+            43..=45 => self.compare_and_put(),
+            46..=48 => self.rename_file(),
+            49 => self.put_long(),
+            50..=54 => self.change_trees(),
+            55..=57 => self.hold(),
+            _ => self.compare_held(),
         }
     }
 
@@ -294,10 +308,14 @@ fn tend(db: &Db, disk: &Disk, is_over: &AtomicBool, seed: u64) -> u64 {
     let (mut random, mut marks, mut looked) = (Random::new(seed), Marks::default(), 0);
     let mut held = None;
     while !is_over.load(SeqCst) {
-        let outcome = match random.below(8) {
+        let outcome = match random.below(9) {
             0 => db.checkpoint(),
             1 => db.compact().map(drop),
             2 => db.check().map(|report| assert!(report.is_clean() || disk.is_dead(), "{report:?}")),
+            3 => {
+                let copy = db.image().and_then(Db::from_image);
+                copy.and_then(|copy| look_at(&copy.snapshot(), &marks)).map(|now| marks = now)
+            }
             _ => {
                 let snapshot = db.snapshot();
                 // One that was held a while beside the writers still says the same.
@@ -346,11 +364,7 @@ fn furnish(db: &Db) {
 }
 
 fn contents(db: &Db, owner: usize) -> Model {
-    let files = db.tree("files").unwrap();
-    files
-        .scan(format!("t{owner}/"))
-        .map(|pair| pair.map(|(key, value)| (key, value.to_vec())).unwrap())
-        .collect()
+    calls::contents(db, &format!("t{owner}")).unwrap()
 }
 
 /// One life; what each thread has had acknowledged, and what else may be there.
@@ -358,7 +372,7 @@ fn live(
     db: &Db,
     disk: &Arc<Disk>,
     random: &mut Random,
-    done: &[AtomicU64; 8],
+    done: &[AtomicU64; CALLS],
 ) -> (Vec<(Model, Option<Model>)>, u64) {
     let is_over = AtomicBool::new(false);
     disk.die_after(20 + random.below(2_500) as u64);
@@ -376,6 +390,7 @@ fn live(
             random: Random::new(random.next()),
             model: contents(db, owner),
             pending: None,
+            held: Vec::new(),
             done,
         });
         let owners: Vec<_> = owners.collect();

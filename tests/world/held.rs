@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use spinney::{Error, Snapshot};
+use spinney::{Db, Error, Snapshot};
 
 use crate::common::Place;
 use crate::common::oracle::Model;
@@ -31,6 +31,18 @@ impl Held {
             reads::verify(&tree, model, &format!("{place}, tree {name}"));
             assert_eq!(tree.count("").expect("counts"), model.len() as u64, "{place}, tree {name}");
         }
+    }
+
+    /// Compares its image, as a database of its own.
+    fn compare_image(&self, now: Place) {
+        let place = format!("{now}: the image of the snapshot of operation {}", self.made.step);
+        let image = self.snapshot.image().unwrap_or_else(|error| panic!("{place}: {error}"));
+        let copy = Db::from_image(image).unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert!(copy.trees().expect("reads").iter().eq(self.shelves.iter().map(|(name, _)| name)), "{place}");
+        for (name, model) in &self.shelves {
+            reads::verify(&copy.tree(name).expect("is there"), model, &format!("{place}, tree {name}"));
+        }
+        assert!(copy.check().expect("checks").is_clean(), "{place}");
     }
 
     /// Compares as much as can be read; an error is one that may be. Whether there was none.
@@ -102,6 +114,11 @@ impl Life {
             look.read();
             look.count();
         }
+        if self.world.random.percent(20) {
+            held.compare_image(place);
+            self.world.did("image of a snapshot");
+        }
+        let held = &self.held[nth];
         assert!(held.snapshot.tree("never there").and_then(|tree| tree.is_empty()).expect("reads"));
         self.world.did("snapshot looked at");
     }

@@ -136,6 +136,8 @@ impl Life {
 
     fn go_on_in(&mut self, home: Home, db: Db) {
         self.trace(&format!("go on in {home:?}"));
+        // Of another log, or of what a crash has taken back.
+        self.follower = None;
         self.world.go_on_in(db);
         self.home = home;
         for shelf in &mut self.world.shelves {

@@ -12,6 +12,7 @@ use crate::common::oracle::{Model, under};
 use crate::common::world::World;
 use crate::common::{Random, keys, setting, short, transactions};
 use crate::folder::Folder;
+use crate::follower::Follower;
 use crate::held::Held;
 use crate::homes::{Home, How};
 
@@ -21,6 +22,8 @@ pub struct Life {
     pub home: Home,
     pub how: How,
     pub held: Vec<Held>,
+    /// A copy that follows what is done, unless it has to begin anew.
+    pub follower: Option<Follower>,
     pub folder: Folder,
     /// Files made so far.
     pub files: u32,
@@ -41,8 +44,9 @@ impl Life {
         let is_traced = setting("SPINNEY_MODEL_TRACE", 0) != 0;
         let verify_every = setting("SPINNEY_WORLD_VERIFY_EVERY", 200);
         println!("seed {seed}: {how:?}, {home:?}, {:?}", world.sizes);
-        let held = Vec::new();
-        let mut life = Life { world, home, how, held, folder, files: 0, verify_every, steps: 0, is_traced };
+        let (held, follower) = (Vec::new(), None);
+        let mut life =
+            Life { world, home, how, held, follower, folder, files: 0, verify_every, steps: 0, is_traced };
         // So that there are blobs from the beginning.
         for _ in 0..4 {
             life.load();
@@ -62,7 +66,8 @@ impl Life {
         self.steps += 1;
         self.world.catch_up();
         match self.world.random.below(1000) {
-            0..=799 => self.world.step(),
+            0..=769 => self.world.step(),
+            770..=799 => self.follow(),
             800..=834 => self.batch(),
             835..=854 => self.transact(),
             855..=869 => self.load(),

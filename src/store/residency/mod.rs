@@ -142,6 +142,11 @@ impl Residency {
         }
     }
 
+    /// Where pages come from.
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
     /// Lets every fault fail from now on: the database was closed.
     pub(crate) fn cut_off(&self) {
         self.is_cut_off.store(true, Ordering::Release);

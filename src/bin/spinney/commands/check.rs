@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::place::File;
+use crate::progress::Progress;
 use crate::text::counted;
 
 /// Read everything, and verify checksums and structure; exit code 1 if something is wrong
@@ -18,7 +19,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
-        let report = self.file.read()?.check()?;
+        let db = self.file.read()?;
+        let progress = Progress::new(Some(0), false);
+        let report = db.check_with(|done, total| progress.part(done, total))?;
+        progress.finish();
         if out.is_json() {
             let problem = |problem: &spinney::Problem| json!({ "blob": problem.blob, "text": problem.text });
             out.json(&json!({
