@@ -189,6 +189,9 @@ impl<'w> Turn<'w> {
     fn operate(&mut self, session: &mut impl Session, rows: &Rows) -> Result<()> {
         // Brings everything into the cache, too.
         work::none_wrong(Ledger::new(self.work.family.len()).wrong(self.work, session)?)?;
+        // The first write to a closed database may have to make a log. That is part of opening it.
+        let (key, id) = self.sample.get(0);
+        session.put(key, &self.work.values.make(id, 0))?;
         self.rename(session, rows, rows.rename, FROM.to_vec(), TO.to_vec())?;
         self.count(session, rows)?;
         if let Some(inner) = &self.inner {

@@ -99,6 +99,9 @@ pub fn put<S: DiskStore>(work: &Work) -> Result<()> {
 fn put_steadily<S: DiskStore>(work: &Work, store: &S, updates: &mut Updates) -> Result<(Latencies, f64)> {
     let mut session = store.session()?;
     let mut latencies = Latencies::default();
+    // The first write to a closed database may have to make a log. That is part of opening it.
+    let first = updates.next_id();
+    updates.ledger.put(work, &mut session, first)?;
     let interval = Duration::from_secs(1) / PUTS_PER_SECOND;
     let time = work.time(TIME);
     let start = Instant::now();
