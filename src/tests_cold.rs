@@ -111,8 +111,8 @@ fn a_remote_database_says_what_the_one_in_memory_says() {
     }
 }
 
-/// Blobs fall free and come again at each read: it fails once, as behind the end of a file that was packed, and
-/// the next time they are there.
+/// Blobs fall free and come again at each read: it fails once, as behind the end of a file that was packed,
+/// and the next time they are there.
 struct Moving {
     memory: MemoryBackend,
     open: OnceLock<Weak<Open>>,
