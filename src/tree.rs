@@ -25,6 +25,15 @@ use crate::value::{Value, Version};
 pub type Pair = (Vec<u8>, Value);
 
 /// A handle to one tree. Clone it freely, use it from any thread.
+///
+/// ```
+/// # let db = spinney::Db::memory();
+/// let files: spinney::Tree = db.tree("files")?;
+/// let handle = files.clone();
+/// std::thread::spawn(move || handle.put("a/b", "c")).join().expect("no panic")?;
+/// assert!(files.contains("a/b")?);
+/// # Ok::<(), spinney::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Tree {
     /// Keeps the database open.
@@ -52,15 +61,13 @@ impl Tree {
     /// difference to a database in memory.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let db = spinney::Db::memory();
     /// let fast = db.tree("files")?.with_durability(spinney::Durability::Buffered);
     /// for number in 0..100 {
     ///     fast.put(format!("part-{number}"), "...")?;
     /// }
     /// db.sync()?; // one wait for all of them
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn with_durability(&self, durability: Durability) -> Tree {
         Tree { durability, ..self.clone() }
@@ -79,13 +86,11 @@ impl Tree {
     /// The value of a key.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("a/b", "c")?;
     /// assert_eq!(files.get("a/b")?.as_deref(), Some(&b"c"[..]));
     /// assert!(files.get("a")?.is_none());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
@@ -100,14 +105,12 @@ impl Tree {
     /// enough. On a miss `out` is empty.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// let mut value = Vec::new();
     /// let version = files.put("a/b", "c")?;
     /// assert_eq!(files.get_into("a/b", &mut value)?, Some(version));
     /// assert_eq!(value, b"c");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<Option<Version>> {
@@ -126,7 +129,6 @@ impl Tree {
     /// are read as one batch. The answers need not be of one moment: writers go on.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("a", "1")?;
     /// files.put("c", "3")?;
@@ -134,8 +136,7 @@ impl Tree {
     /// assert_eq!(values[0].as_deref(), Some(&b"1"[..]));
     /// assert!(values[1].is_none());
     /// assert_eq!(values[2].as_deref(), Some(&b"3"[..]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         let mut values = Vec::with_capacity(keys.len());
@@ -155,6 +156,13 @@ impl Tree {
     }
 
     /// Whether a key is there.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// assert!(files.contains("a/b")? && !files.contains("a/")?);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     #[inline]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let mut buffer = KeyBuf::empty();
@@ -165,13 +173,11 @@ impl Tree {
     /// How long the value of a key is, without reading a long one. None if the key is not there.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("video", vec![7; 3_000_000])?;
     /// assert_eq!(files.value_bytes("video")?, Some(3_000_000));
     /// assert_eq!(files.value_bytes("film")?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn value_bytes(&self, key: impl AsRef<[u8]>) -> Result<Option<usize>> {
         let mut buffer = KeyBuf::empty();
@@ -196,13 +202,11 @@ impl Tree {
     /// for everybody, and after a crash, the key has the old value until it has the new one, whole.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// let first = files.put("a/b", "c")?;
     /// let second = files.put("a/b", "d")?;
     /// assert!(second > first);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     #[inline]
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Version> {
@@ -213,13 +217,11 @@ impl Tree {
     /// Sets the value of a key that is not there yet. None if it is.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// assert!(files.put_if_absent("a", "first")?.is_some());
     /// assert!(files.put_if_absent("a", "second")?.is_none());
     /// assert_eq!(&*files.get("a")?.expect("is there"), b"first");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Option<Version>> {
         self.put_when(key.as_ref(), value.as_ref(), Condition::Absent)
@@ -228,14 +230,12 @@ impl Tree {
     /// Sets the value of a key that is there in version `expected`. None if it is not.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// let read = files.put("counter", "1")?;
     /// let written = files.compare_and_put("counter", read, "2")?;
     /// assert!(written.is_some());
     /// assert!(files.compare_and_put("counter", read, "3")?.is_none(), "it has changed since");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn compare_and_put(
         &self,
@@ -249,13 +249,11 @@ impl Tree {
     /// Removes a key. Returns the version of the removal, none if the key was not there.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("a/b", "c")?;
     /// assert!(files.remove("a/b")?.is_some());
     /// assert!(files.remove("a/b")?.is_none());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let mut buffer = KeyBuf::empty();
@@ -264,6 +262,14 @@ impl Tree {
     }
 
     /// Removes a key that is there in version `expected`. None if it is not.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let read = files.put("a", "1")?;
+    /// files.put("a", "2")?;
+    /// assert!(files.remove_if("a", read)?.is_none(), "it has changed since");
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn remove_if(&self, key: impl AsRef<[u8]>, expected: Version) -> Result<Option<Version>> {
         let condition = Condition::Version(expected.number());
         let mut buffer = KeyBuf::empty();
@@ -275,15 +281,13 @@ impl Tree {
     /// something is at `to`.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("draft", "text")?;
     /// assert!(files.rename("draft", "final")?.is_some());
     /// assert!(files.get("draft")?.is_none());
     /// files.put("draft", "more text")?;
     /// assert!(matches!(files.rename("draft", "final"), Err(spinney::Error::TargetExists)));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let (mut from_buffer, mut to_buffer) = (KeyBuf::empty(), KeyBuf::empty());
@@ -302,7 +306,6 @@ impl Tree {
     /// `from` ([`Error::RenameIntoItself`]).
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// for key in ["photos/2025/a.jpg", "photos/2026/b.jpg", "photos/2026/c.jpg"] {
     ///     files.put(key, "...")?;
@@ -314,8 +317,7 @@ impl Tree {
     ///     files.rename_prefix("archive/", "photos/"),
     ///     Err(spinney::Error::TargetExists)
     /// ));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn rename_prefix(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let from = [&self.id, checked(from.as_ref())?].concat();
@@ -329,7 +331,6 @@ impl Tree {
     /// or nothing. The empty prefix empties the tree.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("tmp/a", "1")?;
     /// files.put("tmp/b/c", "2")?;
@@ -337,8 +338,7 @@ impl Tree {
     /// assert!(files.remove_prefix("tmp/")?.is_some());
     /// assert!(files.remove_prefix("tmp/")?.is_none());
     /// assert_eq!(files.count("")?, 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn remove_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Option<Version>> {
         let prefix = [&self.id, checked(prefix.as_ref())?].concat();
@@ -358,7 +358,6 @@ impl Tree {
     /// nothing was loaded.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// let photos = (0..10_000).map(|number| (format!("photos/{number:05}.jpg"), [7; 20]));
     /// assert_eq!(files.load("photos/", photos)?, 10_000);
@@ -369,8 +368,7 @@ impl Tree {
     ///     Err(spinney::Error::LoadRefused { key, .. }) if key == b"logs/a"
     /// ));
     /// assert_eq!(files.count("logs/")?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn load<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
@@ -382,6 +380,14 @@ impl Tree {
 
     /// The same; `progress` is told how many keys were taken so far, about once for each blob, and may end it
     /// with `false`: then it is [`Error::Cancelled`], and nothing was loaded.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let logs = (0..50_000).map(|number| (format!("logs/{number:05}"), [7; 100]));
+    /// let loaded = files.load_with("logs/", logs, |keys| keys < 10_000);
+    /// assert!(matches!(loaded, Err(spinney::Error::Cancelled)) && files.is_empty()?);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn load_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         prefix: impl AsRef<[u8]>,
@@ -400,15 +406,13 @@ impl Tree {
     /// on, blobs are counted one after the other: a key that is there all the time is counted once.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// for number in 0..100 {
     ///     files.put(format!("logs/{number}"), "...")?;
     /// }
     /// assert_eq!(files.count("logs/")?, 100);
     /// assert_eq!(files.count("logs/9")?, 11);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn count(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
         let start = [&self.id, prefix.as_ref()].concat();
@@ -419,7 +423,6 @@ impl Tree {
     /// All keys that begin with `prefix`, in order.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// for key in ["a/1", "a/2", "b/1"] {
     ///     files.put(key, "")?;
@@ -428,8 +431,7 @@ impl Tree {
     /// assert_eq!(keys, [b"a/1", b"a/2"]);
     /// let last = files.scan("").next_back().expect("three keys")?;
     /// assert_eq!(last.0, b"b/1");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn scan(&self, prefix: impl AsRef<[u8]>) -> Scan {
         let (start, end) = self.span_of_prefix(prefix.as_ref());
@@ -446,7 +448,6 @@ impl Tree {
     /// All keys within bounds, in order.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// for key in ["a", "b", "c"] {
     ///     files.put(key, "")?;
@@ -454,8 +455,7 @@ impl Tree {
     /// assert_eq!(files.range("b"..).count(), 2);
     /// assert_eq!(files.range("a"..="b").count(), 2);
     /// assert_eq!(files.range::<&str>(..).rev().count(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Scan {
         let (start, end) = self.span_of_bounds(bounds);
@@ -484,7 +484,6 @@ impl Tree {
     /// The cost is that of the children, however many keys lie below them.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// use spinney::Entry;
     /// # let files = spinney::Db::memory().tree("files")?;
     /// for key in ["photos/cover.jpg", "photos/2025/a.jpg", "photos/2025/b.jpg", "photos/2026/c.jpg"] {
@@ -495,24 +494,47 @@ impl Tree {
     ///     .map(|entry| Ok(entry?.name().to_vec()))
     ///     .collect::<spinney::Result<_>>()?;
     /// assert_eq!(names, [&b"photos/2025/"[..], b"photos/2026/", b"photos/cover.jpg"]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn list(&self, prefix: impl AsRef<[u8]>) -> List {
         List::new(self.scan(prefix.as_ref()), TREE_ID_BYTES + prefix.as_ref().len())
     }
 
     /// The lowest key and its value.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// files.put("b", "2")?;
+    /// assert_eq!(files.first()?.expect("two keys").0, b"a");
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn first(&self) -> Result<Option<Pair>> {
         self.scan("").next().transpose()
     }
 
     /// The highest key and its value.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// files.put("b", "2")?;
+    /// assert_eq!(files.last()?.expect("two keys").0, b"b");
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn last(&self) -> Result<Option<Pair>> {
         self.scan("").next_back().transpose()
     }
 
     /// Whether the tree holds no key.
+    ///
+    /// ```
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// assert!(files.is_empty()?);
+    /// files.put("a", "1")?;
+    /// assert!(!files.is_empty()?);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.scan("").keys().next().transpose()?.is_none())
     }
@@ -521,14 +543,12 @@ impl Tree {
     /// ancestor.
     ///
     /// ```
-    /// # fn main() -> spinney::Result<()> {
     /// # let files = spinney::Db::memory().tree("files")?;
     /// files.put("", "root")?;
     /// files.put("home/", "disk 2")?;
     /// let (key, value) = files.longest_prefix("home/ada/notes.txt")?.expect("there is a root");
     /// assert_eq!((&key[..], &value[..]), (&b"home/"[..], &b"disk 2"[..]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn longest_prefix(&self, path: impl AsRef<[u8]>) -> Result<Option<Pair>> {
         let path = path.as_ref();
