@@ -24,6 +24,19 @@ const UNFINISHED: &str = "-backup";
 
 /// How to write a backup: made by [`Db::backup`](crate::Db::backup) and
 /// [`Snapshot::backup`](crate::Snapshot::backup).
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("spinney-backup-type-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let db = spinney::Db::memory();
+/// let backup: spinney::Backup = db.backup();
+/// backup.write_to(folder.join("copy.spinney"))?;
+/// assert!(spinney::Db::open(folder.join("copy.spinney"))?.check()?.is_clean());
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Backup<'a> {
     source: Source<'a>,
@@ -109,6 +122,22 @@ impl<'a> Backup<'a> {
     }
 
     /// Whether a file that is there is replaced. No, unless you say otherwise.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-backup-overwrite-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("copy.spinney");
+    /// # let db = spinney::Db::memory();
+    /// db.backup_to(&path)?;
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// assert!(db.backup().overwrite(false).write_to(&path).is_err());
+    /// db.backup().overwrite(true).write_to(&path)?;
+    /// assert!(spinney::Db::open(&path)?.tree("files")?.contains("a/b")?);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -116,6 +145,20 @@ impl<'a> Backup<'a> {
 
     /// Is called as the backup goes on, with the bytes that are done and all bytes there are; the last time
     /// with the same number twice.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-backup-progress-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let db = spinney::Db::memory();
+    /// let mut last = (0, 0);
+    /// let note = |done_bytes, total_bytes| last = (done_bytes, total_bytes);
+    /// db.backup().on_progress(note).write_to(folder.join("copy.spinney"))?;
+    /// assert!(last.0 > 0 && last.0 == last.1);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_progress(mut self, progress: impl FnMut(u64, u64) + 'a) -> Self {
         self.progress = Box::new(progress);
         self
@@ -131,6 +174,22 @@ impl<'a> Backup<'a> {
     /// The file is written as `path` with `-backup` behind it, in the same folder, synced, and given its name
     /// then. So there is never half a backup under the name; after a crash the other file may stay, and the
     /// next backup to the same path writes over it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-backup-write-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "before")?;
+    /// db.backup().write_to(folder.join("copy.spinney"))?;
+    /// db.tree("files")?.put("a/b", "after")?;
+    /// let copy = spinney::Db::open(folder.join("copy.spinney"))?;
+    /// assert_eq!(copy.tree("files")?.get("a/b")?.as_deref(), Some(&b"before"[..]));
+    /// # drop(copy);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -9,6 +9,20 @@ use crate::store::residency::HeaderCounts;
 use crate::store::superblock::is_directory_blob;
 
 /// What a blob is there for.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// use spinney::BlobKind;
+///
+/// let db = spinney::Db::memory();
+/// db.tree("files")?.put("a/b", "c")?;
+/// let blobs = db.blobs()?;
+/// let count = |kind: BlobKind| blobs.iter().filter(|blob| blob.kind == kind).count();
+/// // One blob has room for all keys, so there is nothing to separate.
+/// assert_eq!((count(BlobKind::Range), count(BlobKind::Router)), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BlobKind {
@@ -23,6 +37,17 @@ pub enum BlobKind {
 }
 
 /// One blob, as its first page describes it: [`Db::blobs`](crate::Db::blobs).
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// let db = spinney::Db::memory();
+/// db.tree("files")?.put("a/b", vec![7; 1000])?;
+/// let blob: spinney::BlobInfo = db.blobs()?[1];
+/// assert_eq!((blob.id, blob.keys), (1, 2)); // the name of the tree is a key, too
+/// assert!(blob.live_bytes >= 1000 && blob.garbage_bytes == 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlobInfo {
@@ -55,6 +80,18 @@ impl BlobInfo {
     }
 
     /// The part of it that live nodes fill, 0 to 1.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let files = db.tree("files")?;
+    /// let before = db.blobs()?[1].fill();
+    /// files.put("a/b", vec![7; 50_000])?;
+    /// let after = db.blobs()?[1].fill();
+    /// assert!(after > before + 0.09 && after < 0.2, "{before} to {after}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fill(&self) -> f64 {
         f64::from(self.live_bytes) / (f64::from(CAPACITY_WORDS) * 8.0)
     }

@@ -23,6 +23,21 @@ use crate::tree_names::{NameChange, TreeNames};
 use crate::value::Version;
 
 /// A write that has taken place.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// let files = db.tree("files")?;
+/// let made: spinney::Change = db.changes_since(spinney::Version::from_number(0))?.next().expect("one")?;
+/// let put = files.put("a/b", "c")?;
+/// // Whoever has done a change goes on behind it.
+/// let next = db.changes_since(made.version)?.next().expect("another")?;
+/// assert_eq!((made.version.number(), next.version), (1, put));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -283,11 +298,42 @@ fn names_before(durable: &Durable, mut names: TreeNames, since: u64, as_of: u64)
 impl Changes {
     /// The version of the last change that was handed out, at least: to go on from there later. At the end it
     /// is that of the last durable write, whether there was anything to tell of it or not.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// # let db = spinney::Db::builder().open_backend(backend)?;
+    /// let mut changes = db.changes_since(spinney::Version::from_number(0))?;
+    /// let version = db.tree("files")?.put("a/b", "c")?;
+    /// assert_eq!(changes.version().number(), 0);
+    /// assert_eq!(changes.by_ref().count(), 2);
+    /// assert_eq!(changes.version(), version);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn version(&self) -> Version {
         Version::from_number(self.version)
     }
 
     /// Sleeps until there is a change to hand out, for `time_max` at most. True if there is one.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// # let db = spinney::Db::builder().open_backend(backend)?;
+    /// # let files = db.tree("files")?;
+    /// use std::time::Duration;
+    ///
+    /// let mut changes = db.changes_since(files.put("a", "1")?)?;
+    /// assert!(!changes.wait(Duration::from_millis(1))?, "there is nothing new");
+    /// let writer = std::thread::spawn(move || files.put("b", "2"));
+    /// assert!(changes.wait(Duration::from_secs(60))?);
+    /// # writer.join().expect("no panic")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

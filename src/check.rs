@@ -5,6 +5,24 @@
 use crate::forest::check::Findings;
 
 /// One violation of the structure.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # use std::sync::Arc;
+/// let db = spinney::Db::memory();
+/// let files = db.tree("files")?;
+/// for number in 0..2500 {
+///     files.put(format!("{number:04}"), [7; 100])?;
+/// }
+/// let mut image = db.image()?;
+/// image[524_288 + 60 * 4096] ^= 1; // one bit, in page 60 of blob 1
+/// let backend = Arc::new(MemoryBackend::from_bytes(&image)?);
+/// let problems = spinney::Db::builder().read_only(true).open_backend(backend)?.check()?.problems;
+/// assert!(problems[0].blob == 1 && problems[0].text.contains("page 60"), "{problems:?}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The blob concerned.
@@ -14,6 +32,17 @@ pub struct Problem {
 }
 
 /// The result of [`Db::check`](crate::Db::check).
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// let db = spinney::Db::memory();
+/// db.tree("files")?.put("a/b", "c")?;
+/// let report: spinney::CheckReport = db.check()?;
+/// assert_eq!((report.keys, report.range_blobs, report.router_blobs), (2, 1, 0));
+/// assert!(report.problems.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -39,6 +68,16 @@ impl CheckReport {
     }
 
     /// Whether nothing is wrong.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let report = db.check()?;
+    /// assert!(report.is_clean(), "{:?}", report.problems);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }

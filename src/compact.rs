@@ -6,6 +6,23 @@ use crate::db::Db;
 use crate::error::Result;
 
 /// How far [`Db::compact_with`] has come.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// let db = spinney::Db::memory();
+/// let files = db.tree("files")?;
+/// for number in 0..20_000 {
+///     files.put(format!("logs/{:05}", number * 7_919 % 20_000), [7; 100])?;
+/// }
+/// let mut steps: Vec<spinney::CompactProgress> = Vec::new();
+/// db.compact_with(|step| {
+///     steps.push(step);
+///     true
+/// })?;
+/// assert!(steps.len() > 1 && steps.iter().all(|step| step.done_blobs <= step.total_blobs));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactProgress {
@@ -16,6 +33,22 @@ pub struct CompactProgress {
 }
 
 /// What [`Db::compact`] has won.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// let db = spinney::Db::memory();
+/// let files = db.tree("files")?;
+/// for number in 0..20_000 {
+///     files.put(format!("logs/{:05}", number * 7_919 % 20_000), [7; 100])?;
+/// }
+/// for number in (0..20_000).filter(|number| number % 3 > 0) {
+///     files.remove(format!("logs/{number:05}"))?;
+/// }
+/// let report: spinney::CompactReport = db.compact()?;
+/// assert!(report.blobs_after < report.blobs_before, "{report:?}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactReport {
@@ -56,6 +89,24 @@ impl Db {
 
     /// The same; `progress` is told of every step, and may end it with `false`: then what was done so far is
     /// kept.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// let db = spinney::Db::memory();
+    /// let files = db.tree("files")?;
+    /// for number in 0..20_000 {
+    ///     files.put(format!("logs/{:05}", number * 7_919 % 20_000), [7; 100])?;
+    /// }
+    /// let mut asked = 0;
+    /// db.compact_with(|_| {
+    ///     asked += 1;
+    ///     false
+    /// })?;
+    /// assert!(asked <= 2, "it ends as soon as it is told to");
+    /// assert_eq!(files.count("logs/")?, 20_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn compact_with(&self, mut progress: impl FnMut(CompactProgress) -> bool) -> Result<CompactReport> {
         let store = &self.forest().store;
         store.allow_write()?;

@@ -130,6 +130,14 @@ impl Db {
     ///
     /// It is [`Error::SnapshotTooOld`] if writers change more meanwhile than
     /// [`Options::snapshot_bytes`] allows to keep.
+    ///
+    /// ```
+    /// let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let copy = spinney::Db::from_image(db.image()?)?;
+    /// assert!(copy.tree("files")?.contains("a/b")?);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn image(&self) -> Result<Vec<u8>> {
         let backend = MemoryBackend::new();
         self.write_image(&backend, &mut |_, _| {})?;
@@ -216,6 +224,14 @@ impl Db {
     }
 
     /// The names of all trees, in order.
+    ///
+    /// ```
+    /// # let db = spinney::Db::memory();
+    /// db.tree("users")?;
+    /// db.tree("posts")?;
+    /// assert_eq!(db.trees()?, ["posts", "users"]);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn trees(&self) -> Result<Vec<String>> {
         let names = self.tree_of(NAMES);
         names.scan("").keys().map(|key| Ok(String::from_utf8_lossy(&key?).into_owned())).collect()
@@ -387,6 +403,12 @@ impl Db {
     }
 
     /// How to open a database otherwise: see [`Options`].
+    ///
+    /// ```
+    /// let empty = std::sync::Arc::new(spinney::backend::MemoryBackend::new());
+    /// assert!(spinney::Db::builder().create(false).open_backend(empty.clone()).is_err());
+    /// assert!(spinney::Db::builder().open_backend(empty).is_ok());
+    /// ```
     pub fn builder() -> Options {
         Options::default()
     }
@@ -417,6 +439,16 @@ impl Db {
     ///
     /// It happens by itself when the log fills up, when many pages have changed (see
     /// [`Options::cache_bytes`]), and when the database is closed. Without a backend there is nothing to do.
+    ///
+    /// ```
+    /// # let backend = std::sync::Arc::new(spinney::backend::MemoryBackend::new());
+    /// # let db = spinney::Db::builder().open_backend(backend)?;
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// let before = db.stats().checkpoints.count;
+    /// db.checkpoint()?;
+    /// assert!(db.stats().checkpoints.count > before);
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn checkpoint(&self) -> Result<()> {
         self.forest.store.checkpoint()
     }
@@ -447,6 +479,13 @@ impl Db {
     ///
     /// It reads nothing from the backend. So where blobs are not in memory, their keys and bytes are not
     /// counted: [`Stats::unread_blobs`] says how many these are. [`Db::survey`] reads what is missing.
+    ///
+    /// ```
+    /// # let db = spinney::Db::memory();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// assert_eq!((db.stats().keys, db.stats().unread_blobs), (1, 0));
+    /// # Ok::<(), spinney::Error>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         Stats::of(&self.forest)
     }

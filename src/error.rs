@@ -269,6 +269,15 @@ impl Error {
     }
 
     /// A short, stable name of the kind of error, the same on every platform.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let error = files.put(vec![7; 70_000], "").expect_err("a key has 65000 bytes at most");
+    /// assert_eq!(error.code(), "KeyTooLong");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn code(&self) -> &'static str {
         match self {
             Error::KeyTooLong { .. } => "KeyTooLong",

@@ -12,6 +12,20 @@ use crate::value::{Value, Version};
 pub(crate) const DELIMITER: u8 = b'/';
 
 /// One child of a directory.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// use spinney::Entry;
+/// # let files = spinney::Db::memory().tree("files")?;
+/// files.put("a/1", "")?;
+/// files.put("b", "value")?;
+/// let mut list = files.list("");
+/// assert_eq!(list.next().transpose()?, Some(Entry::Prefix(b"a/".to_vec())));
+/// let Some(Entry::Key { key, value, .. }) = list.next().transpose()? else { panic!("a key") };
+/// assert_eq!((&key[..], &value[..]), (&b"b"[..], &b"value"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A key directly in the directory.
@@ -41,12 +55,41 @@ impl Entry {
     }
 
     /// Whether this is a directory.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a/1", "")?;
+    /// files.put("b", "")?;
+    /// let kinds: spinney::Result<Vec<bool>> = files.list("").map(|entry| Ok(entry?.is_prefix())).collect();
+    /// assert_eq!(kinds?, [true, false]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_prefix(&self) -> bool {
         matches!(self, Entry::Prefix(_))
     }
 }
 
 /// A child that is lent from the iterator's buffers until its next step.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// use spinney::ListRef;
+/// # let files = spinney::Db::memory().tree("files")?;
+/// files.put("a/1", "")?;
+/// files.put("b", "value")?;
+/// let (mut list, mut directories, mut bytes) = (files.list(""), 0, 0);
+/// while let Some(child) = list.next_ref()? {
+///     match child {
+///         ListRef::Prefix(_) => directories += 1,
+///         ListRef::Key { value, .. } => bytes += value.len(),
+///     }
+/// }
+/// assert_eq!((directories, bytes), (1, 5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListRef<'a> {
     /// A key directly in the directory.
@@ -65,6 +108,20 @@ pub enum ListRef<'a> {
 /// The children of a directory in order, from both ends; made by [`Tree::list`](crate::Tree::list).
 ///
 /// What [`Scan`] says about running beside writers holds here too.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let files = spinney::Db::memory().tree("files")?;
+/// for key in ["a/1", "a/2", "b/1", "c"] {
+///     files.put(key, "")?;
+/// }
+/// let mut list: spinney::List = files.list("");
+/// assert_eq!(list.next().expect("three children")?.name(), b"a/");
+/// assert_eq!(list.next_back().expect("two more")?.name(), b"c");
+/// assert_eq!(list.count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct List {
     scan: Scan,
@@ -80,6 +137,17 @@ impl List {
     }
 
     /// Another byte than `/` between directories. Call it before the first step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("de.example.www", "")?;
+    /// files.put("de.example.mail", "")?;
+    /// let names: Vec<_> = files.list("de.").delimiter(b'.').collect::<spinney::Result<_>>()?;
+    /// assert_eq!(names, [spinney::Entry::Prefix(b"de.example.".to_vec())]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
         self.scan.stop_at_directories(delimiter, self.prefix_len);
@@ -113,6 +181,17 @@ impl List {
     }
 
     /// At most `count` children.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// assert_eq!((files.list("").count(), files.list("").limit(2).count()), (3, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, count: usize) -> Self {
         self.scan = self.scan.limit(count);
         self

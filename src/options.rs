@@ -75,6 +75,20 @@ impl Options {
     ///
     /// If not, a file that is missing is [`Error::Io`] of the kind `NotFound`, and an empty one
     /// [`Error::NotSpinney`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-create-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// use std::io::ErrorKind::NotFound;
+    ///
+    /// let opened = spinney::Db::builder().create(false).open(&path);
+    /// assert!(matches!(opened, Err(spinney::Error::Io(error)) if error.kind() == NotFound));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
@@ -110,6 +124,21 @@ impl Options {
 
     /// When writes are acknowledged. [`Durability::Sync`], unless you say otherwise. A handle to a tree can
     /// do it otherwise: [`Tree::with_durability`](crate::Tree::with_durability).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{Db, backend::MemoryBackend};
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// let db = Db::builder().durability(spinney::Durability::Buffered).open_backend(backend)?;
+    /// let files = db.tree("files")?;
+    /// for number in 0..100 {
+    ///     files.put(format!("part-{number}"), "...")?; // waits for no disk
+    /// }
+    /// db.sync()?; // one wait for all of them
+    /// assert_eq!(db.stats().log.durable_bytes, db.stats().log.end_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -129,6 +158,19 @@ impl Options {
     /// pages that it writes.
     ///
     /// With a cache of 1/16 of the data a random lookup takes about one read.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{Db, backend::MemoryBackend};
+    /// # let db = Db::memory();
+    /// # db.tree("files")?.load("", (0..40_000).map(|number| (format!("{number:05}"), [7; 200])))?;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
+    /// let db = Db::builder().cache_bytes(1 << 20).open_backend(backend)?;
+    /// assert_eq!(db.tree("files")?.scan("").count(), 40_000); // 8 MB of values go through 1 MiB of memory
+    /// assert!(db.stats().bytes_read() > 8_000_000 && db.stats().evictions > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {
         self.settings.cache_bytes = cache_bytes;
         self
@@ -137,6 +179,17 @@ impl Options {
     /// How long the log may become: 256 MiB, unless you say otherwise; from 8 MiB to 1 GiB, in steps of 4
     /// MiB. A longer log means fewer checkpoints and a longer recovery. It begins with 4 MiB and grows as it
     /// is needed; when it is full, writers wait for a checkpoint.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{Db, backend::MemoryBackend};
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// let db = Db::builder().log_bytes(8 << 20).open_backend(backend)?;
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// assert_eq!(db.stats().log.segments_max, 2); // of 4 MiB
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn log_bytes(mut self, log_bytes: u64) -> Self {
         self.settings.log_bytes = log_bytes.clamp(8 << 20, 1 << 30);
         self
@@ -172,12 +225,36 @@ impl Options {
     /// read has a cache of up to the same size for what it has read.
     ///
     /// A database that was not opened with options allows 256 MiB.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{Db, backend::MemoryBackend};
+    /// # let backend = std::sync::Arc::new(MemoryBackend::new());
+    /// let db = Db::builder().snapshot_bytes(64 << 20).open_backend(backend)?;
+    /// assert_eq!(db.stats().snapshots.limit_bytes, 64 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn snapshot_bytes(mut self, snapshot_bytes: u64) -> Self {
         self.settings.snapshot_bytes = Some(snapshot_bytes);
         self
     }
 
     /// The id of a new database, which otherwise is random: for tests that compare bytes.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::{Db, backend::MemoryBackend};
+    /// # use std::sync::Arc;
+    /// let image = |id| {
+    ///     let db = Db::builder().database_id(id).open_backend(Arc::new(MemoryBackend::new()))?;
+    ///     db.tree("files")?.put("a/b", "c")?;
+    ///     db.image()
+    /// };
+    /// assert!(image(7)? == image(7)? && image(7)? != image(8)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn database_id(mut self, database_id: u128) -> Self {
         self.settings.database_id = Some(database_id);
         self
@@ -218,6 +295,21 @@ impl Options {
 
     /// How files are read and written: the fastest way that the system offers, unless you say otherwise.
     /// [`Stats::io`](crate::Stats::io) tells which that is. All ways give the same bytes.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-io-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// use spinney::backend::IoChoice;
+    ///
+    /// let db = spinney::Db::builder().io(IoChoice::Plain).open(folder.join("catalog.spinney"))?;
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// assert!(!db.stats().io.io_uring.is_on());
+    /// # drop(db);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(unix)]
     pub fn io(mut self, io: crate::backend::IoChoice) -> Self {
         self.file.io = io;
@@ -225,6 +317,23 @@ impl Options {
     }
 
     /// How long to wait for another process to let go of the database: 2 seconds, unless you say otherwise.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-lock-wait-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// use std::time::Duration;
+    ///
+    /// let db = spinney::Db::open(&path)?;
+    /// let second = spinney::Db::builder().lock_wait(Duration::from_millis(10)).open(&path);
+    /// assert!(matches!(second, Err(spinney::Error::Locked)));
+    /// drop(db);
+    /// assert!(spinney::Db::open(&path).is_ok());
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(unix)]
     pub fn lock_wait(mut self, lock_wait: std::time::Duration) -> Self {
         self.file.lock_wait = lock_wait;
@@ -232,6 +341,19 @@ impl Options {
     }
 
     /// Opens the database in a file. If it was not closed, it is recovered first: see [`Db::open`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-options-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// let options = spinney::Db::builder().cache_bytes(64 << 20);
+    /// options.clone().open(&path)?.tree("files")?.put("a/b", "c")?;
+    /// assert!(options.open(&path)?.tree("files")?.contains("a/b")?);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -303,6 +425,21 @@ impl Options {
     }
 
     /// Opens the database that lies at a URL, for reading: see [`Db::open_url`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("spinney-options-url-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// # spinney::Db::open(&path)?.tree("files")?.put("a/b", "c")?;
+    /// let url = format!("file://{}", path.display());
+    /// let db = spinney::Db::builder().cache_bytes(8 << 20).open_url(&url)?;
+    /// assert!(db.tree("files")?.contains("a/b")?);
+    /// # drop(db);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(all(feature = "object-store", unix))]
     pub fn open_url(self, url: &str) -> Result<Db> {
         self.open_backend(Arc::new(crate::backend::ObjectPlace::parse(url)?.open()?))

@@ -13,6 +13,17 @@ use crate::tree::Pair;
 use crate::value::{Value, Version};
 
 /// An entry that is lent from the iterator's own buffers until its next step.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let files = spinney::Db::memory().tree("files")?;
+/// files.put("a", "1")?;
+/// let mut scan = files.scan("");
+/// let entry: spinney::EntryRef = scan.next_ref()?.expect("one");
+/// assert_eq!((entry.key(), entry.value()), (&b"a"[..], &b"1"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct EntryRef<'a> {
     key: &'a [u8],
@@ -23,22 +34,63 @@ pub struct EntryRef<'a> {
 
 impl<'a> EntryRef<'a> {
     /// The key.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("photos/a.jpg", "...")?;
+    /// let mut scan = files.scan("photos/");
+    /// assert_eq!(scan.next_ref()?.expect("one").key(), b"photos/a.jpg");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> &'a [u8] {
         self.key
     }
 
     /// The value.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("photos/a.jpg", "...")?;
+    /// let mut scan = files.scan("photos/");
+    /// assert_eq!(scan.next_ref()?.expect("one").value(), b"...");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn value(&self) -> &'a [u8] {
         self.value
     }
 
     /// The length of the value, which is not that of [`value`](EntryRef::value) where that was not read: see
     /// [`Scan::values_up_to`].
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("video", vec![7; 3_000_000])?;
+    /// let mut scan = files.scan("").values_up_to(0);
+    /// let entry = scan.next_ref()?.expect("one");
+    /// assert_eq!((entry.value_bytes(), entry.value().len()), (3_000_000, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn value_bytes(&self) -> usize {
         self.value_bytes
     }
 
     /// The number of the write that the value comes from.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let version = files.put("a", "1")?;
+    /// let mut scan = files.scan("");
+    /// assert_eq!(scan.next_ref()?.expect("one").version(), version);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn version(&self) -> Version {
         Version::from_number(self.version)
     }
@@ -126,6 +178,20 @@ impl Scan {
     }
 
     /// At most `count` entries, from both ends together.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let mut scan = files.scan("").limit(2);
+    /// assert_eq!(scan.next().expect("the first")?.0, b"a");
+    /// assert_eq!(scan.next_back().expect("the second")?.0, b"c");
+    /// assert!(scan.next().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, count: usize) -> Self {
         self.left = count;
         self
@@ -165,11 +231,34 @@ impl Scan {
     }
 
     /// Keys alone, without reading values.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let keys: Vec<_> = files.scan("").keys().collect::<spinney::Result<_>>()?;
+    /// assert_eq!(keys, [b"a", b"b", b"c"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keys(self) -> Keys {
         Keys { scan: self }
     }
 
     /// The next entry, lent until the next step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// let mut scan = files.scan("");
+    /// assert_eq!(scan.next_ref()?.map(|entry| entry.value()), Some(&b"1"[..]));
+    /// assert!(scan.next_ref()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn next_ref(&mut self) -> Result<Option<EntryRef<'_>>> {
         let version = self.step(Direction::Forward, true)?;
@@ -177,6 +266,19 @@ impl Scan {
     }
 
     /// The next entry from the end, lent until the next step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let mut scan = files.scan("");
+    /// assert_eq!(scan.next_back_ref()?.map(|entry| entry.key()), Some(&b"c"[..]));
+    /// assert_eq!(scan.next_back_ref()?.map(|entry| entry.key()), Some(&b"b"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_back_ref(&mut self) -> Result<Option<EntryRef<'_>>> {
         let version = self.step(Direction::Backward, true)?;
         Ok(version.map(|version| self.lend(Direction::Backward, version)))
@@ -297,6 +399,19 @@ impl std::fmt::Debug for Scan {
 }
 
 /// Keys in order, from both ends; made by [`Scan::keys`].
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let files = spinney::Db::memory().tree("files")?;
+/// for key in ["a", "b", "c"] {
+///     files.put(key, "")?;
+/// }
+/// let mut keys: spinney::Keys = files.scan("").keys();
+/// assert_eq!(keys.next_back().transpose()?, Some(b"c".to_vec()));
+/// assert_eq!(keys.count(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Keys {
     scan: Scan,
@@ -304,12 +419,35 @@ pub struct Keys {
 
 impl Keys {
     /// Only keys above `key`. Call it before the first step.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let rest: Vec<_> = files.scan("").keys().start_after("a").collect::<spinney::Result<_>>()?;
+    /// assert_eq!(rest, [b"b", b"c"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_after(mut self, key: impl AsRef<[u8]>) -> Self {
         self.scan = self.scan.start_after(key);
         self
     }
 
     /// At most `count` keys, from both ends together.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// for key in ["a", "b", "c"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// assert_eq!(files.scan("").keys().limit(2).count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, count: usize) -> Self {
         self.scan = self.scan.limit(count);
         self

@@ -74,6 +74,18 @@ impl Snapshot {
     }
 
     /// The tree of this name. One that did not exist then is empty.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let snapshot = db.snapshot();
+    /// db.tree("files")?.put("a/b", "c")?;
+    /// db.tree("later")?.put("a/b", "c")?;
+    /// assert!(snapshot.tree("files")?.is_empty()? && snapshot.tree("later")?.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn tree(&self, name: &str) -> Result<SnapshotTree> {
         let length_bytes = name.len();
         if length_bytes == 0 || length_bytes > TREE_NAME_BYTES_MAX {
@@ -85,6 +97,17 @@ impl Snapshot {
     }
 
     /// The names of all trees there were, in order.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let snapshot = db.snapshot();
+    /// db.rename_tree("files", "documents")?;
+    /// assert_eq!(snapshot.trees()?, ["files"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn trees(&self) -> Result<Vec<String>> {
         self.view()?.trees()
     }
@@ -120,6 +143,18 @@ impl Snapshot {
     }
 
     /// The number of the last write that is in it.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let before = files.put("a", "1")?;
+    /// let snapshot = db.snapshot();
+    /// files.put("a", "2")?;
+    /// assert_eq!(snapshot.version(), before);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn version(&self) -> Version {
         Version::from_number(self.kept.cut.last_seq)
     }
@@ -133,6 +168,18 @@ impl std::fmt::Debug for Snapshot {
 
 /// One tree of a [`Snapshot`]: what [`Tree`](crate::Tree) offers for reading, with the same meaning, but that
 /// nothing ever changes. It keeps its snapshot open, as do the iterators that come from it.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// # let files = db.tree("files")?;
+/// files.put("a/b", "before")?;
+/// let then: spinney::SnapshotTree = db.snapshot().tree("files")?;
+/// files.remove_prefix("")?;
+/// assert_eq!(then.first()?.expect("was there").0, b"a/b");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SnapshotTree {
     tree: Tree,
@@ -146,58 +193,205 @@ impl SnapshotTree {
     }
 
     /// The value of a key: [`Tree::get`](crate::Tree::get).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/b", "before")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("a/b", "after")?;
+    /// assert_eq!(then.get("a/b")?.as_deref(), Some(&b"before"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         self.tree.get(key)
     }
 
     /// Copies the value of a key into `out`: [`Tree::get_into`](crate::Tree::get_into).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/b", "before")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("a/b", "after")?;
+    /// let mut value = Vec::new();
+    /// assert!(then.get_into("a/b", &mut value)?.is_some());
+    /// assert_eq!(value, b"before");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<Option<Version>> {
         self.tree.get_into(key, out)
     }
 
     /// The values of many keys, all of the same moment: [`Tree::get_many`](crate::Tree::get_many).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/b", "before")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("a/b", "after")?;
+    /// let values = then.get_many(&["a/b", "c"])?;
+    /// assert_eq!(values[0].as_deref(), Some(&b"before"[..]));
+    /// assert!(values[1].is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         self.tree.get_many(keys)
     }
 
     /// Whether a key was there.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let then = db.snapshot().tree("files")?;
+    /// files.remove_prefix("a/")?;
+    /// assert!(then.contains("a/1")? && !files.contains("a/1")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.tree.contains(key)
     }
 
     /// All keys that begin with `prefix`, in order: [`Tree::scan`](crate::Tree::scan).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let then = db.snapshot().tree("files")?;
+    /// files.remove_prefix("a/")?;
+    /// assert_eq!((then.scan("a/").count(), files.scan("a/").count()), (2, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scan(&self, prefix: impl AsRef<[u8]>) -> Scan {
         self.tree.scan(prefix)
     }
 
     /// All keys within bounds, in order: [`Tree::range`](crate::Tree::range).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let then = db.snapshot().tree("files")?;
+    /// files.remove_prefix("a/")?;
+    /// let keys: Vec<_> = then.range("a/2"..).keys().collect::<spinney::Result<_>>()?;
+    /// assert_eq!(keys, [b"a/2", b"b/1"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Scan {
         self.tree.range(bounds)
     }
 
     /// The children of a directory: [`Tree::list`](crate::Tree::list).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let then = db.snapshot().tree("files")?;
+    /// files.remove_prefix("a/")?;
+    /// let names = then.list("").map(|entry| Ok(entry?.name().to_vec()));
+    /// assert_eq!(names.collect::<spinney::Result<Vec<_>>>()?, [b"a/", b"b/"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, prefix: impl AsRef<[u8]>) -> List {
         self.tree.list(prefix)
     }
 
     /// The lowest key and its value.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// for key in ["a/1", "a/2", "b/1"] {
+    ///     files.put(key, "")?;
+    /// }
+    /// let then = db.snapshot().tree("files")?;
+    /// files.remove_prefix("a/")?;
+    /// assert_eq!(then.first()?.expect("three keys").0, b"a/1");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn first(&self) -> Result<Option<Pair>> {
         self.tree.first()
     }
 
     /// The highest key and its value.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a", "1")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("b", "2")?;
+    /// assert_eq!(then.last()?.expect("one key").0, b"a");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn last(&self) -> Result<Option<Pair>> {
         self.tree.last()
     }
 
     /// The longest stored key that `path` begins with: [`Tree::longest_prefix`](crate::Tree::longest_prefix).
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("home/", "disk 1")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("home/ada/", "disk 2")?;
+    /// assert_eq!(then.longest_prefix("home/ada/notes.txt")?.expect("a mount").0, b"home/");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn longest_prefix(&self, path: impl AsRef<[u8]>) -> Result<Option<Pair>> {
         self.tree.longest_prefix(path)
     }
 
     /// Whether the tree held no key.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// let then = db.snapshot().tree("files")?;
+    /// files.put("a", "1")?;
+    /// assert!(then.is_empty()? && !files.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> Result<bool> {
         self.tree.is_empty()
     }

@@ -96,6 +96,20 @@ pub struct Stats {
 }
 
 /// The snapshots that are open, and what is kept for them.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// # let files = db.tree("files")?;
+/// files.put("a/b", "before")?;
+/// let snapshot = db.snapshot();
+/// files.put("a/b", "after")?;
+/// let stats: spinney::SnapshotStats = db.stats().snapshots;
+/// assert!(stats.open == 1 && stats.kept_pages > 0 && stats.kept_bytes <= stats.limit_bytes);
+/// # drop(snapshot);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotStats {
@@ -110,6 +124,20 @@ pub struct SnapshotStats {
 }
 
 /// The log of a database that is open for writing.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// let before = db.stats().log;
+/// db.tree("files")?.put("a/b", vec![7; 1000])?;
+/// let after: spinney::LogStats = db.stats().log;
+/// assert!(after.end_bytes > before.end_bytes + 1000 && after.segments <= after.segments_max);
+/// assert_eq!(after.durable_bytes, after.end_bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogStats {
@@ -131,6 +159,20 @@ pub struct LogStats {
 }
 
 /// What checkpoints have done.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// db.tree("files")?.put("a/b", "c")?;
+/// let before = db.stats().checkpoints;
+/// db.checkpoint()?;
+/// let after: spinney::CheckpointStats = db.stats().checkpoints;
+/// assert!(after.count > before.count && after.written_bytes > before.written_bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckpointStats {
@@ -251,21 +293,69 @@ impl Stats {
     }
 
     /// Blobs in use, the superblock's included.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// assert_eq!(db.stats().blobs(), 2); // that of the superblock, and one with all keys
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn blobs(&self) -> u32 {
         1 + self.range_blobs + self.router_blobs
     }
 
     /// Bytes that were read from the backend.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # let db = spinney::Db::memory();
+    /// # db.tree("files")?.put("a/b", "c")?;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
+    /// let db = spinney::Db::builder().open_backend(backend)?;
+    /// let before = db.stats().bytes_read();
+    /// db.tree("files")?.get("a/b")?;
+    /// assert!(db.stats().bytes_read() > before);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bytes_read(&self) -> u64 {
         self.pages_read * PAGE_BYTES as u64
     }
 
     /// Bytes of the pages in memory, of a database with a backend.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # use spinney::backend::MemoryBackend;
+    /// # let db = spinney::Db::memory();
+    /// # db.tree("files")?.put("a/b", "c")?;
+    /// # let backend = std::sync::Arc::new(MemoryBackend::from_bytes(&db.image()?)?);
+    /// let db = spinney::Db::builder().open_backend(backend)?;
+    /// let before = db.stats().resident_bytes();
+    /// db.tree("files")?.get("a/b")?;
+    /// assert!(db.stats().resident_bytes() > before, "what was read stays in memory");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resident_bytes(&self) -> u64 {
         self.resident_pages * PAGE_BYTES as u64
     }
 
     /// Bytes that the database takes as an image or a file.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let db = spinney::Db::memory();
+    /// # let files = db.tree("files")?;
+    /// files.put("a/b", "c")?;
+    /// assert_eq!(db.stats().size_bytes(), db.image()?.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn size_bytes(&self) -> u64 {
         u64::from(self.total_blobs) * BLOB_BYTES as u64
     }

@@ -39,6 +39,20 @@ const MOVES_MAX: u32 = 8;
 /// Trees are given with each call, so that a transaction can span several. Writes become visible, and get
 /// their versions, when it commits. Through the handles of trees one writes past the transaction; to change
 /// there what the transaction has read breaks it.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// let (files, sizes) = (db.tree("files")?, db.tree("sizes")?);
+/// let store = |tx: &spinney::Transaction| {
+///     tx.put(&files, "a/b", "text")?;
+///     tx.put(&sizes, "a/b", [4])
+/// };
+/// db.transact(store)?;
+/// assert!(files.contains("a/b")? && sizes.contains("a/b")?);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Transaction {
     pub(crate) open: Arc<Open>,
     state: RefCell<State>,

@@ -12,6 +12,22 @@ use crate::transaction_scan::TransactionScan;
 ///
 /// The cost is that of the children, not of the keys below them: behind each directory the way is looked up
 /// anew.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// # let files = db.tree("files")?;
+/// files.put("a/1", "")?;
+/// files.put("a/2", "")?;
+/// let children = db.transact(|tx| {
+///     tx.put(&files, "b", "")?;
+///     let list: spinney::TransactionList = tx.list(&files, "")?;
+///     Ok(list.count())
+/// })?;
+/// assert_eq!(children, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TransactionList<'t> {
     scan: TransactionScan<'t>,

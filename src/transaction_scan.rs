@@ -15,6 +15,21 @@ use crate::value::Value;
 /// Keys and values in order; made by [`Transaction::scan`] and [`Transaction::range`].
 ///
 /// It sees what the transaction writes while it goes on, if that lies ahead.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// # let files = db.tree("files")?;
+/// files.put("a", "1")?;
+/// let first = db.transact(|tx| {
+///     tx.put(&files, "a", "2")?;
+///     let mut scan: spinney::TransactionScan = tx.scan(&files, "")?;
+///     scan.next().transpose()
+/// })?;
+/// assert_eq!(&*first.expect("one key").1, b"2");
+/// # Ok(())
+/// # }
+/// ```
 pub struct TransactionScan<'t> {
     tx: &'t Transaction,
     side: Side,

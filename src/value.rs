@@ -5,6 +5,16 @@
 use std::ops::Deref;
 
 /// The number of the write that a record comes from: 1, 2, 3 ... for the life of the database.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let files = spinney::Db::memory().tree("files")?;
+/// let first: spinney::Version = files.put("a", "1")?;
+/// let second = files.put("b", "2")?;
+/// assert!(first < second && second.number() == first.number() + 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(u64);
 
@@ -20,6 +30,16 @@ impl Version {
     }
 
     /// The number, for storing it elsewhere.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let version = files.put("a", "1")?;
+    /// let stored = version.number().to_le_bytes();
+    /// assert_eq!(spinney::Version::from_number(u64::from_le_bytes(stored)), version);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn number(self) -> u64 {
         self.0
     }
@@ -55,11 +75,31 @@ impl Value {
     }
 
     /// The number of the write that this value comes from.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// let version = files.put("a", "1")?;
+    /// let value = files.get("a")?.expect("was just put");
+    /// assert!(files.compare_and_put("a", value.version(), "2")?.is_some_and(|next| next > version));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn version(&self) -> Version {
         self.version
     }
 
     /// The bytes alone, without copying them.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// # let files = spinney::Db::memory().tree("files")?;
+    /// files.put("a", "1")?;
+    /// let bytes: Vec<u8> = files.get("a")?.expect("was just put").into_vec();
+    /// assert_eq!(bytes, b"1");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_vec(self) -> Vec<u8> {
         self.bytes
     }

@@ -14,6 +14,21 @@ use crate::log::ring::SEGMENT_BYTES;
 use crate::log::{Appended, Log};
 
 /// When a write is acknowledged.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # use spinney::backend::MemoryBackend;
+/// # let backend = std::sync::Arc::new(MemoryBackend::new());
+/// # let db = spinney::Db::builder().open_backend(backend)?;
+/// use spinney::Durability;
+///
+/// let files = db.tree("files")?;
+/// files.with_durability(Durability::Buffered).put("a", "1")?; // waits for no disk
+/// files.with_durability(Durability::Sync).put("b", "2")?; // waits for both
+/// assert_eq!(db.stats().log.durable_bytes, db.stats().log.end_bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
