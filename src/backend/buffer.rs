@@ -124,6 +124,17 @@ impl Drop for Memory {
 ///
 /// Dereferences to its bytes, and goes back to its [`BlobBufPool`](super::BlobBufPool) when it is
 /// dropped. A fresh lease holds whatever the last holder left, or zeros.
+///
+/// ```
+/// use spinney::backend::{BLOB_BYTES, BlobBufPool, PAGE_BYTES};
+///
+/// let pool = BlobBufPool::new(1);
+/// let mut buf = pool.lease_blocking();
+/// assert_eq!((buf.len(), buf.as_ptr().addr() % PAGE_BYTES), (BLOB_BYTES, 0));
+/// buf[0] = 7;
+/// drop(buf);
+/// assert_eq!(pool.lease_blocking()[0], 7, "it is the same buffer again");
+/// ```
 pub struct AlignedBlobBuf {
     home: Arc<Shared>,
     slot: u32,

@@ -79,6 +79,14 @@ struct State {
 
 impl FetchedBackend {
     /// A data area of this length, of which nothing is here.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, FetchedBackend};
+    ///
+    /// let backend = FetchedBackend::new(1 << 20);
+    /// assert_eq!(backend.len(Area::Data)?, 1 << 20);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(size_bytes: u64) -> FetchedBackend {
         FetchedBackend { size_bytes, state: Mutex::default(), buffers: BlobBufPool::new(BUFFER_SLOTS) }
     }
@@ -88,6 +96,17 @@ impl FetchedBackend {
     }
 
     /// The bytes that were wanted since the last call, as runs of pages in order that do not touch.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, FetchedBackend, PAGE_BYTES, ReadOp};
+    ///
+    /// let backend = FetchedBackend::new(1 << 20);
+    /// let mut buf = backend.buffers().lease_blocking();
+    /// let op = ReadOp { area: Area::Data, offset_bytes: 8192, buf: &mut buf[..PAGE_BYTES] };
+    /// assert!(backend.read(&mut [op]).is_err(), "nobody has brought it");
+    /// assert_eq!(backend.take_wanted(), [8192..12_288]);
+    /// assert!(backend.take_wanted().is_empty());
+    /// ```
     pub fn take_wanted(&self) -> Vec<Range<u64>> {
         let mut state = self.state();
         let wanted = std::mem::take(&mut state.wanted);
@@ -104,6 +123,18 @@ impl FetchedBackend {
     }
 
     /// Takes pages in, wanted or not.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, FetchedBackend, PAGE_BYTES, ReadOp};
+    ///
+    /// let backend = FetchedBackend::new(1 << 20);
+    /// backend.hand_in(8192, &[7; PAGE_BYTES])?;
+    /// let mut buf = backend.buffers().lease_blocking();
+    /// backend.read(&mut [ReadOp { area: Area::Data, offset_bytes: 8192, buf: &mut buf[..PAGE_BYTES] }])?;
+    /// assert_eq!(buf[..PAGE_BYTES], [7; PAGE_BYTES]);
+    /// assert!(backend.hand_in(8192, &[7; 100]).is_err(), "that is no page");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -13,6 +13,21 @@ use std::fmt;
 use super::Area;
 
 /// Which ways of I/O a file may take. All give the same bytes.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("spinney-io-choice-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// use spinney::backend::{Area, IoChoice, IoUse};
+///
+/// let db = spinney::Db::builder().io(IoChoice::Buffered).open(folder.join("catalog.spinney"))?;
+/// db.tree("files")?.put("a/b", "c")?;
+/// assert_eq!(db.stats().io.direct[Area::Data as usize], IoUse::NotChosen);
+/// # drop(db);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoChoice {
     /// The fastest that this system offers.
@@ -25,6 +40,13 @@ pub enum IoChoice {
 }
 
 /// Whether one of the ways is taken, and if not, why.
+///
+/// ```
+/// use spinney::backend::IoUse;
+///
+/// assert_eq!(IoUse::On.to_string(), "on");
+/// assert_eq!(IoUse::FileSystem(0x9123_683E).to_string(), "off (file system 0x9123683e)");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoUse {
@@ -47,6 +69,13 @@ pub enum IoUse {
 
 impl IoUse {
     /// Whether it is in use.
+    ///
+    /// ```
+    /// use spinney::backend::IoUse;
+    ///
+    /// assert!(IoUse::On.is_on() && !IoUse::NotChosen.is_on());
+    /// assert!(!spinney::Db::memory().stats().io.mapped_ring.is_on(), "there is no file");
+    /// ```
     pub fn is_on(self) -> bool {
         self == IoUse::On
     }
@@ -69,6 +98,14 @@ impl fmt::Display for IoUse {
 }
 
 /// Which way I/O takes. All [`Unused`](IoUse::Unused) for a backend in memory.
+///
+/// ```
+/// use spinney::backend::{Backend, IoPath, IoUse, MemoryBackend};
+///
+/// let path: IoPath = MemoryBackend::new().io_path();
+/// assert_eq!((path.io_uring, path.write_through), (IoUse::Unused, IoUse::Unused));
+/// assert!(path.to_string().starts_with("io_uring: unused; "));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct IoPath {

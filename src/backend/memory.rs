@@ -22,6 +22,19 @@ use super::{Area, BLOB_BYTES, Backend, BlobBufPool, PAGE_BYTES, ReadOp, WriteOp,
 const BUFFER_SLOTS: usize = if cfg!(target_arch = "wasm32") { 4 } else { 16 };
 
 /// Three areas in memory. `sync` has nothing to do.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// use spinney::{Db, backend::MemoryBackend};
+/// use std::sync::Arc;
+///
+/// let backend = Arc::new(MemoryBackend::new());
+/// Db::builder().open_backend(backend.clone())?.tree("files")?.put("a/b", "c")?;
+/// // The database was closed, what it has stored is there.
+/// assert!(Db::builder().open_backend(backend)?.tree("files")?.contains("a/b")?);
+/// # Ok(())
+/// # }
+/// ```
 pub struct MemoryBackend {
     /// Locked one by one, and only for one operation of a batch at a time: a long batch of writes to
     /// one area must not hold up reads.
@@ -31,12 +44,31 @@ pub struct MemoryBackend {
 
 impl MemoryBackend {
     /// Three empty areas.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, MemoryBackend};
+    ///
+    /// let backend = MemoryBackend::new();
+    /// for area in Area::ALL {
+    ///     assert_eq!(backend.len(area)?, 0);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> MemoryBackend {
         let areas = Area::ALL.map(|_| RwLock::default());
         MemoryBackend { areas, buffers: BlobBufPool::new(BUFFER_SLOTS) }
     }
 
     /// A data area that holds a copy of `data`; the other areas are empty.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, MemoryBackend};
+    ///
+    /// let backend = MemoryBackend::from_bytes(&[7; 8192])?;
+    /// assert_eq!((backend.len(Area::Data)?, backend.len(Area::Log)?), (8192, 0));
+    /// assert!(MemoryBackend::from_bytes(&[7; 5000]).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -55,6 +87,19 @@ impl MemoryBackend {
     }
 
     /// A copy of a whole area.
+    ///
+    /// ```
+    /// # fn main() -> spinney::Result<()> {
+    /// use spinney::{Db, backend::{Area, MemoryBackend}};
+    /// use std::sync::Arc;
+    ///
+    /// let backend = Arc::new(MemoryBackend::new());
+    /// Db::builder().open_backend(backend.clone())?.tree("files")?.put("a/b", "c")?;
+    /// let copy = Db::from_image(backend.to_bytes(Area::Data))?;
+    /// assert!(copy.tree("files")?.contains("a/b")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to_bytes(&self, area: Area) -> Vec<u8> {
         let run = self.run(area);
         let len_bytes = usize::try_from(run.len_bytes).expect("an area that fits in memory");

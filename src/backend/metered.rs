@@ -9,6 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Area, Backend, BlobBufPool, IoPath, ReadOp, RingMemory, WriteOp};
 
 /// What went through one area.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// use spinney::backend::{Area, AreaCounts, MemoryBackend};
+///
+/// let db = spinney::Db::builder().open_backend(std::sync::Arc::new(MemoryBackend::new()))?;
+/// let before: AreaCounts = db.stats().areas[Area::Log as usize];
+/// db.tree("files")?.put("a/b", "c")?;
+/// let after: AreaCounts = db.stats().areas[Area::Log as usize];
+/// assert!(after.written_bytes > before.written_bytes && after.syncs > before.syncs);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AreaCounts {

@@ -22,6 +22,16 @@ use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering, fence};
 ///
 /// A clone is another handle to the same pool. The memory is allocated at the first lease, so a
 /// pool that nobody uses costs nothing.
+///
+/// ```
+/// use spinney::backend::BlobBufPool;
+///
+/// let pool = BlobBufPool::new(2);
+/// let buf = pool.clone().lease_blocking();
+/// assert_eq!(pool.available(), 1);
+/// drop(buf);
+/// assert_eq!(pool.available(), 2);
+/// ```
 #[derive(Clone)]
 pub struct BlobBufPool {
     shared: Arc<Shared>,
@@ -34,6 +44,13 @@ impl BlobBufPool {
 
     /// A pool of `slots` buffers.
     ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(BlobBufPool::SLOTS_MAX); // takes no memory yet
+    /// assert_eq!(pool.available(), 1024);
+    /// ```
+    ///
     /// # Panics
     ///
     /// Unless `slots` is in `1..=SLOTS_MAX`.
@@ -43,6 +60,14 @@ impl BlobBufPool {
     }
 
     /// Takes a buffer, or returns `None` if all are out.
+    ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(1);
+    /// let only = pool.lease();
+    /// assert!(only.is_some() && pool.lease().is_none());
+    /// ```
     pub fn lease(&self) -> Option<AlignedBlobBuf> {
         let slot = self.shared.free.pop()?;
         Some(AlignedBlobBuf::new(self.shared.clone(), slot))
@@ -56,6 +81,17 @@ impl BlobBufPool {
     /// On wasm32 nobody else could ever return one, so there this never waits: it makes a buffer
     /// beside the pool, which is freed when it is dropped. That one lies outside
     /// [`slab`](Self::slab) and is not counted.
+    ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(1);
+    /// let (mut buf, other) = (pool.lease_blocking(), pool.clone());
+    /// let waiting = std::thread::spawn(move || other.lease_blocking()[0]);
+    /// buf[0] = 7;
+    /// drop(buf);
+    /// assert_eq!(waiting.join().expect("no panic"), 7);
+    /// ```
     pub fn lease_blocking(&self) -> AlignedBlobBuf {
         match self.lease() {
             Some(buf) => buf,
@@ -87,11 +123,29 @@ impl BlobBufPool {
     }
 
     /// How many buffers are not leased. Only a hint while other threads use the pool.
+    ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(3);
+    /// let buf = pool.lease_blocking();
+    /// assert_eq!(pool.available(), 2);
+    /// # drop(buf);
+    /// ```
     pub fn available(&self) -> usize {
         self.slots() - self.shared.slab.claimed()
     }
 
     /// How many buffers there are.
+    ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(3);
+    /// let buf = pool.lease_blocking();
+    /// assert_eq!(pool.slots(), 3, "leased or not");
+    /// # drop(buf);
+    /// ```
     pub fn slots(&self) -> usize {
         self.shared.slab.slots()
     }
@@ -99,6 +153,16 @@ impl BlobBufPool {
     /// Address and length of the memory that holds all buffers, for registering it with a kernel.
     ///
     /// Allocates it, if nothing was leased before. It stays where it is for the life of the pool.
+    ///
+    /// ```
+    /// use spinney::backend::{BLOB_BYTES, BlobBufPool};
+    ///
+    /// let pool = BlobBufPool::new(3);
+    /// let (address, len_bytes) = pool.slab();
+    /// assert_eq!(len_bytes, 3 * BLOB_BYTES);
+    /// let buf = pool.lease_blocking();
+    /// assert!((address..address + len_bytes).contains(&buf.as_ptr().addr()));
+    /// ```
     pub fn slab(&self) -> (usize, usize) {
         (self.shared.slab.base_address(), self.slots() * BLOB_BYTES)
     }

@@ -22,6 +22,16 @@ pub const RING_BYTES: usize = 4 << 20;
 pub const RING_TOTAL_BYTES: usize = RING_BYTES + PAGE_BYTES;
 
 /// The words of one ring: a page of header, then [`RING_BYTES`].
+///
+/// ```
+/// use spinney::backend::{PrivateRing, RingMemory};
+/// use std::sync::atomic::Ordering;
+///
+/// let ring: &dyn RingMemory = &PrivateRing::new();
+/// ring.words()[512].store(7, Ordering::Relaxed);
+/// assert_eq!(ring.words()[512].load(Ordering::Relaxed), 7);
+/// assert!(!ring.outlives_process());
+/// ```
 pub trait RingMemory: Send + Sync + fmt::Debug {
     /// All words; `RING_TOTAL_BYTES / 8` of them.
     fn words(&self) -> &[AtomicU64];
@@ -31,11 +41,24 @@ pub trait RingMemory: Send + Sync + fmt::Debug {
 }
 
 /// A ring in memory of this process alone.
+///
+/// ```
+/// use spinney::backend::{PrivateRing, RING_TOTAL_BYTES, RingMemory};
+///
+/// assert_eq!(PrivateRing::new().words().len() * 8, RING_TOTAL_BYTES);
+/// ```
 #[derive(Debug)]
 pub struct PrivateRing(Box<[AtomicU64]>);
 
 impl PrivateRing {
     /// A ring of zeros.
+    ///
+    /// ```
+    /// use spinney::backend::{PrivateRing, RingMemory};
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// assert!(PrivateRing::new().words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
+    /// ```
     pub fn new() -> PrivateRing {
         PrivateRing((0..RING_TOTAL_BYTES / 8).map(|_| AtomicU64::new(0)).collect())
     }

@@ -13,6 +13,22 @@
 use std::io;
 
 /// A kind of call of the operating system that a file backend makes.
+///
+/// ```
+/// # #[cfg(feature = "sim")]
+/// # {
+/// # let folder = std::env::temp_dir().join(format!("spinney-fault-one-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).expect("a place for files");
+/// use spinney::backend::{FileCall, FileFaults};
+///
+/// let open = |life| spinney::Db::builder().repeatable(life).open(folder.join("a.spinney"));
+/// let faults = FileFaults::nth(FileCall::Lock, 0, 5);
+/// assert!(open(1).is_err(), "whoever cannot lock a file does not use it");
+/// drop(faults);
+/// assert!(open(2).is_ok());
+/// # std::fs::remove_dir_all(&folder).expect("clean");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "not every system has all of these"))]
@@ -87,11 +103,35 @@ cfg_if::cfg_if! {
 
         impl FileFaults {
             /// The nth call of a kind, counted from 0, fails with this error number.
+            ///
+            /// ```
+            /// # let folder = std::env::temp_dir().join(format!("spinney-fault-nth-{}", std::process::id()));
+            /// # std::fs::create_dir_all(&folder).expect("a place for files");
+            /// use spinney::backend::{FileCall, FileFaults};
+            ///
+            /// let open = |life| spinney::Db::builder().repeatable(life).open(folder.join("a.spinney"));
+            /// let faults = FileFaults::nth(FileCall::Lock, 1, 5);
+            /// assert!(open(1).is_ok() && open(2).is_err() && open(3).is_ok());
+            /// # drop(faults);
+            /// # std::fs::remove_dir_all(&folder).expect("clean");
+            /// ```
             pub fn nth(call: FileCall, nth: u64, errno: i32) -> FileFaults {
                 FileFaults::begin(Plan { call, nth, for_good: false, errno, seen: 0 })
             }
 
             /// The nth call of a kind, and all after it, fail with this error number.
+            ///
+            /// ```
+            /// # let folder = std::env::temp_dir().join(format!("spinney-fault-all-{}", std::process::id()));
+            /// # std::fs::create_dir_all(&folder).expect("a place for files");
+            /// use spinney::backend::{FileCall, FileFaults};
+            ///
+            /// let open = |life| spinney::Db::builder().repeatable(life).open(folder.join("a.spinney"));
+            /// let faults = FileFaults::from_nth(FileCall::Lock, 1, 5);
+            /// assert!(open(1).is_ok() && open(2).is_err() && open(3).is_err());
+            /// # drop(faults);
+            /// # std::fs::remove_dir_all(&folder).expect("clean");
+            /// ```
             pub fn from_nth(call: FileCall, nth: u64, errno: i32) -> FileFaults {
                 FileFaults::begin(Plan { call, nth, for_good: true, errno, seen: 0 })
             }
@@ -102,6 +142,18 @@ cfg_if::cfg_if! {
             }
 
             /// How many calls of the kind there were so far.
+            ///
+            /// ```
+            /// # let folder = std::env::temp_dir().join(format!("spinney-fault-sum-{}", std::process::id()));
+            /// # std::fs::create_dir_all(&folder).expect("a place for files");
+            /// use spinney::backend::{FileCall, FileFaults};
+            ///
+            /// let open = |life| spinney::Db::builder().repeatable(life).open(folder.join("a.spinney"));
+            /// let faults = FileFaults::nth(FileCall::Lock, u64::MAX, 5); // nothing fails
+            /// assert!(open(1).is_ok() && open(2).is_ok());
+            /// assert_eq!(faults.calls(), 2);
+            /// # std::fs::remove_dir_all(&folder).expect("clean");
+            /// ```
             pub fn calls(&self) -> u64 {
                 PLAN.with_borrow(|plan| plan.as_ref().map_or(0, |plan| plan.seen))
             }

@@ -62,6 +62,20 @@ pub use fault::{FileCall, FileFaults};
 const BUFFER_SLOTS: usize = 12;
 
 /// How to open a [`FileBackend`].
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("spinney-file-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("catalog.spinney");
+/// use spinney::backend::{FileBackend, FileOptions};
+///
+/// let found_only = FileOptions { create: false, ..FileOptions::default() };
+/// assert!(FileBackend::open(&path, &found_only).is_err());
+/// assert!(FileBackend::open(&path, &FileOptions::default()).is_ok());
+/// assert!(FileBackend::open(&path, &found_only).is_ok());
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileOptions {
     /// Never change a file. Any number of such openers may share a database, but not with a writer.
@@ -86,6 +100,24 @@ impl Default for FileOptions {
 ///
 /// The data file is locked until this is dropped, so nobody else may change any of the four meanwhile;
 /// cutting off the ring by force would kill the process.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("spinney-file-backend-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("catalog.spinney");
+/// use spinney::backend::{FileBackend, FileOptions};
+///
+/// let backend = FileBackend::open(&path, &FileOptions::default())?;
+/// let db = spinney::Db::builder().open_backend(std::sync::Arc::new(backend))?;
+/// db.tree("files")?.put("a/b", "c")?;
+/// assert!(folder.join("catalog.spinney-log").exists());
+/// db.close()?;
+/// assert!(!folder.join("catalog.spinney-log").exists());
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct FileBackend {
     // Dropped in this order: the lock is free only when nothing refers to the files any more.
     rings: uring::Rings,
@@ -103,6 +135,23 @@ impl FileBackend {
     /// `options.read_only`.
     ///
     /// Symbolic links are followed first: the side files lie beside the file that `path` leads to.
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("spinney-file-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// use spinney::backend::{Area, Backend, FileBackend, FileOptions};
+    /// use std::time::Duration;
+    ///
+    /// let options = FileOptions { lock_wait: Duration::from_millis(10), ..FileOptions::default() };
+    /// let first = FileBackend::open(&path, &options)?;
+    /// first.set_len(Area::Data, 8192)?;
+    /// assert!(FileBackend::open(&path, &options).is_err(), "it is locked");
+    /// drop(first);
+    /// assert_eq!(FileBackend::open(&path, &options)?.len(Area::Data)?, 8192);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -131,6 +180,19 @@ impl FileBackend {
     }
 
     /// Which way I/O takes. Tries io_uring out, if nothing has used it yet.
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("spinney-file-io-path-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("catalog.spinney");
+    /// use spinney::backend::{Area, FileBackend, FileOptions, IoChoice, IoUse};
+    ///
+    /// let options = FileOptions { io: IoChoice::Buffered, ..FileOptions::default() };
+    /// let io = FileBackend::open(&path, &options)?.io_path();
+    /// assert_eq!(io.direct[Area::Data as usize], IoUse::NotChosen);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn io_path(&self) -> IoPath {
         let (io_uring, registered_buffers) = self.rings.state(&self.buffers);
         IoPath {
