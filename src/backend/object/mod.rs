@@ -78,6 +78,19 @@ struct Object {
 impl ObjectBackend {
     /// Looks at the object at `path`.
     ///
+    /// ```
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::{Area, Backend, ObjectBackend, ObjectPlace};
+    /// use std::{io::ErrorKind, sync::Arc};
+    ///
+    /// let store = Arc::new(InMemory::new());
+    /// let missing = ObjectBackend::open(store.clone(), "files.spinney").unwrap_err();
+    /// assert_eq!(missing.kind(), ErrorKind::NotFound);
+    /// ObjectPlace::new(store.clone(), "files.spinney").upload(&[7; 8192][..], &mut |_| {})?;
+    /// assert_eq!(ObjectBackend::open(store, "files.spinney")?.len(Area::Data)?, 8192);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `NotFound` and `PermissionDenied`, and whatever else the store says.

@@ -30,6 +30,22 @@ const SILENCE_SECONDS: u64 = 30;
 const TIMEOUT: &str = "1 hour";
 
 /// An object in a store.
+///
+/// ```
+/// # fn main() -> spinney::Result<()> {
+/// # let db = spinney::Db::memory();
+/// # db.tree("files")?.put("a/b", "c")?;
+/// use object_store::memory::InMemory;
+/// use spinney::backend::ObjectPlace;
+/// use std::sync::Arc;
+///
+/// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+/// place.upload(&db.image()?[..], &mut |_| {})?;
+/// let published = spinney::Db::builder().open_backend(Arc::new(place.open()?))?;
+/// assert!(published.tree("files")?.contains("a/b")?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ObjectPlace {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -110,11 +126,35 @@ impl ObjectPlace {
     }
 
     /// An object in a store that was made otherwise.
+    ///
+    /// ```
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::ObjectPlace;
+    /// use std::sync::Arc;
+    ///
+    /// let store = Arc::new(InMemory::new());
+    /// ObjectPlace::new(store.clone(), "a.spinney").upload(&b"bytes"[..], &mut |_| {})?;
+    /// assert!(ObjectPlace::new(store.clone(), "a.spinney").exists()?);
+    /// assert!(!ObjectPlace::new(store, "b.spinney").exists()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(store: Arc<dyn ObjectStore>, path: impl Into<Path>) -> ObjectPlace {
         ObjectPlace { store, path: path.into(), scheme: Scheme::Bucket }
     }
 
     /// Opens the object as the data area of a database.
+    ///
+    /// ```
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::{Area, Backend, ObjectPlace};
+    /// use std::sync::Arc;
+    ///
+    /// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+    /// assert!(place.open().is_err(), "there is nothing yet");
+    /// place.upload(&[7; 8192][..], &mut |_| {})?;
+    /// assert_eq!(place.open()?.len(Area::Data)?, 8192);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -19,6 +19,19 @@ const PART_BYTES: usize = 8 << 20;
 const PARTS_MAX: usize = 4;
 
 /// What was brought.
+///
+/// ```
+/// use object_store::memory::InMemory;
+/// use spinney::backend::{ObjectPlace, Upload};
+/// use std::sync::Arc;
+///
+/// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+/// let first: Upload = place.upload(&b"some bytes"[..], &mut |_| {})?;
+/// let second: Upload = place.upload(&b"same bytes"[..], &mut |_| {})?;
+/// assert_eq!((first.size_bytes, second.size_bytes), (10, 10));
+/// assert_ne!(first.checksum, second.checksum);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upload {
     /// Its length.
@@ -29,6 +42,18 @@ pub struct Upload {
 
 impl ObjectPlace {
     /// Whether there is an object.
+    ///
+    /// ```
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::ObjectPlace;
+    /// use std::sync::Arc;
+    ///
+    /// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+    /// assert!(!place.exists()?);
+    /// place.upload(&b"some bytes"[..], &mut |_| {})?;
+    /// assert!(place.exists()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -105,6 +130,19 @@ impl ObjectPlace {
     }
 
     /// Reads all of the object and tells what it is.
+    ///
+    /// ```
+    /// use object_store::memory::InMemory;
+    /// use spinney::backend::ObjectPlace;
+    /// use std::sync::Arc;
+    ///
+    /// let place = ObjectPlace::new(Arc::new(InMemory::new()), "catalogs/files.spinney");
+    /// let sent = place.upload(&b"some bytes"[..], &mut |_| {})?;
+    /// let mut read_bytes = 0;
+    /// assert_eq!(place.read_back(&mut |bytes| read_bytes = bytes)?, sent);
+    /// assert_eq!(read_bytes, 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

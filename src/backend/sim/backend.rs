@@ -29,6 +29,12 @@ thread_local! {
 }
 
 /// The disk right after a change, or when something was noted.
+/// ```
+/// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+/// disk.record();
+/// assert!(disk.sync(Area::Data).is_ok());
+/// assert_eq!(disk.record()[0].what, "sync Data");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// What was done, in words.
@@ -42,6 +48,12 @@ pub struct Moment {
 }
 
 /// What a [`Moment`] is.
+/// ```
+/// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+/// disk.record();
+/// assert!(disk.sync(Area::Data).is_ok());
+/// assert_eq!(disk.record()[0].kind, Kind::Returned);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A number was noted.
@@ -53,6 +65,10 @@ pub enum Kind {
 }
 
 /// A simulated disk: see [the module](super).
+/// ```
+/// let disk = spinney::backend::sim::FaultBackend::new(1);
+/// assert!(spinney::Db::builder().open_backend(disk.clone()).is_ok() && disk.calls() > 0);
+/// ```
 pub struct FaultBackend {
     state: Mutex<State>,
     buffers: BlobBufPool,
@@ -80,11 +96,20 @@ struct State {
 
 impl FaultBackend {
     /// An empty disk. All that happens by chance follows from `seed`.
+    /// ```
+    /// let disk = spinney::backend::sim::FaultBackend::new(1);
+    /// assert_eq!(disk.storage(), Default::default());
+    /// ```
     pub fn new(seed: u64) -> Arc<FaultBackend> {
         FaultBackend::with_disk(seed, Disk::default())
     }
 
     /// A disk that goes on from a moment.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert!(disk.set_len(Area::Data, 4096).is_ok());
+    /// assert_eq!(FaultBackend::with_disk(2, disk.disk()).storage(), disk.storage());
+    /// ```
     pub fn with_disk(seed: u64, disk: Disk) -> Arc<FaultBackend> {
         let ring = disk.storage().ring.as_ref().map(|pages| Arc::new(Words::new(pages)));
         let state = State {
@@ -116,32 +141,63 @@ impl FaultBackend {
     }
 
     /// Lets calls fail from now on. Of several faults that strike the same call the first one counts.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0), Fault::EIO);
+    /// assert!(disk.sync(Area::Data).is_err());
+    /// ```
     pub fn inject(&self, when: When, fault: Fault) {
         self.state().rules.push(Rule::new(when, fault));
     }
 
     /// No more faults.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0).for_good(), Fault::EIO);
+    /// disk.heal();
+    /// assert!(disk.sync(Area::Data).is_ok());
+    /// ```
     pub fn heal(&self) {
         self.state().rules.clear();
     }
 
     /// What has been struck, in order.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0), Fault::EIO);
+    /// assert!(disk.sync(Area::Log).is_err());
+    /// assert_eq!(disk.struck(), [(Call::Sync, Some(Area::Log), Fault::EIO)]);
+    /// ```
     pub fn struck(&self) -> Vec<(Call, Option<Area>, Fault)> {
         self.state().struck.clone()
     }
 
     /// How many calls there were, `len` aside.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert!(disk.sync(Area::Data).is_ok() && disk.calls() == 1);
+    /// ```
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
     /// The process dies at a change of storage: so many more are carried out, and the next one is under way
     /// at the end. A change is a call that writes, syncs, or makes or deletes a file.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.crash_after(1);
+    /// assert!(disk.sync(Area::Data).is_ok() && disk.sync(Area::Data).is_err());
+    /// ```
     pub fn crash_after(&self, changes: u64) {
         self.state().changes_left = Some(changes);
     }
 
     /// The process dies at once, with no call under way.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.crash();
+    /// assert!(disk.sync(Area::Data).is_err());
+    /// ```
     pub fn crash(&self) {
         let mut state = self.state();
         state.notice_ring();
@@ -149,12 +205,23 @@ impl FaultBackend {
     }
 
     /// Whether the process is gone.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert!(!disk.has_crashed());
+    /// disk.crash();
+    /// assert!(disk.has_crashed());
+    /// ```
     pub fn has_crashed(&self) -> bool {
         self.state().is_dead
     }
 
     /// The disk when everything is running again, after a crash at this moment if there was none before. What
     /// is left is chosen from the seed.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// let again = disk.restart(Crash::Death);
+    /// assert!(disk.has_crashed() && !again.has_crashed());
+    /// ```
     pub fn restart(&self, crash: Crash) -> Arc<FaultBackend> {
         self.crash();
         let mut state = self.state();
@@ -169,11 +236,20 @@ impl FaultBackend {
     }
 
     /// What has gone wrong so far, and how, from the seed on.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert_eq!(disk.story(), "seed 1\n");
+    /// ```
     pub fn story(&self) -> String {
         self.state().story.clone()
     }
 
     /// The disk at this moment.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// let before = disk.disk();
+    /// assert!(disk.set_len(Area::Data, 4096).is_ok() && *before.storage() != disk.storage());
+    /// ```
     pub fn disk(&self) -> Disk {
         let mut state = self.state();
         state.notice_ring();
@@ -181,11 +257,20 @@ impl FaultBackend {
     }
 
     /// What a reader would see at this moment.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert!(disk.set_len(Area::Data, 4096).is_ok() && disk.storage().len_bytes(Area::Data) == 4096);
+    /// ```
     pub fn storage(&self) -> Storage {
         self.disk().storage().clone()
     }
 
     /// Remembers every moment from now on; returns those remembered so far.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// assert!(disk.record().is_empty() && disk.sync(Area::Data).is_ok());
+    /// assert_eq!(disk.record().len(), 1);
+    /// ```
     pub fn record(&self) -> Vec<Moment> {
         let mut state = self.state();
         state.notice_ring();
@@ -194,11 +279,22 @@ impl FaultBackend {
 
     /// Earlier versions of the ring are of no interest from now on: calls are much faster, and a loss of
     /// power leaves what the ring holds when it happens.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.forget();
+    /// assert!(spinney::Db::builder().open_backend(disk).is_ok());
+    /// ```
     pub fn forget(&self) {
         self.state().forgets = true;
     }
 
     /// Remembers a number with the moments that follow, and this moment, too.
+    /// ```
+    /// # use spinney::backend::{Area, Backend, sim::*}; let disk = FaultBackend::new(1);
+    /// disk.record();
+    /// disk.note(7);
+    /// assert_eq!(disk.record()[0].note, 7);
+    /// ```
     pub fn note(&self, number: u64) {
         let mut state = self.state();
         if !state.is_dead {

@@ -70,6 +70,18 @@ impl Dim {
 }
 
 /// What a crash may leave: see [`Disk::ends`](super::Disk::ends).
+///
+/// ```
+/// use spinney::backend::{Area, Backend, sim::{Choices, Crash, FaultBackend, Grain}};
+///
+/// let backend = FaultBackend::new(1);
+/// backend.set_len(Area::Data, 4096)?; // and no sync
+/// let disk = backend.disk();
+/// let choices: Choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+/// let left = [0, 1].map(|pick| choices.pick(&[pick]).len_bytes(Area::Data));
+/// assert_eq!(left, [0, 4096]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Choices {
     base: Storage,
@@ -111,17 +123,52 @@ impl Choices {
     }
 
     /// For each uncertain thing, how many versions of it there are.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+    /// assert_eq!(choices.counts(), [2], "the old length or the new one");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn counts(&self) -> Vec<usize> {
         self.dims.iter().map(Dim::count).collect()
     }
 
     /// How many ways there are in all, as far as a number can tell.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let ways = || backend.disk().ends(&backend.disk(), Crash::PowerLoss(Grain::Page)).ways();
+    /// assert_eq!(ways(), 2);
+    /// backend.sync(Area::Data)?;
+    /// assert_eq!(ways(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ways(&self) -> u64 {
         self.dims.iter().fold(1, |ways, dim| ways.saturating_mul(dim.count() as u64))
     }
 
     /// What is left if of each uncertain thing this version is there; the newest where the number is too
     /// high or missing.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+    /// assert_eq!(choices.pick(&[0]).len_bytes(Area::Data), 0);
+    /// assert_eq!(choices.pick(&[]), backend.storage());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pick(&self, picks: &[usize]) -> Storage {
         let mut left = self.base.clone();
         let chosen =
@@ -161,6 +208,19 @@ impl Choices {
     }
 
     /// Numbers for `pick`, which follow from the seed: often nearly all old or nearly all new.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+    /// let picks = choices.random_picks(9);
+    /// assert!(picks.len() == 1 && picks[0] < 2);
+    /// assert_eq!(picks, choices.random_picks(9));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn random_picks(&self, seed: u64) -> Vec<usize> {
         let mut random = Random::new(seed);
         // Of 8 are as new as can be.
@@ -174,11 +234,36 @@ impl Choices {
     }
 
     /// One of the ways, which follows from the seed.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+    /// let lens = (0..100).map(|seed| choices.at_random(seed).len_bytes(Area::Data));
+    /// let lens: std::collections::BTreeSet<u64> = lens.collect();
+    /// assert_eq!(Vec::from_iter(lens), [0, 4096]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn at_random(&self, seed: u64) -> Storage {
         self.pick(&self.random_picks(seed))
     }
 
     /// What is uncertain, one line for each.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Page));
+    /// let lines = choices.describe(&[0]);
+    /// assert_eq!(lines, ["the length of Data, [0, 4096]: version 0 of 0..=1"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn describe(&self, picks: &[usize]) -> Vec<String> {
         let line = |(nth, dim): (usize, &Dim)| {
             let what = match dim {

@@ -81,11 +81,30 @@ pub struct Disk {
 
 impl Disk {
     /// A disk on which all of this is stable.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::{Crash, Disk, Grain, Storage}};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 4096]);
+    /// let disk = Disk::new(storage.clone());
+    /// let choices = disk.ends(&disk, Crash::PowerLoss(Grain::Sector));
+    /// assert!(choices.ways() == 1 && choices.pick(&[]) == storage);
+    /// ```
     pub fn new(storage: Storage) -> Disk {
         Disk { stable: storage.areas.clone(), now: storage, ..Disk::default() }
     }
 
     /// What a reader sees.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::FaultBackend};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// assert_eq!(backend.disk().storage().len_bytes(Area::Data), 4096);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn storage(&self) -> &Storage {
         &self.now
     }
@@ -202,6 +221,17 @@ impl Disk {
     /// In which ways things may end: this disk is what was there before the call that was under way, and
     /// `after` what would be there behind it. Where none was under way, but the ring has changed, the end
     /// came between two words of that; where nothing has changed, there is one way for a process to die.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let disk = backend.disk();
+    /// assert_eq!(disk.ends(&disk, Crash::Death).ways(), 1);
+    /// assert_eq!(disk.ends(&disk, Crash::PowerLoss(Grain::Page)).ways(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ends(&self, after: &Disk, crash: Crash) -> Choices {
         match crash {
             Crash::Death => self.deaths(after),
@@ -211,6 +241,17 @@ impl Disk {
 
     /// The disk after a crash, of which one end was chosen. After the death of a process what was not synced
     /// may still be lost with the power.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Crash, FaultBackend, Grain}};
+    ///
+    /// let backend = FaultBackend::new(1);
+    /// backend.set_len(Area::Data, 4096)?; // and no sync
+    /// let (disk, crash) = (backend.disk(), Crash::PowerLoss(Grain::Page));
+    /// let left = disk.left(&disk.ends(&disk, crash).pick(&[0]), crash);
+    /// assert_eq!(left.storage().len_bytes(Area::Data), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn left(&self, storage: &Storage, crash: Crash) -> Disk {
         if let Crash::PowerLoss(_) = crash {
             return Disk::new(storage.clone());

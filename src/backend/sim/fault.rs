@@ -7,6 +7,15 @@
 use crate::backend::Area;
 
 /// A kind of call of a backend.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, sim::{Call, Fault, FaultBackend, When}};
+///
+/// let disk = FaultBackend::new(1);
+/// disk.inject(When::nth(0), Fault::EIO);
+/// assert!(disk.sync(Area::Data).is_err());
+/// assert_eq!(disk.struck()[0].0, Call::Sync);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
@@ -29,6 +38,16 @@ pub enum Call {
 }
 
 /// How much of a call that fails was done nevertheless.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, sim::{Done, Fault, FaultBackend, When}};
+///
+/// let disk = FaultBackend::new(1);
+/// disk.inject(When::nth(0), Fault::Fails { errno: 5, done: Done::All });
+/// assert!(disk.set_len(Area::Data, 4096).is_err());
+/// assert_eq!(disk.len(Area::Data)?, 4096);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     /// Nothing.
@@ -40,6 +59,16 @@ pub enum Done {
 }
 
 /// What happens to a call.
+///
+/// ```
+/// use spinney::backend::{Area, Backend, sim::{Fault, FaultBackend, When}};
+///
+/// let disk = FaultBackend::new(1);
+/// disk.inject(When::nth(0), Fault::Lost);
+/// disk.set_len(Area::Data, 4096)?; // says that all is well
+/// assert_eq!(disk.len(Area::Data)?, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -98,29 +127,71 @@ pub struct When {
 
 impl When {
     /// The nth call from now on, counted from 0.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Fault, FaultBackend, When}};
+    ///
+    /// let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(1), Fault::EIO);
+    /// let went_well = [0, 1, 2].map(|_| disk.sync(Area::Data).is_ok());
+    /// assert_eq!(went_well, [true, false, true]);
+    /// ```
     pub fn nth(nth: u64) -> When {
         When { nth, for_good: false, call: None, area: None, takes_space: false }
     }
 
     /// Only calls of this kind count.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Call, Fault, FaultBackend, When}};
+    ///
+    /// let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0).of(Call::Sync), Fault::EIO);
+    /// assert!(disk.set_len(Area::Data, 4096).is_ok() && disk.sync(Area::Data).is_err());
+    /// ```
     pub fn of(mut self, call: Call) -> When {
         self.call = Some(call);
         self
     }
 
     /// Only calls to this area count.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Fault, FaultBackend, When}};
+    ///
+    /// let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0).in_area(Area::Log), Fault::EIO);
+    /// assert!(disk.sync(Area::Data).is_ok() && disk.sync(Area::Log).is_err());
+    /// ```
     pub fn in_area(mut self, area: Area) -> When {
         self.area = Some(area);
         self
     }
 
     /// That call, and all after it.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Fault, FaultBackend, When}};
+    ///
+    /// let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(1).for_good(), Fault::EIO);
+    /// let went_well = [0, 1, 2].map(|_| disk.sync(Area::Data).is_ok());
+    /// assert_eq!(went_well, [true, false, false]);
+    /// ```
     pub fn for_good(mut self) -> When {
         self.for_good = true;
         self
     }
 
     /// Only calls that may take space on the medium count.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, Backend, sim::{Fault, FaultBackend, When}};
+    ///
+    /// let disk = FaultBackend::new(1);
+    /// disk.inject(When::nth(0).taking_space(), Fault::ENOSPC);
+    /// assert!(disk.sync(Area::Data).is_ok() && disk.set_len(Area::Data, 4096).is_err());
+    /// ```
     pub fn taking_space(mut self) -> When {
         self.takes_space = true;
         self

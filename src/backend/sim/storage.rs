@@ -71,16 +71,41 @@ pub(super) fn set(pages: &mut Pages, number: u64, page: Page) {
 
 impl Storage {
     /// How long an area is.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Log, &[7; 8192]);
+    /// assert_eq!((storage.len_bytes(Area::Log), storage.len_bytes(Area::Data)), (8192, 0));
+    /// ```
     pub fn len_bytes(&self, area: Area) -> u64 {
         self.areas[area as usize].len_bytes
     }
 
     /// The bytes of a page of an area.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 8192]);
+    /// assert_eq!(storage.page(Area::Data, 1), [7; 4096]);
+    /// ```
     pub fn page(&self, area: Area, number: u64) -> Vec<u8> {
         self.areas[area as usize].page(number).bytes().to_vec()
     }
 
     /// Replaces a page of an area; nothing happens beyond its end.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 8192]);
+    /// storage.set_page(Area::Data, 1, &[8; 4096]);
+    /// assert_eq!(storage.area(Area::Data)[4095..4097], [7, 8]);
+    /// ```
     ///
     /// # Panics
     ///
@@ -93,6 +118,15 @@ impl Storage {
     }
 
     /// Flips one bit of an area.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 8192]);
+    /// storage.flip(Area::Data, 4097, 3);
+    /// assert_eq!(storage.area(Area::Data)[4096..4099], [7, 15, 7]);
+    /// ```
     pub fn flip(&mut self, area: Area, at_byte: u64, bit: u32) {
         let mut bytes = self.page(area, at_byte / PAGE);
         bytes[(at_byte % PAGE) as usize] ^= 1 << bit;
@@ -100,12 +134,29 @@ impl Storage {
     }
 
     /// The bytes of an area.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 4096]);
+    /// assert_eq!(storage.area(Area::Data), [7; 4096]);
+    /// ```
     pub fn area(&self, area: Area) -> Vec<u8> {
         let run = &self.areas[area as usize];
         to_bytes(&run.pages, run.len_bytes)
     }
 
     /// Replaces an area. What is left over of the last page is zeros.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, b"bytes");
+    /// assert_eq!(storage.len_bytes(Area::Data), 4096);
+    /// assert!(storage.page(Area::Data, 0).starts_with(b"bytes\0\0"));
+    /// ```
     pub fn set_area(&mut self, area: Area, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
@@ -113,11 +164,30 @@ impl Storage {
     }
 
     /// The bytes of the ring, its header first, if there is one.
+    ///
+    /// ```
+    /// use spinney::backend::{RING_TOTAL_BYTES, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// assert_eq!(storage.ring(), None);
+    /// storage.set_ring(Some(&vec![0; RING_TOTAL_BYTES]));
+    /// assert_eq!(storage.ring().map(|bytes| bytes.len()), Some(RING_TOTAL_BYTES));
+    /// ```
     pub fn ring(&self) -> Option<Vec<u8>> {
         self.ring.as_ref().map(|pages| to_bytes(pages, RING_TOTAL_BYTES as u64))
     }
 
     /// Replaces or takes away the ring.
+    ///
+    /// ```
+    /// use spinney::backend::{RING_TOTAL_BYTES, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_ring(Some(&vec![7; RING_TOTAL_BYTES]));
+    /// assert!(storage.ring().is_some_and(|bytes| bytes[0] == 7));
+    /// storage.set_ring(None);
+    /// assert_eq!(storage, Storage::default());
+    /// ```
     ///
     /// # Panics
     ///
@@ -128,6 +198,16 @@ impl Storage {
     }
 
     /// The numbers of all pages of an area that are not zeros; of the ring without an area.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[0; 8192]);
+    /// storage.set_page(Area::Data, 1, &[7; 4096]);
+    /// assert_eq!(storage.used_pages(Some(Area::Data)), [1]);
+    /// assert!(storage.used_pages(None).is_empty(), "there is no ring");
+    /// ```
     pub fn used_pages(&self, area: Option<Area>) -> Vec<u64> {
         let pages = match area {
             Some(area) => Some(&self.areas[area as usize].pages),
@@ -137,6 +217,18 @@ impl Storage {
     }
 
     /// A number that is another one if anything is different.
+    ///
+    /// ```
+    /// use spinney::backend::{Area, sim::Storage};
+    ///
+    /// let mut storage = Storage::default();
+    /// storage.set_area(Area::Data, &[7; 4096]);
+    /// let before = storage.hash();
+    /// storage.flip(Area::Data, 0, 0);
+    /// assert_ne!(storage.hash(), before);
+    /// storage.flip(Area::Data, 0, 0);
+    /// assert_eq!(storage.hash(), before);
+    /// ```
     pub fn hash(&self) -> u64 {
         let mut words = Vec::new();
         for run in &self.areas {
