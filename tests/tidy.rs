@@ -1,4 +1,4 @@
-//! The house rules, enforced: layering, the fence around `unsafe`, sizes, ASCII, no dead files.
+//! The house rules, enforced: layering, the fence around `unsafe`, sizes, ASCII, no dead files, examples.
 //!
 //! Each rule is a function from a source file to complaints of the form `file:line: message`. Each has two
 //! tests: the repository obeys it, and a bad snippet is caught by it. What the rules are for is written in
@@ -7,6 +7,8 @@
 #![cfg(not(any(target_arch = "wasm32", miri)))]
 #![forbid(unsafe_code)]
 
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/modules.rs"]
 mod modules;
 #[path = "tidy/source.rs"]
@@ -248,6 +250,11 @@ fn foreign_names_stay_where_they_belong() {
 }
 
 #[test]
+fn every_public_item_has_an_example() {
+    check(examples::examples);
+}
+
+#[test]
 fn no_file_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |folder: &str| fs::read_to_string(root.join(folder).join("Cargo.toml")).ok();
@@ -394,6 +401,22 @@ fn foreign_names_are_caught() {
     let store =
         "use crate::backend::MemoryBackend;\n#[cfg(test)]\nmod tests {\n    type B = MemoryBackend;\n}";
     caught(names, "src/store/gate.rs", store, &[1]);
+}
+
+#[test]
+fn missing_examples_are_caught() {
+    let examples = examples::examples;
+    let shown = "/// A.\n///\n/// ```\n/// a();\n/// ```\n";
+    caught(examples, "src/a.rs", &format!("{shown}pub fn a() {{}}\n/// B.\npub fn b() {{}}"), &[8]);
+    let attributes = "#[derive(Clone)]\n#[cfg_attr(\n    a,\n    b\n)]\n";
+    caught(examples, "src/a.rs", &format!("{shown}{attributes}pub struct A;\n#[b]\npub enum B {{}}"), &[13]);
+    caught(examples, "src/a.rs", "#![forbid(a)]\n// ```\npub trait A {}", &[3]);
+    let kinds = "impl A {\n    pub const fn a() {}\n    pub(crate) fn b() {}\n    fn c() {}\n}\n";
+    caught(examples, "src/a.rs", &format!("{kinds}pub const D: u8 = 1;\npub mod e;\npub use f::G;"), &[2]);
+    caught(examples, "src/a.rs", "#[cfg(test)]\nmod tests {\n    pub fn a() {}\n}\npub fn b() {}", &[5]);
+    caught(examples, "src/bin/tool/main.rs", "pub fn a() {}", &[]);
+    caught(examples, "src/wasm/mod.rs", "pub fn a() {}", &[]);
+    caught(examples, "tests/common/mod.rs", "pub fn a() {}", &[]);
 }
 
 #[test]

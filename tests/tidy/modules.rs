@@ -81,7 +81,7 @@ pub fn foreign_names(source: &Source) -> Vec<String> {
 }
 
 /// The lines of `#[cfg(test)]` items; all lines of a file that holds only tests.
-fn test_lines(source: &Source) -> Vec<std::ops::RangeInclusive<usize>> {
+pub fn test_lines(source: &Source) -> Vec<std::ops::RangeInclusive<usize>> {
     if source.path.ends_with("/tests.rs") || source.path.contains("/tests/") {
         return vec![0..=usize::MAX];
     }
