@@ -97,6 +97,17 @@ impl Range {
             libc::madvise(self.start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
         }
     }
+
+    /// Has the system find memory for what lies at `offset`, which is usable. Refusal is no error.
+    fn populate(&self, offset: usize) {
+        assert!(offset < self.mapped_bytes - ALIGNMENT_BYTES);
+        #[cfg(target_os = "linux")]
+        // SAFETY: the assertion keeps the page inside this mapping. Populating it leaves its words alone.
+        unsafe {
+            let at = self.start.as_ptr().add(offset).cast();
+            libc::madvise(at, PAGE_BYTES, libc::MADV_POPULATE_WRITE);
+        }
+    }
 }
 
 impl Drop for Range {
@@ -178,17 +189,9 @@ impl Frames {
     /// needs the frame does not wait for that. Failure is no error.
     pub(crate) fn warm(&self, id: u32) {
         let huge_page = id / HUGE_PAGE_FRAMES;
-        if huge_page < self.warm_huge_pages.fetch_max(huge_page + 1, Ordering::Relaxed)
-            || self.commit(id).is_err()
-        {
-            return;
-        }
-        #[cfg(target_os = "linux")]
-        // SAFETY: `commit` has made the frame usable, and its huge page begins inside of the mapping.
-        // Populating a page leaves its words as they are.
-        unsafe {
-            let at = self.frames.start.as_ptr().add(huge_page as usize * ALIGNMENT_BYTES).cast();
-            libc::madvise(at, PAGE_BYTES, libc::MADV_POPULATE_WRITE);
+        let is_new = huge_page >= self.warm_huge_pages.fetch_max(huge_page + 1, Ordering::Relaxed);
+        if is_new && self.commit(id).is_ok() {
+            self.frames.populate(huge_page as usize * ALIGNMENT_BYTES);
         }
     }
 
