@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::backend::{Area, Backend, MemoryBackend};
+use crate::backend::{Backend, MemoryBackend};
 use crate::batch::Batch;
 use crate::blobs::{self, BlobInfo};
 use crate::check::CheckReport;
@@ -139,9 +139,7 @@ impl Db {
     /// # Ok::<(), spinney::Error>(())
     /// ```
     pub fn image(&self) -> Result<Vec<u8>> {
-        let backend = MemoryBackend::new();
-        self.write_image(&backend, &mut |_, _| {})?;
-        Ok(backend.to_bytes(Area::Data))
+        MemoryBackend::image_of(|backend| self.write_image(backend, &mut |_, _| {}))
     }
 
     /// Writes the database as it is at this moment. `progress` is told the bytes that are done, and all

@@ -5,7 +5,7 @@
 use std::ops::RangeBounds;
 use std::sync::{Arc, OnceLock};
 
-use crate::backend::{Area, Backend, MemoryBackend};
+use crate::backend::{Backend, MemoryBackend};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::limits::{TREE_ID_NONE, TREE_NAME_BYTES_MAX};
@@ -128,9 +128,7 @@ impl Snapshot {
     /// # }
     /// ```
     pub fn image(&self) -> Result<Vec<u8>> {
-        let backend = MemoryBackend::new();
-        self.write_image(&backend, &mut |_, _| {})?;
-        Ok(backend.to_bytes(Area::Data))
+        MemoryBackend::image_of(|backend| self.write_image(backend, &mut |_, _| {}))
     }
 
     /// Writes what [`Snapshot::image`] gives.

@@ -108,6 +108,13 @@ impl MemoryBackend {
         bytes
     }
 
+    /// The data area that `write` makes of an empty backend.
+    pub(crate) fn image_of<E>(write: impl FnOnce(&Self) -> Result<(), E>) -> Result<Vec<u8>, E> {
+        let backend = Self::new();
+        write(&backend)?;
+        Ok(backend.to_bytes(Area::Data))
+    }
+
     // A panic under a lock (out of memory in the map, at worst) leaves whole chunks behind, as an
     // interrupted batch may: poisoning would add nothing.
     fn run(&self, area: Area) -> RwLockReadGuard<'_, Run> {

@@ -53,13 +53,13 @@ impl Forest {
     /// it has been here. How much room sharing makes can only be guessed (a long prefix may have to be
     /// spelled once more on either side), so it is tried once: splitting always comes to an end.
     pub(crate) fn make_room(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
-        self.make_room_alone(key, shortage, times_full)?;
+        self.make_room_locked(key, shortage, times_full)?;
         // Nobody waits for this.
         self.store.warm_next_blobs();
         Ok(())
     }
 
-    fn make_room_alone(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
+    fn make_room_locked(&self, key: &[u8], shortage: Shortage, times_full: u32) -> Result<()> {
         let _structure = self.store.lock_structure();
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();

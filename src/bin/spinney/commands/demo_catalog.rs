@@ -10,6 +10,7 @@ use crate::collection::{self, PATHS_MAX};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::place::Place;
+use crate::progress::Progress;
 use crate::text::{counted, duration, size};
 
 /// Make a catalog of made-up paths to look at: packages, photos, logs, maps, music
@@ -34,7 +35,13 @@ impl Args {
         let start = Instant::now();
         let files = collection::collect(paths);
         let (db, tree) = self.place.make()?;
-        let loaded = tree.load("", files.iter().map(|file| (&file.path, file.value())))?;
+        let mut progress = Progress::new(Some(files.len() as u64), false);
+        let entries = (0..).zip(&files).map(|(number, file)| {
+            progress.key(|| number);
+            (&file.path, file.value())
+        });
+        let loaded = tree.load("", entries)?;
+        progress.finish();
         drop(files);
         self.place.file.close(db)?;
         let bytes = std::fs::metadata(path).map_err(|error| Failure::with_path(path, error))?.len();
