@@ -235,6 +235,12 @@ pub enum Error {
     Io(#[source] std::io::Error),
 }
 
+impl From<std::collections::TryReserveError> for Error {
+    fn from(error: std::collections::TryReserveError) -> Self {
+        Error::Io(error.into())
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         // What a snapshot reads comes through a backend, whose errors are wrapped.

@@ -393,6 +393,7 @@ impl Options {
         if backend.is_remote() {
             return self.open_remote(backend);
         }
+        backend.buffers().reserve()?;
         let read_only = self.read_only || backend.is_read_only();
         let meter = Arc::new(Metered::new(backend));
         let backend: Arc<dyn Backend> = meter.clone();
@@ -470,6 +471,7 @@ impl Options {
 
     /// Opens a database that others have published: nobody writes it any more.
     pub(crate) fn open_remote(self, backend: Arc<dyn Backend>) -> Result<Db> {
+        backend.buffers().reserve()?;
         let meter = Arc::new(Metered::new(backend));
         let mut forest = Forest::from_store(open_remote(meter.clone(), self.settings.cache_bytes)?);
         forest.store.read_only = true;

@@ -16,11 +16,10 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::slice;
 use std::sync::{Arc, OnceLock};
+use std::{fmt, io, slice};
 
 use super::pool::Shared;
 use super::{BLOB_BYTES, PAGE_BYTES};
@@ -58,8 +57,20 @@ impl Slab {
         self.memory().base.addr().get()
     }
 
+    /// Allocates, if nothing has yet.
+    pub(super) fn reserve(&self) -> io::Result<()> {
+        if self.memory.get().is_none() {
+            // If another was first, this one is given back.
+            let _ = self.memory.set(Memory::new(self.slots())?);
+        }
+        Ok(())
+    }
+
     fn memory(&self) -> &Memory {
-        self.memory.get_or_init(|| Memory::new(self.slots()))
+        self.memory.get_or_init(|| match Memory::new(self.slots()) {
+            Ok(memory) => memory,
+            Err(_) => handle_alloc_error(Memory::layout(self.slots())),
+        })
     }
 
     /// Makes the caller the only owner of a slot, and returns its start.
@@ -95,20 +106,24 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    fn new(slots: usize) -> Memory {
-        // Aligned by hand inside one page more, because the system's allocator answers an aligned
-        // zeroed request by touching all of it. Asked like this, it maps untouched zero pages, and a
-        // slot that is never leased costs address space only.
+    /// Aligned by hand inside one page more, because the system's allocator answers an aligned zeroed request
+    /// by touching all of it. Asked like this, it maps untouched zero pages, and a slot that is never leased
+    /// costs address space only.
+    fn layout(slots: usize) -> Layout {
         let bytes = slots * BLOB_BYTES + (PAGE_BYTES - 1);
-        let layout = Layout::from_size_align(bytes, 1).expect("the pool bounds its slots");
+        Layout::from_size_align(bytes, 1).expect("the pool bounds its slots")
+    }
+
+    fn new(slots: usize) -> io::Result<Memory> {
+        let layout = Memory::layout(slots);
         // SAFETY: the layout is not empty: at least `PAGE_BYTES - 1` bytes.
         let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
         let pad_bytes = start.addr().get().wrapping_neg() % PAGE_BYTES;
         // SAFETY: the pad is at most `PAGE_BYTES - 1`, so it lies inside the allocation, and so do
         // `slots * BLOB_BYTES` bytes after it.
         let base = unsafe { start.add(pad_bytes) };
-        Memory { start, layout, base }
+        Ok(Memory { start, layout, base })
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::btree_map::Entry;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{fmt, io, mem};
 
-use super::{Area, BLOB_BYTES, Backend, BlobBufPool, PAGE_BYTES, ReadOp, WriteOp, check_len};
+use super::{Area, BLOB_BYTES, Backend, BlobBufPool, PAGE_BYTES, ReadOp, WriteOp, check_len, room};
 
 /// I/O buffers of a memory backend. Few on wasm, where memory once used is never given back.
 const BUFFER_SLOTS: usize = if cfg!(target_arch = "wasm32") { 4 } else { 16 };
@@ -247,13 +247,7 @@ fn locate(offset_bytes: u64) -> (u64, usize) {
 }
 
 fn zeroed_chunk() -> io::Result<Box<[u8]>> {
-    let mut chunk = Vec::new();
-    chunk.try_reserve_exact(CHUNK_BYTES)?;
-    // By pages: `resize` goes byte by byte where nothing optimises it, as under Miri.
-    for _ in 0..CHUNK_BYTES / PAGE_BYTES {
-        chunk.extend_from_slice(&[0; PAGE_BYTES]);
-    }
-    Ok(chunk.into_boxed_slice())
+    Ok(room::zeros(CHUNK_BYTES)?.into_boxed_slice())
 }
 
 #[cfg(all(test, not(loom)))]

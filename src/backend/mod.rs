@@ -29,6 +29,7 @@ mod metered;
 mod object;
 mod pool;
 mod ring;
+pub(crate) mod room;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod zeros;
@@ -480,7 +481,7 @@ pub trait Backend: Send + Sync {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {
-        if fresh { Ok(Arc::new(PrivateRing::new())) } else { Err(io::ErrorKind::NotFound.into()) }
+        if fresh { Ok(Arc::new(PrivateRing::try_new()?)) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Whether `write` and `set_len` always fail.

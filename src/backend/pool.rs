@@ -11,8 +11,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::{fmt, io};
 
 use super::BLOB_BYTES;
 use super::buffer::{AlignedBlobBuf, Slab};
@@ -57,6 +57,25 @@ impl BlobBufPool {
     pub fn new(slots: usize) -> BlobBufPool {
         assert!((1..=Self::SLOTS_MAX).contains(&slots), "a pool of {slots} slots");
         BlobBufPool { shared: Arc::new(Shared::new(slots)) }
+    }
+
+    /// Allocates the memory of all buffers now, if nothing has yet: leasing would end the process if there is
+    /// none. Databases do this first when they are opened.
+    ///
+    /// ```
+    /// use spinney::backend::BlobBufPool;
+    ///
+    /// let pool = BlobBufPool::new(2);
+    /// pool.reserve()?;
+    /// assert!(pool.lease().is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub fn reserve(&self) -> io::Result<()> {
+        self.shared.slab.reserve()
     }
 
     /// Takes a buffer, or returns `None` if all are out.

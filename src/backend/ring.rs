@@ -10,8 +10,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::{fmt, io};
 
 use super::PAGE_BYTES;
 
@@ -60,7 +60,22 @@ impl PrivateRing {
     /// assert!(PrivateRing::new().words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
     /// ```
     pub fn new() -> PrivateRing {
-        PrivateRing((0..RING_TOTAL_BYTES / 8).map(|_| AtomicU64::new(0)).collect())
+        Self::try_new().expect("memory for a ring")
+    }
+
+    /// A ring of zeros, or `OutOfMemory`.
+    ///
+    /// ```
+    /// use spinney::backend::{PrivateRing, RingMemory};
+    ///
+    /// assert!(!PrivateRing::try_new()?.outlives_process());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_new() -> io::Result<PrivateRing> {
+        let mut words = Vec::new();
+        words.try_reserve_exact(RING_TOTAL_BYTES / 8)?;
+        words.resize_with(RING_TOTAL_BYTES / 8, || AtomicU64::new(0));
+        Ok(PrivateRing(words.into_boxed_slice()))
     }
 }
 

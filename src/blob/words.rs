@@ -12,6 +12,7 @@
 
 use core::cmp::Ordering;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::TryReserveError;
 
 use super::before;
 use super::key::Key;
@@ -400,20 +401,28 @@ pub(crate) fn low_bytes(count: u32) -> u64 {
     if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
 }
 
-/// One blob of zeros on the heap, without passing over the stack.
+/// One blob of zeros on the heap, without passing over the stack. An error if there is no memory for it.
 #[cfg(not(miri))]
-pub(crate) fn boxed_words() -> Box<BlobWords> {
-    let words: Box<[AtomicU64]> = (0..BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
-    match words.try_into() {
-        Ok(words) => words,
+pub(crate) fn try_boxed_words() -> Result<Box<BlobWords>, TryReserveError> {
+    let mut words = Vec::new();
+    words.try_reserve_exact(BLOB_WORDS)?;
+    words.resize_with(BLOB_WORDS, || AtomicU64::new(0));
+    match words.into_boxed_slice().try_into() {
+        Ok(words) => Ok(words),
         Err(_) => unreachable!("the length is that of a blob"),
     }
 }
 
 /// The same in one step: a loop of 65,536 rounds takes Miri 9 s, this half a second.
 #[cfg(miri)]
+pub(crate) fn try_boxed_words() -> Result<Box<BlobWords>, TryReserveError> {
+    Ok(Box::new([const { AtomicU64::new(0) }; BLOB_WORDS]))
+}
+
+/// The same for tests.
+#[cfg(test)]
 pub(crate) fn boxed_words() -> Box<BlobWords> {
-    Box::new([const { AtomicU64::new(0) }; BLOB_WORDS])
+    try_boxed_words().expect("memory")
 }
 
 #[cfg(test)]

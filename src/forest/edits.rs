@@ -120,7 +120,7 @@ impl<'a> Edits<'a> {
         part: Range<usize>,
         base: usize,
     ) -> std::result::Result<(), Stop> {
-        let scratch = self.forest.store.scratches.take();
+        let scratch = self.forest.store.scratches.take()?;
         build::build(scratch.words(), id, entries, part, base)?;
         self.writes.push((id, scratch));
         Ok(())
@@ -135,7 +135,7 @@ impl<'a> Edits<'a> {
         if children.len() > self.forest.shape.router_children {
             return Err(Stop::DoesNotFit);
         }
-        let scratch = self.forest.store.scratches.take();
+        let scratch = self.forest.store.scratches.take()?;
         router::build(scratch.words(), id, children, base)?;
         self.writes.push((id, scratch));
         Ok(())

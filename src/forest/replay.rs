@@ -59,7 +59,7 @@ impl Forest {
 
     /// A batch had no conditions left when it was logged.
     fn redo_batch(&self, writes: Writes<'_>) -> Result<Option<Appended>> {
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_room_for(writes)?;
         for write in writes.iter() {
             let mut buffer = KeyBuf::empty();
             match write {

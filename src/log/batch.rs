@@ -13,6 +13,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::io;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::payload::{Write, split_u32};
@@ -191,9 +193,9 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Takes in one part. What does not go on from the parts before it belongs to a batch that is not whole.
-    pub(crate) fn take_in(&mut self, payload: &[u8]) {
+    pub(crate) fn take_in(&mut self, payload: &[u8]) -> io::Result<()> {
         let Some((head, bytes)) = payload.split_first_chunk::<PART_HEAD_BYTES>() else {
-            return;
+            return Ok(());
         };
         let batch_id = head.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
         let part = head[8..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
@@ -202,9 +204,11 @@ impl Parts {
         }
         let goes_on = batch_id == self.batch_id && part == self.parts;
         if goes_on && self.bytes.len() + bytes.len() <= BATCH_BYTES_MAX {
-            self.parts += 1;
+            self.bytes.try_reserve(bytes.len())?;
             self.bytes.extend_from_slice(bytes);
+            self.parts += 1;
         }
+        Ok(())
     }
 
     /// The whole batch, if these are its parts.
@@ -271,8 +275,10 @@ mod tests {
         };
         for missing in 0..4 {
             let mut parts = Parts::default();
-            parts.take_in(&[1, 2, 3]);
-            (0..3).filter(|&part| part != missing).for_each(|part| parts.take_in(&payload(part)));
+            parts.take_in(&[1, 2, 3]).expect("memory");
+            for part in (0..3).filter(|&part| part != missing) {
+                parts.take_in(&payload(part)).expect("memory");
+            }
             let whole = parts.redeem(ticket);
             assert_eq!(whole.map(Writes::bytes), (missing == 3).then_some(&bytes[..]), "{missing}");
             assert_eq!(parts.redeem(Ticket { batch_id: 6, ..ticket }), None);
@@ -282,7 +288,7 @@ mod tests {
         let mut payload = Vec::new();
         for (part, bytes) in bytes.chunks(PART_BYTES / 2).enumerate() {
             encode_part(5, part as u32, bytes, &mut payload);
-            parts.take_in(&payload);
+            parts.take_in(&payload).expect("memory");
         }
         assert_eq!((parts.bytes == bytes, parts.redeem(ticket)), (true, None));
     }
@@ -294,7 +300,7 @@ mod tests {
         let most = BATCH_BYTES_MAX / PART_BYTES;
         for part in 0..most + 3 {
             encode_part(5, part as u32, &vec![7; PART_BYTES], &mut payload);
-            parts.take_in(&payload);
+            parts.take_in(&payload).expect("memory");
         }
         assert_eq!((parts.parts as usize, parts.bytes.len()), (most, most * PART_BYTES));
     }

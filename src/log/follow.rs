@@ -192,8 +192,13 @@ impl Log {
             };
             if head.kind == Kind::BatchPart {
                 let mut parts = std::mem::take(&mut cursor.parts);
-                parts.take_in(found.payload(cursor));
+                let taken = parts.take_in(found.payload(cursor));
                 cursor.parts = parts;
+                if let Err(error) = taken {
+                    // It is read again when there is memory.
+                    cursor.position = at;
+                    return Err(error.into());
+                }
             } else if head.kind.is_write() {
                 let seqs = Write::decode(head.kind, found.payload(cursor)).map(Write::seqs);
                 let last = seqs.and_then(|seqs| cursor.seq.checked_add(seqs));

@@ -13,7 +13,7 @@ use super::history;
 use super::payload::Write;
 use super::record::{self, Head, Identity, Kind};
 use super::ring::{self, SEGMENT_BYTES};
-use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp, RingMemory};
+use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp, RingMemory, room};
 use crate::error::{Error, Result};
 
 const PAGE: u64 = PAGE_BYTES as u64;
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         let left = memory.and_then(|memory| Some((memory, ring::left_behind(memory)?)));
         let (ring, ring_durable) = match left.filter(|(_, left)| left.identity == identity) {
-            Some((memory, left)) => (ring::bytes_from(memory, 0), left.durable),
+            Some((memory, left)) => (ring::bytes_from(memory, 0)?, left.durable),
             None => (Vec::new(), 0),
         };
         let (places, unknown, earlier, segment) = (BTreeMap::new(), Vec::new(), Vec::new(), None);
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
 
     fn read_place(&self, offset_bytes: u64) -> Result<Vec<u8>> {
         let mut buffer = self.backend.buffers().lease_blocking();
-        let mut bytes = Vec::with_capacity(SEGMENT_BYTES as usize);
+        let mut bytes = room::room(SEGMENT_BYTES as usize)?;
         for part in 0..SEGMENT_BYTES / BLOB_BYTES as u64 {
             let offset_bytes = offset_bytes + part * BLOB_BYTES as u64;
             self.backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: &mut buffer }])?;
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
             };
             let Some((_, payload, is_only_in_ring)) = self.record(at) else { break };
             if head.kind == Kind::BatchPart {
-                parts.take_in(payload);
+                parts.take_in(payload)?;
             } else if head.kind.is_write() {
                 let not_a_write = || damaged(at, "not a write");
                 let write = Write::decode(head.kind, payload).ok_or_else(not_a_write)?;

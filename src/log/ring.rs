@@ -18,13 +18,14 @@
 
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 // The words of the ring's memory, which no model can hold.
 use std::sync::atomic::AtomicU64 as Word;
 
 use super::pages::Pages;
 use super::record::{self, HEAD_WORDS, Head, Identity, Kind};
-use crate::backend::{PAGE_BYTES, RING_BYTES, RING_TOTAL_BYTES, RingMemory};
+use crate::backend::{PAGE_BYTES, RING_BYTES, RING_TOTAL_BYTES, RingMemory, room};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Bytes of a segment of the log area: as many as the ring has.
@@ -262,13 +263,13 @@ pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
 }
 
 /// The ring's bytes from `offset` to its end, without the header.
-pub(crate) fn bytes_from(memory: &dyn RingMemory, offset: usize) -> Vec<u8> {
+pub(crate) fn bytes_from(memory: &dyn RingMemory, offset: usize) -> io::Result<Vec<u8>> {
     let words = &memory.words()[HEADER_WORDS + offset / 8..];
-    let mut bytes = vec![0; words.len() * 8];
+    let mut bytes = room::zeros(words.len() * 8)?;
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
         chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
     }
-    bytes
+    Ok(bytes)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -9,10 +9,11 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::backend::PAGE_BYTES;
+use crate::backend::{PAGE_BYTES, room};
 use crate::blob::header::BLOB_PAGES;
 use crate::blob::words::{PAGE_WORDS, Ref, Words};
 use crate::store::past::Past;
@@ -75,12 +76,17 @@ impl Captures {
         std::mem::take(&mut self.changed_frames())
     }
 
+    /// A frame whose changed pages were not captured after all.
+    pub(crate) fn tell_again(&self, id: u32) {
+        self.changed_frames().insert(id);
+    }
+
     /// Copies what a frame owes, before its holder changes it.
-    pub(crate) fn copy(&self, id: u32, words: Words<'_>, owed: Owed) -> u128 {
+    pub(crate) fn copy(&self, id: u32, words: Words<'_>, owed: Owed) -> io::Result<u128> {
         let pages = if owed == Owed::Whole { u128::MAX } else { words.dirty_pages() };
-        let captured = Captured { pages, bytes: copy_pages(words, pages) };
+        let captured = Captured { pages, bytes: copy_pages(words, pages)? };
         self.taken().insert(id, captured);
-        pages
+        Ok(pages)
     }
 
     /// Hands a copy to the checkpointer.
@@ -107,12 +113,12 @@ pub(crate) fn page_numbers(pages: u128) -> impl Iterator<Item = usize> {
     (0..BLOB_PAGES).filter(move |page| pages & (1 << page) != 0)
 }
 
-fn copy_pages(words: Words<'_>, pages: u128) -> Vec<u8> {
-    let mut bytes = vec![0; pages.count_ones() as usize * PAGE_BYTES];
+fn copy_pages(words: Words<'_>, pages: u128) -> io::Result<Vec<u8>> {
+    let mut bytes = room::zeros(pages.count_ones() as usize * PAGE_BYTES)?;
     for (page, copy) in page_numbers(pages).zip(bytes.chunks_exact_mut(PAGE_BYTES)) {
         for (at, word) in (page * PAGE_WORDS..).zip(copy.chunks_exact_mut(8)) {
             word.copy_from_slice(&words.load(at as Ref).to_le_bytes());
         }
     }
-    bytes
+    Ok(bytes)
 }

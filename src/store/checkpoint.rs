@@ -285,7 +285,7 @@ impl Store {
         superblock.may_be_stored()?;
         let old_end = superblock.blobs;
         superblock.blobs = cut.end;
-        next.cover(cut.end.max(old_end));
+        next.cover(cut.end.max(old_end))?;
 
         durable.growth.make_room(backend, u64::from(cut.end) * BLOB_BYTES as u64)?;
         if durable.journal_is_doubtful.load(Ordering::Relaxed) {
@@ -297,18 +297,21 @@ impl Store {
         }
         let mut written_bytes = self.write_new(backend, cut, next, ready)?;
         for &(id, checksum) in &cut.adopted {
-            next.enter(id, checksum);
+            next.enter(id, checksum)?;
         }
         if written_bytes > 0 || !cut.adopted.is_empty() {
             backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         }
         let free = cut.free.range(..old_end).copied().chain(cut.end..old_end);
-        free.filter(|&id| !is_directory_blob(id)).for_each(|id| next.enter(id, 0));
+        free.filter(|&id| !is_directory_blob(id)).try_for_each(|id| next.enter(id, 0))?;
         let (generation, database_id) = (next.superblock.generation, next.superblock.database_id);
         let identity = journal::Identity { generation, database_id, log_id: next.superblock.log_id };
-        let mut pages: Vec<journal::Page<'_>> =
-            ready.iter().filter(|blob| !blob.is_new).flat_map(Ready::pages).collect();
-        pages.extend(next.seal());
+        let mut pages: Vec<journal::Page<'_>> = Vec::new();
+        for blob in ready.iter().filter(|blob| !blob.is_new) {
+            pages.try_reserve(blob.pages.count_ones() as usize)?;
+            pages.extend(blob.pages());
+        }
+        pages.extend(next.seal()?);
         durable.journal_is_doubtful.store(true, Ordering::Relaxed);
         written_bytes += journal::write(backend, identity, &pages)?;
         durable.journal_is_doubtful.store(false, Ordering::Relaxed);
@@ -335,7 +338,7 @@ impl Store {
     ) -> Result<u64> {
         let mut writer = PageWriter::new(backend);
         for &id in &cut.marked {
-            let Some(captured) = self.captured(id) else { continue };
+            let Some(captured) = self.captured(id)? else { continue };
             let is_new = next.entry(id) == 0;
             let mut blob = Ready { id, pages: captured.pages, bytes: captured.bytes, is_new };
             if cut.is_free(id) {
@@ -345,9 +348,9 @@ impl Store {
                 continue;
             }
             let checksum = seal(&mut blob, next.superblock.generation);
-            next.enter(id, checksum);
             // Here already: whatever fails, it is known what was captured.
             ready.push(blob);
+            next.enter(id, checksum)?;
             if let Some(blob) = ready.last_mut().filter(|blob| blob.is_new) {
                 writer.put(Area::Data, u64::from(id) * BLOB_BYTES as u64, &blob.bytes)?;
                 // Only page 0 is needed any more.
@@ -359,10 +362,12 @@ impl Store {
     }
 
     /// What a marked frame had at the cut.
-    fn captured(&self, id: u32) -> Option<Captured> {
-        let frame = self.frames.get(id)?;
-        frame.hold().pay_what_is_owed();
-        self.frames.captures.take(id)
+    fn captured(&self, id: u32) -> Result<Option<Captured>> {
+        let Some(frame) = self.frames.get(id) else {
+            return Ok(None);
+        };
+        frame.hold().pay()?;
+        Ok(self.frames.captures.take(id))
     }
 
     /// Lets faults know what storage has now, and pages leave memory again.
@@ -392,7 +397,12 @@ impl Store {
 
     /// A checkpoint has failed: what it wanted to write is to be written by the next.
     fn take_back(&self, cut: &Cut, ready: Vec<Ready>) {
-        let captured = |id: u32| self.captured(id).map(|captured| (id, captured.pages));
+        // Whoever has paid by now is here or there.
+        let captured = |id: u32| {
+            let had_not_paid = self.frames.get(id)?.hold().forgive();
+            let captured = self.frames.captures.take(id).filter(|_| !had_not_paid)?;
+            Some((id, captured.pages))
+        };
         let done: Vec<(u32, u128)> = ready.into_iter().map(|blob| (blob.id, blob.pages)).collect();
         let others = cut.marked.iter().filter(|id| done.iter().all(|(other, _)| other != *id));
         let others: Vec<_> = others.filter_map(|&id| captured(id)).collect();

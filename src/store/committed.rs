@@ -4,12 +4,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 use super::journal::Page;
 use super::open::{read_blob, read_directory};
 use super::superblock::{Superblock, directory_blobs, directory_slot, is_directory_blob, set_word, word};
-use crate::backend::{Backend, PAGE_BYTES};
+use crate::backend::{Backend, PAGE_BYTES, room};
 use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
@@ -64,19 +65,20 @@ impl Committed {
                 }
                 _ => read_directory(backend, id, committed.entry(id), &mut buffer)?,
             }
-            committed.directories.insert(id, Arc::new(buffer.to_vec()));
+            committed.directories.insert(id, Arc::new(room::copy_of(&buffer)?));
         }
         Ok(committed)
     }
 
     /// Makes room in the directory for blobs below `end`.
-    pub(crate) fn cover(&mut self, end: u32) {
+    pub(crate) fn cover(&mut self, end: u32) -> io::Result<()> {
         for id in directory_blobs(end) {
             if let Entry::Vacant(vacant) = self.directories.entry(id) {
-                vacant.insert(Arc::new(vec![0; BLOB_BYTES]));
+                vacant.insert(Arc::new(room::zeros(BLOB_BYTES)?));
                 self.changed.extend((0..BLOB_PAGES).map(|page| (id, page)));
             }
         }
+        Ok(())
     }
 
     /// The directory word of a blob.
@@ -86,15 +88,16 @@ impl Committed {
     }
 
     /// Sets the directory word of a blob, which `cover` has made room for.
-    pub(crate) fn enter(&mut self, id: u32, checksum: u64) {
+    pub(crate) fn enter(&mut self, id: u32, checksum: u64) -> io::Result<()> {
         let (directory, at) = directory_slot(id);
         if let Some(bytes) = self.directories.get_mut(&directory).filter(|bytes| word(bytes, at) != checksum)
         {
-            let bytes: &mut Vec<u8> = Arc::make_mut(bytes);
+            let bytes = own(bytes)?;
             set_word(bytes, at, checksum);
             self.changed.insert((directory, at * 8 / PAGE_BYTES));
             self.entered.insert(id);
         }
+        Ok(())
     }
 
     /// The blobs whose directory words differ from those of the checkpoint before, and perhaps some others;
@@ -105,7 +108,7 @@ impl Committed {
 
     /// Fills in all checksums and returns the pages that differ from what is in storage: those of the
     /// directory, then the two superblocks.
-    pub(crate) fn seal(&mut self) -> Vec<Page<'_>> {
+    pub(crate) fn seal(&mut self) -> io::Result<Vec<Page<'_>>> {
         let generation = self.superblock.generation;
         let further: Vec<u32> = self.directories.keys().copied().filter(|&id| id != 0).rev().collect();
         for id in further {
@@ -113,25 +116,34 @@ impl Committed {
             if !self.changed.iter().any(|&(directory, _)| directory == id) {
                 continue;
             }
-            let Some(bytes) = self.directories.get_mut(&id).map(Arc::make_mut) else { continue };
+            let Some(bytes) = self.directories.get_mut(&id) else { continue };
+            let bytes = own(bytes)?;
             set_word(bytes, 0, header::MAGIC);
             set_word(bytes, 1, u64::from(id) | ((BlobKind::Directory as u64) << 32));
             set_word(bytes, 2, generation);
             let checksum = checksum::seal(bytes);
             self.changed.insert((id, 0));
-            self.enter(id, checksum);
+            self.enter(id, checksum)?;
         }
-        if let Some(bytes) = self.directories.get_mut(&0).map(Arc::make_mut) {
-            self.superblock.seal(bytes);
+        if let Some(bytes) = self.directories.get_mut(&0) {
+            self.superblock.seal(own(bytes)?);
         }
         let changed = std::mem::take(&mut self.changed);
         let superblocks = [(0, 0), (0, 1)];
         let pages = changed.into_iter().filter(|page| !superblocks.contains(page)).chain(superblocks);
-        pages.filter_map(|(id, page)| self.page(id, page)).collect()
+        Ok(pages.filter_map(|(id, page)| self.page(id, page)).collect())
     }
 
     fn page(&self, id: u32, page: usize) -> Option<Page<'_>> {
         let bytes = self.directories.get(&id)?.get(page * PAGE_BYTES..(page + 1) * PAGE_BYTES)?;
         Some((u64::from(id) * BLOB_PAGES as u64 + page as u64, bytes))
     }
+}
+
+/// The bytes for this owner alone: a copy, if others share them.
+fn own(bytes: &mut Arc<Vec<u8>>) -> io::Result<&mut Vec<u8>> {
+    if Arc::get_mut(bytes).is_none() {
+        *bytes = Arc::new(room::copy_of(bytes)?);
+    }
+    Ok(Arc::make_mut(bytes))
 }

@@ -8,7 +8,7 @@ use super::at_cut::Cut;
 use super::open::{read_blob, read_superblock};
 use super::superblock::{Superblock, directory_slot, is_directory_blob, set_word, word};
 use super::{ROOT_BLOB, Store};
-use crate::backend::{Area, Backend, WriteOp};
+use crate::backend::{Area, Backend, WriteOp, room};
 use crate::blob::checksum;
 use crate::blob::header::{self, BlobKind};
 use crate::blob::words::{BLOB_BYTES, BLOB_WORDS, NOTE_WORDS, Words};
@@ -34,8 +34,10 @@ pub(crate) fn write(
 ) -> Result<()> {
     let end = cut.end;
     backend.set_len(Area::Data, cut.size_bytes())?;
-    let mut directory: Vec<DirectoryBlob> =
-        (0..end).filter(|&id| id == 0 || is_directory_blob(id)).map(|id| (id, vec![0; BLOB_BYTES])).collect();
+    let mut directory: Vec<DirectoryBlob> = Vec::new();
+    for id in (0..end).filter(|&id| id == 0 || is_directory_blob(id)) {
+        directory.push((id, room::zeros(BLOB_BYTES)?));
+    }
     let mut buffer = backend.buffers().lease_blocking();
     for id in cut.blobs() {
         progress(u64::from(id) * BLOB_BYTES as u64, cut.size_bytes());
@@ -105,13 +107,14 @@ fn copy_in(words: Words<'_>, bytes: &[u8]) {
 
 /// Loads and verifies a whole data area.
 pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
+    backend.buffers().reserve()?;
     let mut buffer = backend.buffers().lease_blocking();
     let superblock = read_superblock(backend, &mut buffer)?;
     if superblock.log_id != 0 {
         // A file that was not closed. What was written last lies beside it.
         return Err(Error::SideFile { file: "log" });
     }
-    let mut directory = vec![(0, buffer.to_vec())];
+    let mut directory = vec![(0, room::copy_of(&buffer)?)];
     let store = Store::new(Frames::new(), superblock.database_id);
     let mut unused = BTreeSet::new();
     for id in 1..superblock.blobs {
@@ -130,7 +133,7 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Store> {
             return Err(Error::Corrupt { blob: id, page: page as u32, reason: "page checksum" });
         }
         if is_directory_blob(id) {
-            directory.push((id, buffer.to_vec()));
+            directory.push((id, room::copy_of(&buffer)?));
         } else {
             load(store.frames.commit(id)?, &buffer)?;
         }

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::page_writer::PageWriter;
 use super::superblock::{set_word, word};
-use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp};
+use crate::backend::{Area, BLOB_BYTES, Backend, PAGE_BYTES, ReadOp, room};
 use crate::error::Result;
 
 /// "SPINJRN", and 1 for this format.
@@ -62,7 +62,7 @@ impl Journal {
 
 /// Writes a journal; it is complete once the area has been synced. Returns the bytes written.
 pub(crate) fn write(backend: &dyn Backend, identity: Identity, pages: &[Page<'_>]) -> Result<u64> {
-    let mut index = Vec::with_capacity((pages.len() * ENTRY_BYTES).next_multiple_of(PAGE_BYTES));
+    let mut index = room::room((pages.len() * ENTRY_BYTES).next_multiple_of(PAGE_BYTES))?;
     for (number, bytes) in pages {
         index.extend_from_slice(&number.to_le_bytes());
         index.extend_from_slice(&xxh3_64(bytes).to_le_bytes());
@@ -152,7 +152,7 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
 
 fn read_run(backend: &dyn Backend, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>> {
     let mut buffer = backend.buffers().lease_blocking();
-    let mut bytes = Vec::with_capacity(len_bytes);
+    let mut bytes = room::room(len_bytes)?;
     while bytes.len() < len_bytes {
         let part = (len_bytes - bytes.len()).min(BLOB_BYTES);
         let offset_bytes = offset_bytes + bytes.len() as u64;

@@ -293,7 +293,7 @@ impl Store {
 pub(super) fn store_superblocks(backend: &dyn Backend, committed: &mut Committed) -> Result<()> {
     committed.superblock.generation += 1;
     committed.superblock.may_be_stored()?;
-    for (number, bytes) in committed.seal() {
+    for (number, bytes) in committed.seal()? {
         let mut writer = PageWriter::new(backend);
         writer.put(Area::Data, number * PAGE_BYTES as u64, bytes)?;
         writer.flush()?;

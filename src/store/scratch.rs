@@ -5,7 +5,8 @@
 use std::sync::Mutex;
 
 use crate::blob::Words;
-use crate::blob::words::{BlobWords, boxed_words};
+use crate::blob::words::{BlobWords, try_boxed_words};
+use crate::error::Result;
 
 /// Frames that are kept for the next structure change.
 const KEPT_MAX: usize = 4;
@@ -24,9 +25,13 @@ impl Scratches {
         Scratches(Mutex::new(Vec::new()))
     }
 
-    pub(crate) fn take(&self) -> Scratch<'_> {
+    pub(crate) fn take(&self) -> Result<Scratch<'_>> {
         let kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        Scratch { pool: self, words: Some(kept.unwrap_or_else(boxed_words)) }
+        let words = match kept {
+            Some(words) => words,
+            None => try_boxed_words()?,
+        };
+        Ok(Scratch { pool: self, words: Some(words) })
     }
 }
 

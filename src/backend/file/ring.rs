@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::syscall::{self, Mapping};
 use super::{FileBackend, FileCall, IoUse, fault, open};
-use crate::backend::{PAGE_BYTES, PrivateRing, RING_TOTAL_BYTES, RingMemory};
+use crate::backend::{PAGE_BYTES, PrivateRing, RING_TOTAL_BYTES, RingMemory, room};
 
 /// Opens or makes the ring beside a locked data file. Also says whether it is mapped.
 pub(super) fn open(
@@ -33,11 +33,11 @@ pub(super) fn open(
     let is_safe = is_safe_on(data);
     if fresh {
         if read_only {
-            return Ok((Arc::new(PrivateRing::new()), IoUse::Unused));
+            return Ok((Arc::new(PrivateRing::try_new()?), IoUse::Unused));
         }
         FileBackend::remove(path)?;
         if !is_safe.is_on() {
-            return Ok((Arc::new(PrivateRing::new()), is_safe));
+            return Ok((Arc::new(PrivateRing::try_new()?), is_safe));
         }
         // A part of it, where the disk is full, is no ring.
         let file = make(path, open::mode_of(data)?).inspect_err(|_| drop(FileBackend::remove(path)))?;
@@ -46,7 +46,7 @@ pub(super) fn open(
             Err(error) => {
                 // Nobody will write there, and a reader must not take it for the ring.
                 FileBackend::remove(path)?;
-                (Arc::new(PrivateRing::new()), open::refused(&error))
+                (Arc::new(PrivateRing::try_new()?), open::refused(&error))
             }
         });
     }
@@ -74,7 +74,7 @@ pub(super) fn open(
 fn make(path: &Path, mode: u32) -> io::Result<File> {
     fault::meet(FileCall::Open)?;
     let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
-    let zeros = vec![0; 64 * PAGE_BYTES];
+    let zeros = room::zeros(64 * PAGE_BYTES)?;
     let mut left_bytes = RING_TOTAL_BYTES;
     while left_bytes > 0 {
         let step_bytes = left_bytes.min(zeros.len());
@@ -89,7 +89,7 @@ fn make(path: &Path, mode: u32) -> io::Result<File> {
 
 /// What a file holds, as memory of this process alone.
 fn copy(file: &File) -> io::Result<PrivateRing> {
-    let ring = PrivateRing::new();
+    let ring = PrivateRing::try_new()?;
     let mut page = [0; PAGE_BYTES];
     for (words, number) in ring.words().chunks_exact(PAGE_BYTES / 8).zip(0..) {
         fault::meet(FileCall::Read)?;

@@ -34,7 +34,7 @@ use crate::art::cursor::Direction;
 use crate::error::{Error, Result};
 use crate::limits::{SHORT_VALUE_BYTES_MAX, TREE_ID_BYTES};
 use crate::log::Appended;
-use crate::log::batch::{self as format, BATCH_BYTES_MAX};
+use crate::log::batch::{self as format, BATCH_BYTES_MAX, Writes};
 use crate::log::record::Kind;
 use crate::store::frames::Pin;
 use crate::store::residency::{Fault, Faults};
@@ -124,6 +124,14 @@ impl From<Error> for Refused {
 }
 
 impl Batch {
+    /// An empty batch with the memory that these writes will take.
+    pub(crate) fn with_room_for(writes: Writes<'_>) -> Result<Self> {
+        let mut batch = Batch::default();
+        batch.writes.try_reserve_exact(writes.bytes().len())?;
+        batch.steps.try_reserve_exact(writes.count() as usize)?;
+        Ok(batch)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }

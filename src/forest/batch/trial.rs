@@ -60,7 +60,7 @@ impl Forest {
         if !frame.is_whole() {
             return Err(Stop::Fault(Fault::whole(frame.id)));
         }
-        let scratch = self.store.scratches.take();
+        let scratch = self.store.scratches.take()?;
         let words = scratch.words();
         for at in 0..BLOB_WORDS {
             words.store_unnoted(at as Ref, frame.words.load(at as Ref));

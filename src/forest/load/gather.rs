@@ -70,7 +70,7 @@ where
         words_wanted: u64,
         hand_on: &mut dyn FnMut(Gathered<'f>) -> Result<()>,
     ) -> Result<Sheaf<'f>> {
-        let mut sheaf = Sheaf::new(self.forest, self.seq);
+        let mut sheaf = Sheaf::new(self.forest, self.seq)?;
         while let Some((key, value)) = self.arrivals.next() {
             let is_long = value.len() > SHORT_VALUE_BYTES_MAX;
             let leaf_bytes = if is_long { POINTER_BYTES } else { value.len() };

@@ -149,7 +149,7 @@ impl Forest {
             let writer = durable.map(|_| scope.spawn(|| self.write_all(receiver)));
             let places = Places { reservation, outgoing: Some(outgoing).filter(|_| writer.is_some()) };
             let (wanted, orders) = channel();
-            let mut packing = Packing::new(scope, Packers::new(self, runs, places, wanted));
+            let mut packing = Packing::new(scope, Packers::new(self, runs, places, wanted)?);
             let gatherer = Gatherer::new(self, &mut arrivals, orders, seq, progress);
             let gathered = gatherer.gather(&mut |gathered| packing.take(gathered));
             let packed = packing.finish();

@@ -59,7 +59,7 @@ pub(super) struct Packer<'f, 'r> {
 
 impl<'f, 'r> Packer<'f, 'r> {
     /// Orders the first sheaves.
-    pub(super) fn new(forest: &'f Forest, run: &'r mut Run, wanted: Option<Sender<u64>>) -> Self {
+    pub(super) fn new(forest: &'f Forest, run: &'r mut Run, wanted: Option<Sender<u64>>) -> Result<Self> {
         let mut packer = Packer {
             forest,
             lo: run.prefix.clone(),
@@ -69,12 +69,12 @@ impl<'f, 'r> Packer<'f, 'r> {
             guess_permille: FIRST_GUESS_PERMILLE,
             wanted,
             smaller: VecDeque::new(),
-            scratch: forest.store.scratches.take(),
+            scratch: forest.store.scratches.take()?,
         };
         for _ in 0..AHEAD {
             packer.order(0);
         }
-        packer
+        Ok(packer)
     }
 
     /// Packs what is there with one more sheaf: all of it if that is the last.

@@ -43,9 +43,9 @@ impl<'f, 'r> Packers<'f, 'r> {
         runs: &'r mut Runs,
         places: Places<'r>,
         wanted: Sender<u64>,
-    ) -> Self {
-        let keys = Packer::new(forest, &mut runs.keys, Some(wanted));
-        Packers { forest, places, keys, parts: None, parts_run: Some(&mut runs.parts) }
+    ) -> Result<Self> {
+        let keys = Packer::new(forest, &mut runs.keys, Some(wanted))?;
+        Ok(Packers { forest, places, keys, parts: None, parts_run: Some(&mut runs.parts) })
     }
 
     pub(super) fn take(&mut self, gathered: Gathered<'f>) -> Result<()> {
@@ -56,7 +56,7 @@ impl<'f, 'r> Packers<'f, 'r> {
                     run.prefix = IdBlock::prefix_of(&sheaf.first_key());
                     run.end = successor(&run.prefix).ok_or_else(|| Forest::corrupt(ROOT_BLOB))?;
                     run.key_bytes_max = PART_KEY_BYTES;
-                    self.parts = Some(Packer::new(self.forest, run, None));
+                    self.parts = Some(Packer::new(self.forest, run, None)?);
                 }
                 self.parts.as_mut().map_or(Ok(()), |packer| packer.take(sheaf, &mut self.places))
             }

@@ -35,8 +35,13 @@ impl<'f> Parts<'f> {
                 full.next_key = Some(key.clone());
                 hand_on(full)?;
             }
-            let sheaf = self.sheaf.get_or_insert_with(|| Sheaf::new(self.forest, self.seq));
-            sheaf.push(&key, Payload::value(bytes))?;
+            let mut sheaf = match self.sheaf.take() {
+                Some(begun) => begun,
+                None => Sheaf::new(self.forest, self.seq)?,
+            };
+            let pushed = sheaf.push(&key, Payload::value(bytes));
+            self.sheaf = Some(sheaf);
+            pushed?;
         }
         Ok(pointer)
     }

@@ -27,12 +27,12 @@ pub(super) struct Sheaf<'f> {
 
 impl<'f> Sheaf<'f> {
     /// One without keys; those to come are of version `seq`.
-    pub(super) fn new(forest: &'f Forest, seq: u64) -> Self {
-        let values = forest.store.scratches.take();
+    pub(super) fn new(forest: &'f Forest, seq: u64) -> Result<Self> {
+        let values = forest.store.scratches.take()?;
         let frame = values.words();
         header::format(frame, 0, BlobKind::Range);
         header::raise_seq(frame, seq);
-        Sheaf { seq, values, entries: Entries::new(), words: vec![0], next_key: None }
+        Ok(Sheaf { seq, values, entries: Entries::new(), words: vec![0], next_key: None })
     }
 
     /// Whether a value of so many bytes fits the frame.

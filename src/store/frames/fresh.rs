@@ -9,6 +9,7 @@
 //!   back, because no module can, and nobody else ever has it;
 //! * what is handed out holds zeros.
 
+use std::io;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,12 +31,15 @@ fn free() -> MutexGuard<'static, Vec<&'static BlobWords>> {
 /// The memory of one blob, zero at first. Whoever has this is its only owner.
 pub(super) struct Memory(&'static BlobWords);
 
-/// Memory for a blob.
-pub(super) fn zeros() -> Memory {
+/// Memory for a blob. An error if the module has none left.
+pub(super) fn zeros() -> io::Result<Memory> {
     let used = free().pop();
-    Memory(used.map_or_else(grown, |words| {
-        words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        words
+    Ok(Memory(match used {
+        Some(words) => {
+            words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            words
+        }
+        None => grown()?,
     }))
 }
 
@@ -54,17 +58,17 @@ impl Drop for Memory {
     }
 }
 
-/// New memory of the module, as large as a blob. Where there is none that is a trap, as anywhere else.
-fn grown() -> &'static BlobWords {
+/// New memory of the module, as large as a blob.
+fn grown() -> io::Result<&'static BlobWords> {
     let pages_before = core::arch::wasm32::memory_grow::<0>(BLOB_BYTES / GROWTH_BYTES);
     if pages_before == usize::MAX {
-        std::alloc::handle_alloc_error(std::alloc::Layout::new::<BlobWords>());
+        return Err(io::ErrorKind::OutOfMemory.into());
     }
     // SAFETY: the memory was grown by as many bytes as a blob has, from this address on: so they are there
     // for as long as the module, are zeros, and are nobody else's, because allocators too have only what
     // they have grown it by. It is aligned to 64 KiB, and never null, because a module has memory when it
     // starts. Any bits are atomic words, and there is no other reference to them.
-    unsafe { &*core::ptr::with_exposed_provenance::<BlobWords>(pages_before * GROWTH_BYTES) }
+    Ok(unsafe { &*core::ptr::with_exposed_provenance::<BlobWords>(pages_before * GROWTH_BYTES) })
 }
 
 #[cfg(test)]
@@ -83,13 +87,13 @@ mod tests {
         const COUNT: usize = 5;
         let waiting = free().len();
         let before = pages();
-        let memories: Vec<Memory> = (0..COUNT + waiting).map(|_| zeros()).collect();
+        let memories: Vec<Memory> = (0..COUNT + waiting).map(|_| zeros().expect("memory")).collect();
         assert_eq!(pages() - before, COUNT * BLOB_BYTES / GROWTH_BYTES, "nothing but what they need");
         for words in &memories {
             assert!(words.iter().all(|word| word.swap(u64::MAX, Ordering::Relaxed) == 0));
         }
         drop(memories);
-        let again: Vec<Memory> = (0..COUNT + waiting).map(|_| zeros()).collect();
+        let again: Vec<Memory> = (0..COUNT + waiting).map(|_| zeros().expect("memory")).collect();
         assert_eq!(pages() - before, COUNT * BLOB_BYTES / GROWTH_BYTES, "none is left behind");
         for words in &again {
             assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == 0));

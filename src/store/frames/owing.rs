@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Frame, Held};
+use crate::blob::words::BlobWords;
 use crate::store::capture::Owed;
 
 /// A part of a frame's side. Changed under the latch, or by whoever holds the gate alone.
@@ -41,22 +43,40 @@ impl Frame<'_> {
 }
 
 impl Held<'_> {
-    /// Copies what a checkpoint wants of the frame as it is.
+    fn owed(&self) -> Owed {
+        Owed::from_number(self.frame.side.owing.owed.load(Ordering::Relaxed))
+    }
+
+    /// Copies what a checkpoint wants of the frame as it is, for a writer: who cannot turn back any more.
     #[inline]
     pub(crate) fn pay_what_is_owed(&mut self) {
-        let owed = Owed::from_number(self.frame.side.owing.owed.load(Ordering::Relaxed));
-        if owed != Owed::Nothing {
-            self.pay(owed);
+        if self.owed() != Owed::Nothing && self.pay().is_err() {
+            std::alloc::handle_alloc_error(std::alloc::Layout::new::<BlobWords>());
         }
     }
 
+    /// Copies what a checkpoint wants of the frame as it is. Without memory nothing has changed.
     #[cold]
-    fn pay(&mut self, owed: Owed) {
-        let frame = self.frame;
-        let pages = frame.captures.copy(frame.id, frame.words, owed);
-        frame.set_writing(pages);
-        frame.words.forget_dirty_pages();
-        frame.count_changed();
-        frame.set_owed(Owed::Nothing);
+    pub(crate) fn pay(&mut self) -> io::Result<()> {
+        let (frame, owed) = (self.frame, self.owed());
+        if owed != Owed::Nothing {
+            let pages = frame.captures.copy(frame.id, frame.words, owed)?;
+            frame.set_writing(pages);
+            frame.words.forget_dirty_pages();
+            frame.count_changed();
+            frame.set_owed(Owed::Nothing);
+        }
+        Ok(())
+    }
+
+    /// The checkpoint does without. Whether the frame had not paid yet: then its changes are noted as they
+    /// were, and the next checkpoint is told of it again.
+    pub(crate) fn forgive(&mut self) -> bool {
+        let had_not_paid = self.owed() != Owed::Nothing;
+        if had_not_paid {
+            self.frame.set_owed(Owed::Nothing);
+            self.frame.captures.tell_again(self.frame.id);
+        }
+        had_not_paid
     }
 }

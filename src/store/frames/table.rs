@@ -15,7 +15,7 @@ cfg_if::cfg_if! {
     if #[cfg(target_arch = "wasm32")] {
         use super::fresh::{Memory, zeros};
     } else {
-        use crate::blob::words::{BlobWords, boxed_words as zeros};
+        use crate::blob::words::{BlobWords, try_boxed_words as zeros};
         type Memory = Box<BlobWords>;
     }
 }
@@ -61,8 +61,14 @@ impl Frames {
             return Err(Error::OutOfSpace { limit_blobs: LIMIT_FRAMES });
         };
         let segment = segment.get_or_init(|| (0..SEGMENT_FRAMES).map(|_| OnceLock::new()).collect());
-        let slot =
-            segment[id as usize % SEGMENT_FRAMES].get_or_init(|| Slot { words: zeros(), side: side() });
+        let place = &segment[id as usize % SEGMENT_FRAMES];
+        let slot = match place.get() {
+            Some(slot) => slot,
+            None => {
+                let words = zeros()?;
+                place.get_or_init(|| Slot { words, side: side() })
+            }
+        };
         Ok(Frame { id, words: Words::new(&slot.words), side: &slot.side, captures: &self.captures })
     }
 
