@@ -15,9 +15,12 @@ use super::capture::Captures;
 use super::latch::{Latch, Version};
 
 mod keeping;
+mod leaving;
 mod owing;
 mod side;
 
+pub(crate) use leaving::Leaving;
+use leaving::Run;
 pub(crate) use side::{Extent, Pages, Side};
 
 cfg_if::cfg_if! {
@@ -172,6 +175,9 @@ impl<'a> Held<'a> {
         let words = self.frame.words;
         let present = self.frame.present();
         let is_range = present & 1 != 0 && header::kind(words) == Some(BlobKind::Range);
+        if is_range {
+            self.frame.set_inner_pages_hint(inner_pages(words));
+        }
         let extent = match present {
             Pages::MAX => Extent::Whole,
             _ if is_range && inner_pages(words) & !present == 0 => Extent::Partial,
@@ -180,9 +186,8 @@ impl<'a> Held<'a> {
         self.frame.set_root(header::root(words), header::kind(words), extent);
     }
 
-    /// Takes pages out of the counted ones and gives their memory back. They are neither dirty nor captured,
-    /// and either all that is there or leaves alone.
-    pub(crate) fn evict(&mut self, frames: &Frames, pages: Pages) {
+    /// Takes pages out of the counted ones, for [`Leaving`] to give their memory back.
+    fn take_out(&mut self, pages: Pages) {
         debug_assert!(self.change == Change::Nothing && !self.frame.is_pinned());
         self.change = Change::Residency;
         self.frame.latch().begin();
@@ -191,13 +196,6 @@ impl<'a> Held<'a> {
         let is_empty = self.frame.present() == 0;
         let extent = if is_empty { Extent::Cold } else { Extent::Partial };
         self.frame.set_root(root, None, extent);
-        let mut left = pages;
-        while left != 0 {
-            let first = left.trailing_zeros() as usize;
-            let count = (left >> first).trailing_ones() as usize;
-            frames.release(self.frame, first, count);
-            left &= !run(first, count);
-        }
     }
 
     /// Forgets all that the frame holds, because its blob has fallen free, and gives its memory back. Says
@@ -212,7 +210,7 @@ impl<'a> Held<'a> {
         self.frame.set_root(0, None, Extent::Cold);
         self.frame.words.forget_dirty_pages();
         self.frame.count_changed();
-        frames.release(self.frame, 0, BLOB_PAGES);
+        frames.release(&[Run { frame: self.frame, first: 0, count: BLOB_PAGES }]);
         present.count_ones()
     }
 

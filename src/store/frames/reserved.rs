@@ -7,11 +7,12 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::leaving::Run;
 use super::{Extent, Frame, Side};
 use crate::blob::Words;
 use crate::blob::checksum::PAGE_BYTES;
 use crate::blob::header::BLOB_PAGES;
-use crate::blob::words::{BLOB_BYTES, BlobWords, PAGE_WORDS};
+use crate::blob::words::{BLOB_BYTES, BlobWords};
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
 
@@ -47,6 +48,20 @@ struct Range {
     mapped: NonNull<u8>,
     mapped_bytes: usize,
 }
+
+/// A part of a range.
+#[derive(Clone, Copy)]
+struct Part {
+    offset: usize,
+    bytes: usize,
+}
+
+/// Parts in one call; the system takes 1024.
+#[cfg(target_os = "linux")]
+const PARTS_MAX: usize = 1024;
+/// The calling process, as what takes a descriptor of one understands it.
+#[cfg(target_os = "linux")]
+const PIDFD_SELF: libc::c_int = -10_000;
 
 // SAFETY: a range is only a pair of addresses; what lies there is shared as atomics.
 unsafe impl Send for Range {}
@@ -107,6 +122,69 @@ impl Range {
             let at = self.start.as_ptr().add(offset).cast();
             libc::madvise(at, PAGE_BYTES, libc::MADV_POPULATE_WRITE);
         }
+    }
+}
+
+/// Giving memory back. A range is private and anonymous, so that its pages read as zeros afterwards: to
+/// others this is as if each atomic word had been stored to, which they are ready for. No reference is
+/// formed.
+impl Range {
+    /// Whether the system took it. Memory that the process has locked stays as it is; and only Linux takes
+    /// the advice at once.
+    fn release(&self, part: Part) -> bool {
+        self.check(part);
+        // SAFETY: the part lies inside this mapping, in usable memory, which stays mapped.
+        let advised = unsafe {
+            let at = self.start.as_ptr().add(part.offset).cast();
+            libc::madvise(at, part.bytes, libc::MADV_DONTNEED)
+        };
+        advised == 0 && cfg!(target_os = "linux")
+    }
+
+    /// Releases several parts with one call, for which the system stops the other processors but once (from
+    /// Linux 6.16 on; before, there is no such call or no such name for the process). Says how many it took.
+    #[cfg(target_os = "linux")]
+    fn release_together(&self, parts: &[Part]) -> usize {
+        use std::sync::atomic::AtomicBool;
+
+        static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+        if parts.len() < 2 || IS_REFUSED.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let mut taken = 0;
+        for some in parts.chunks(PARTS_MAX) {
+            some.iter().for_each(|part| self.check(*part));
+            // SAFETY: as in `release`, for each of the parts; the list of them is read only during the call.
+            let advised_bytes = unsafe {
+                let vector = some.iter().map(|part| libc::iovec {
+                    iov_base: self.start.as_ptr().add(part.offset).cast(),
+                    iov_len: part.bytes,
+                });
+                let vector = vector.collect::<Vec<_>>();
+                let (at, count) = (vector.as_ptr(), vector.len());
+                libc::syscall(libc::SYS_process_madvise, PIDFD_SELF, at, count, libc::MADV_DONTNEED, 0)
+            };
+            if advised_bytes < 0 {
+                IS_REFUSED.store(true, Ordering::Relaxed);
+                return taken;
+            }
+            let mut left_bytes = advised_bytes as usize;
+            for part in some {
+                let Some(left) = left_bytes.checked_sub(part.bytes) else { return taken };
+                left_bytes = left;
+                taken += 1;
+            }
+        }
+        taken
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn release_together(&self, _parts: &[Part]) -> usize {
+        0
+    }
+
+    fn check(&self, part: Part) {
+        assert!(part.offset + part.bytes <= self.mapped_bytes - ALIGNMENT_BYTES);
     }
 }
 
@@ -209,22 +287,21 @@ impl Frames {
     }
 
     /// Gives the memory of pages back. Whoever still reads there sees the old words, or zeros.
-    pub(crate) fn release(&self, frame: Frame<'_>, first: usize, count: usize) {
-        assert!(first + count <= BLOB_PAGES && frame.id < self.usable.load(Ordering::Acquire));
-        let offset = frame.id as usize * BLOB_BYTES + first * PAGE_BYTES;
-        // SAFETY: the assertion keeps the pages inside usable memory of this mapping, which stays mapped. It
-        // is private and anonymous, so that its pages read as zeros afterwards: to others this is as if each
-        // atomic word had been stored to, which they are ready for. No reference is formed.
-        let advised = unsafe {
-            let at = self.frames.start.as_ptr().add(offset).cast();
-            libc::madvise(at, count * PAGE_BYTES, libc::MADV_DONTNEED)
-        };
-        // Memory that the process has locked stays as it is; and only Linux takes the advice at once.
-        if advised != 0 || !cfg!(target_os = "linux") {
-            for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
-                frame.words.store_unnoted(at as crate::blob::Ref, 0);
+    pub(super) fn release(&self, runs: &[Run<'_>]) {
+        let parts = runs.iter().map(|run| self.part_of(run)).collect::<Vec<_>>();
+        let released = self.frames.release_together(&parts);
+        for (run, part) in runs.iter().zip(parts).skip(released) {
+            if !self.frames.release(part) {
+                run.zero();
             }
         }
+    }
+
+    /// Where the words of a run lie, counted from the start of the frames.
+    fn part_of(&self, run: &Run<'_>) -> Part {
+        assert!(run.first + run.count <= BLOB_PAGES && run.frame.id < self.usable.load(Ordering::Acquire));
+        let offset = run.frame.id as usize * BLOB_BYTES + run.first * PAGE_BYTES;
+        Part { offset, bytes: run.count * PAGE_BYTES }
     }
 
     /// Asks for pages of 4 KiB: else installing one may cost 2 MiB.
@@ -246,6 +323,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::Ref;
+    use crate::blob::words::PAGE_WORDS;
 
     #[test]
     fn frames_appear_zeroed_and_never_move() {
@@ -258,6 +337,43 @@ mod tests {
         assert_eq!(frames.get(3).expect("there").words.load(77), 42);
         assert!(frames.get(CHUNK_FRAMES * 4).is_none());
         assert!(matches!(frames.commit(u32::MAX), Err(Error::OutOfSpace { .. })));
+    }
+
+    #[test]
+    fn runs_that_are_released_hold_zeros_and_their_neighbours_what_they_held() {
+        let frames = Frames::new();
+        frames.prefer_small_pages();
+        for id in 0..40 {
+            let words = frames.commit(id).expect("room").words;
+            (0..BLOB_PAGES).for_each(|page| words.store((page * PAGE_WORDS) as Ref, 7));
+        }
+        // One alone, and as many as there may be, each next to another.
+        for ids in [0..1, 1..40] {
+            let run = |id| Run { frame: frames.get(id).expect("there"), first: id as usize, count: 2 };
+            frames.release(&ids.map(run).collect::<Vec<_>>());
+        }
+        for id in 0..40 {
+            let words = frames.get(id).expect("there").words;
+            for page in 0..BLOB_PAGES {
+                let is_released = (id as usize..id as usize + 2).contains(&page);
+                let expected = if is_released { 0 } else { 7 };
+                assert_eq!(words.load((page * PAGE_WORDS) as Ref), expected, "blob {id}, page {page}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_system_refuses_to_release_together_is_said() {
+        let range = Range::reserve(ALIGNMENT_BYTES).expect("addresses");
+        range.make_usable(0, ALIGNMENT_BYTES).expect("memory");
+        let part = |number: usize| Part { offset: number * 2 * PAGE_BYTES, bytes: PAGE_BYTES };
+        let parts: Vec<Part> = (0..20).map(part).collect();
+        // All of them, or none on a system that has no such call.
+        let released = range.release_together(&parts);
+        assert!([0, parts.len()].contains(&released), "{released}");
+        assert_eq!(range.release_together(&parts[..1]), 0, "one alone is not worth it");
+        assert!(parts.iter().all(|part| range.release(*part)));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) struct Side {
     pins: AtomicU32,
     /// Rounds of eviction in which nothing was read.
     idle_rounds: AtomicU32,
+    /// How many pages header and inner nodes had when they were last seen; 0 if they never were.
+    inner_pages: AtomicU32,
     /// What the frame owes to a checkpoint.
     pub(super) owing: Owing,
 }
@@ -79,6 +81,7 @@ impl Side {
             content: AtomicU64::new(0),
             pins: AtomicU32::new(0),
             idle_rounds: AtomicU32::new(0),
+            inner_pages: AtomicU32::new(0),
             owing: Owing::default(),
         }
     }
@@ -199,6 +202,16 @@ impl Frame<'_> {
             if was_read { 0 } else { self.side.idle_rounds.load(Ordering::Relaxed).saturating_add(1) };
         self.side.idle_rounds.store(rounds, Ordering::Relaxed);
         rounds
+    }
+
+    /// How many pages header and inner nodes most likely have, although they are not there; 0 if nobody
+    /// knows.
+    pub(crate) fn inner_pages_hint(self) -> usize {
+        self.side.inner_pages.load(Ordering::Relaxed) as usize
+    }
+
+    pub(super) fn set_inner_pages_hint(self, pages: Pages) {
+        self.side.inner_pages.store(pages.count_ones(), Ordering::Relaxed);
     }
 
     /// A number that moves with every change of what the blob holds, but not when it leaves memory or comes

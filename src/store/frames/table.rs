@@ -5,9 +5,9 @@
 
 use std::sync::OnceLock;
 
+use super::leaving::Run;
 use super::{Frame, Side};
-use crate::blob::words::PAGE_WORDS;
-use crate::blob::{Ref, Words};
+use crate::blob::Words;
 use crate::error::{Error, Result};
 use crate::store::capture::Captures;
 
@@ -86,10 +86,8 @@ impl Frames {
     }
 
     /// Gives the memory of pages back. Frames never move here, so all it does is to fill them with zeros.
-    pub(crate) fn release(&self, frame: Frame<'_>, first: usize, count: usize) {
-        for at in first * PAGE_WORDS..(first + count) * PAGE_WORDS {
-            frame.words.store_unnoted(at as Ref, 0);
-        }
+    pub(super) fn release(&self, runs: &[Run<'_>]) {
+        runs.iter().for_each(Run::zero);
     }
 
     /// Nothing here knows of huge pages.

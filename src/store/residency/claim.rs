@@ -1,11 +1,14 @@
 //! Who loads which pages: nobody reads a page that another thread is reading already.
 //!
 //! A loader claims all that it is going to read in one step, and waits while anything of it is claimed. It
-//! holds no claim while it waits, so claims cannot block each other for ever.
+//! holds no claim while it waits, so claims cannot block each other for ever. Whoever gives a claim back
+//! wakes those who wait for a part of it, and nobody else: of sixteen threads in a cold database, those who
+//! were woken in vain made most of the system calls.
 
 #![forbid(unsafe_code)]
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, Thread};
 
 use super::Pages;
 
@@ -13,16 +16,18 @@ use super::Pages;
 pub(super) type Part = (u32, Pages);
 
 /// All claims of one database.
-pub(super) struct Claims {
-    state: Mutex<State>,
-    released: Condvar,
-}
+pub(super) struct Claims(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     claimed: Vec<Part>,
-    /// Who waits for a claim to be released. Waking nobody is a system call all the same, at every fault.
-    waiting: u32,
+    waiting: Vec<Waiting>,
+}
+
+/// A thread that waits until nobody has any of these.
+struct Waiting {
+    thread: Thread,
+    parts: Vec<Part>,
 }
 
 /// What one loader has claimed. Dropping it lets the others go on.
@@ -33,30 +38,40 @@ pub(super) struct Claim<'a> {
 
 impl Claims {
     pub(super) fn new() -> Self {
-        Claims { state: Mutex::default(), released: Condvar::new() }
+        Claims(Mutex::default())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Claims all parts at once, as soon as nobody else has one of their pages. True if that was at once:
     /// else they may have been loaded meanwhile.
     pub(super) fn claim<'a>(&'a self, parts: &'a [Part]) -> (Claim<'a>, bool) {
-        let is_part_of = |part: &Part, others: &[Part]| {
-            others.iter().any(|other| part.0 == other.0 && part.1 & other.1 != 0)
-        };
         let mut state = self.state();
         let mut at_once = true;
-        while parts.iter().any(|part| is_part_of(part, &state.claimed)) {
-            at_once = false;
-            state.waiting += 1;
-            state = self.released.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-            state.waiting -= 1;
+        while overlap(parts, &state.claimed) {
+            if at_once {
+                at_once = false;
+                state.waiting.push(Waiting { thread: thread::current(), parts: parts.to_vec() });
+            }
+            drop(state);
+            // Ends at once if it was woken meanwhile; and sometimes for no reason.
+            thread::park();
+            state = self.state();
+        }
+        if !at_once {
+            let this = thread::current().id();
+            state.waiting.retain(|waiting| waiting.thread.id() != this);
         }
         state.claimed.extend_from_slice(parts);
         (Claim { claims: self, parts }, at_once)
     }
+}
+
+/// Whether a page is in both.
+fn overlap(some: &[Part], others: &[Part]) -> bool {
+    some.iter().any(|part| others.iter().any(|other| part.0 == other.0 && part.1 & other.1 != 0))
 }
 
 impl Drop for Claim<'_> {
@@ -67,8 +82,62 @@ impl Drop for Claim<'_> {
                 state.claimed.swap_remove(at);
             }
         }
-        if state.waiting > 0 {
-            self.claims.released.notify_all();
-        }
+        let concerned = state.waiting.iter().filter(|waiting| overlap(&waiting.parts, self.parts));
+        let concerned: Vec<Thread> = concerned.map(|waiting| waiting.thread.clone()).collect();
+        drop(state);
+        concerned.iter().for_each(Thread::unpark);
+    }
+}
+
+#[cfg(all(test, not(loom), not(target_arch = "wasm32")))]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn nobody_has_a_page_that_another_has_and_whoever_waits_is_woken() {
+        let claims = Claims::new();
+        let owners: [AtomicU32; 4] = std::array::from_fn(|_| AtomicU32::new(0));
+        let rounds = if cfg!(miri) { 20 } else { 4_000 };
+        thread::scope(|scope| {
+            for number in 0..4_usize {
+                let (claims, owners) = (&claims, &owners);
+                scope.spawn(move || {
+                    for round in 0..rounds {
+                        let (one, other) = ((number + round) % 4, (number + round / 4 + 1) % 4);
+                        let mut parts = vec![(one as u32, 0b110)];
+                        if one != other {
+                            parts.push((other as u32, 0b010));
+                        }
+                        let (claim, _) = claims.claim(&parts);
+                        for part in &parts {
+                            assert_eq!(
+                                owners[part.0 as usize].fetch_add(1, Ordering::SeqCst),
+                                0,
+                                "two have it"
+                            );
+                        }
+                        if round % 3 == 0 {
+                            thread::yield_now();
+                        }
+                        for part in &parts {
+                            owners[part.0 as usize].fetch_sub(1, Ordering::SeqCst);
+                        }
+                        drop(claim);
+                    }
+                });
+            }
+        });
+        let state = claims.state();
+        assert!(state.claimed.is_empty() && state.waiting.is_empty());
+    }
+
+    #[test]
+    fn other_pages_are_claimed_at_once() {
+        let claims = Claims::new();
+        let first = [(1, 0b0011), (2, 0b0001)];
+        let _first = claims.claim(&first);
+        assert!(claims.claim(&[(1, 0b1100)]).1 && claims.claim(&[(3, 0b0011)]).1);
     }
 }

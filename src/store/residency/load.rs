@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use super::claim::Part;
 use super::{Fault, Pages, Residency, Want};
-use crate::backend::{AlignedBlobBuf, Area, PAGE_BYTES, ReadOp};
+use crate::backend::{Area, PAGE_BYTES, ReadOp};
 use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::BLOB_BYTES;
@@ -44,6 +44,15 @@ struct Plan<'a> {
     /// What is read for that: few long runs.
     span: Pages,
 }
+
+/// The pages of one leaf, most often.
+const LEAF_PAGES: usize = 2;
+
+/// Some pages, where direct I/O can take them to.
+#[repr(align(4096))]
+struct Few<const PAGES: usize>([[u8; PAGE_BYTES]; PAGES]);
+
+const _: () = assert!(align_of::<Few<1>>() == PAGE_BYTES);
 
 /// Neighbouring pages of one blob that are read together into a buffer, behind those of the run before.
 struct Run {
@@ -121,7 +130,7 @@ impl Residency {
             let wanted = match fault.want {
                 _ if fault.is_resolved(frame) => 0,
                 Want::Whole => Pages::MAX,
-                _ if !has_header => self.first_pages(fault.blob),
+                _ if !has_header => self.first_pages(frame),
                 _ if kind == Some(BlobKind::Router) => Pages::MAX,
                 _ if present.count_ones() >= PAGES_TO_COMPLETE && self.completes_blobs() => Pages::MAX,
                 Want::Leaves(pages) if extent == Extent::Partial => pages,
@@ -145,11 +154,13 @@ impl Residency {
         }
     }
 
-    /// What is read first of a blob of which nothing is known.
-    fn first_pages(&self, blob: u32) -> Pages {
-        let count = match blob {
-            _ if !self.is_remote => FIRST_PAGES,
-            ROOT_BLOB => ROOT_PAGES_REMOTE,
+    /// What is read first of a blob of which nothing is there. One that was there before is likely to have as
+    /// many inner nodes as then: in a cache that cannot hold all inner nodes that is a quarter less to read.
+    fn first_pages(&self, frame: Frame<'_>) -> Pages {
+        let count = match (frame.inner_pages_hint(), frame.id) {
+            (0, _) if !self.is_remote => FIRST_PAGES,
+            (known, _) if !self.is_remote => known,
+            (_, ROOT_BLOB) => ROOT_PAGES_REMOTE,
             _ => FIRST_PAGES_REMOTE,
         };
         run(0, count)
@@ -158,6 +169,34 @@ impl Residency {
     /// Reads plans as one batch, as many as there are buffers for; says how many pages came into frames, also
     /// if it failed. What is read goes there while the rest is still under way, and so leaves what has to.
     fn read_and_install(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> (u64, Result<()>) {
+        let count: usize = plans.iter().map(|plan| plan.span.count_ones() as usize).sum();
+        if count <= LEAF_PAGES {
+            self.read_few::<LEAF_PAGES>(frames, plans, spared)
+        } else if count <= FIRST_PAGES {
+            self.read_few::<FIRST_PAGES>(frames, plans, spared)
+        } else {
+            self.read_many(frames, plans, spared)
+        }
+    }
+
+    /// Reads up to `PAGES` pages into memory of this thread alone. There are fewer leased buffers than there
+    /// may be threads, and waiting for one takes longer than a read does.
+    fn read_few<const PAGES: usize>(
+        &self,
+        frames: &Frames,
+        plans: &[Plan<'_>],
+        spared: &[u32],
+    ) -> (u64, Result<()>) {
+        let runs_of_plan = |(plan, wanted): (usize, &Plan<'_>)| {
+            runs_of(wanted.span).map(move |(first, count)| Run { plan, first, count, buffer: 0 })
+        };
+        let runs: Vec<Run> = plans.iter().enumerate().flat_map(runs_of_plan).collect();
+        let mut few = Few([[0; PAGE_BYTES]; PAGES]);
+        self.read_runs(frames, plans, spared, &runs, &mut [few.0.as_flattened_mut()])
+    }
+
+    /// Reads as many plans as there are buffers for.
+    fn read_many(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> (u64, Result<()>) {
         let mut buffers = vec![self.backend.buffers().lease_blocking()];
         let mut runs = Vec::new();
         let mut used = 0;
@@ -173,8 +212,20 @@ impl Residency {
             let buffer = buffers.len() - 1;
             runs.extend(runs_of(*span).map(|(first, count)| Run { plan, first, count, buffer }));
         }
+        let mut buffers: Vec<&mut [u8]> = buffers.iter_mut().map(|buffer| &mut buffer[..]).collect();
+        self.read_runs(frames, plans, spared, &runs, &mut buffers)
+    }
+
+    fn read_runs(
+        &self,
+        frames: &Frames,
+        plans: &[Plan<'_>],
+        spared: &[u32],
+        runs: &[Run],
+        buffers: &mut [&mut [u8]],
+    ) -> (u64, Result<()>) {
         let (mut has_space, mut installed, mut failed) = (false, 0, None);
-        let read = self.read(plans, &runs, &mut buffers, &mut |place, bytes| {
+        let read = self.read(plans, runs, buffers, &mut |place, bytes| {
             if !std::mem::replace(&mut has_space, true) {
                 self.make_space(frames, spared);
             }
@@ -191,7 +242,7 @@ impl Residency {
         &self,
         plans: &[Plan<'_>],
         runs: &[Run],
-        buffers: &mut [AlignedBlobBuf],
+        buffers: &mut [&mut [u8]],
         filled: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<()> {
         let mut batch = Vec::with_capacity(runs.len());
@@ -264,7 +315,7 @@ impl Residency {
     /// Of the pages that were read at first of a blob of which nothing was known, those that its header
     /// knows to be of use. It is not verified yet: if it is damaged, none of them comes in.
     fn useful(&self, plan: &Plan<'_>, first: usize, bytes: &[u8]) -> Pages {
-        let is_guess = first == 0 && !self.is_remote && plan.pages == self.first_pages(plan.frame.id);
+        let is_guess = first == 0 && !self.is_remote && plan.pages == self.first_pages(plan.frame);
         if !is_guess || kind_of(bytes) != Some(BlobKind::Range) {
             return Pages::MAX;
         }
