@@ -70,7 +70,8 @@ pub struct Stats {
     /// Blobs that are not in memory, and of which nothing else here tells. While there are some, the names of
     /// trees and the parts of long values count as keys, and `hops` counts the routers in memory.
     pub unread_blobs: u32,
-    /// Pages in memory of a database with a backend. 0 where everything is always in memory.
+    /// Pages in memory of a database with a backend, without those that were read as zeros and take none. 0
+    /// where everything is always in memory.
     pub resident_pages: u64,
     /// Steps of operations that met something that was not in memory.
     pub faults: u64,

@@ -195,7 +195,7 @@ impl Store {
         let mut next = committed.next();
         match self.write(durable, &cut, &mut next, &mut ready) {
             Ok(()) => {
-                self.publish(&residency.directory, committed, &next, &ready);
+                self.publish(residency, committed, &next, &ready);
                 durable.log.recycle_before(cut.log_position);
                 durable.counters.checkpoints.add_one();
                 *committed = next;
@@ -371,7 +371,8 @@ impl Store {
     }
 
     /// Lets faults know what storage has now, and pages leave memory again.
-    fn publish(&self, directory: &Directory, before: &Committed, after: &Committed, ready: &[Ready]) {
+    fn publish(&self, residency: &Residency, before: &Committed, after: &Committed, ready: &[Ready]) {
+        let directory = &residency.directory;
         for blob in ready {
             let Some(frame) = self.frames.get(blob.id) else { continue };
             let held = frame.hold();
@@ -385,6 +386,7 @@ impl Store {
                 directory.set(blob.id, after.entry(blob.id));
             }
             frame.clear_writing(blob.pages);
+            residency.count_written(frame, blob.pages);
             drop(held);
         }
         for id in after.entered().filter(|&id| before.entry(id) != after.entry(id)) {

@@ -169,9 +169,9 @@ impl<'a> Held<'a> {
         debug_assert!(refs.all(|at| self.frame.words.load(at as Ref) == 0), "something was left behind");
     }
 
-    /// Lets readers see pages that were installed.
-    pub(crate) fn arrive(&self, pages: Pages) {
-        self.frame.add_present(pages);
+    /// Lets readers see pages that were installed, of which these are zeros.
+    pub(crate) fn arrive(&self, pages: Pages, zeros: Pages) {
+        self.frame.add_present(pages, zeros);
         let words = self.frame.words;
         let present = self.frame.present();
         let is_range = present & 1 != 0 && header::kind(words) == Some(BlobKind::Range);
@@ -206,12 +206,13 @@ impl<'a> Held<'a> {
         self.change = Change::Residency;
         self.frame.latch().begin();
         let present = self.frame.present();
+        let counted = self.frame.count_counted(present);
         self.frame.take_out_present(present);
         self.frame.set_root(0, None, Extent::Cold);
         self.frame.words.forget_dirty_pages();
         self.frame.count_changed();
         frames.release(&[Run { frame: self.frame, first: 0, count: BLOB_PAGES }]);
-        present.count_ones()
+        counted
     }
 
     /// Whether nothing was ever in the frame.
@@ -237,7 +238,7 @@ impl<'a> Held<'a> {
     /// Counts all pages of a fresh frame as present; says how many were not.
     pub(crate) fn count_whole(&self) -> u32 {
         let absent = !self.frame.present();
-        self.frame.add_present(absent);
+        self.frame.add_present(absent, 0);
         if !self.frame.is_whole() {
             self.frame.set_root(0, None, Extent::Whole);
         }

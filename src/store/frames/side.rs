@@ -35,6 +35,8 @@ pub(crate) struct Side {
     root: AtomicU64,
     /// Pages in memory. Says nothing where frames are always whole.
     present: [AtomicU64; 2],
+    /// Pages in memory that take none, because they came as zeros and nobody has written there.
+    zeros: [AtomicU64; 2],
     /// Pages that a running checkpoint has captured and has not yet written to their place.
     writing: [AtomicU64; 2],
     /// Pages that were read since eviction last came by.
@@ -76,6 +78,7 @@ impl Side {
             latch: Latch::new(),
             root: AtomicU64::new(0),
             present: none(),
+            zeros: none(),
             writing: none(),
             touched: none(),
             content: AtomicU64::new(0),
@@ -154,12 +157,27 @@ impl Frame<'_> {
         load(&self.side.present, Ordering::Acquire)
     }
 
-    pub(super) fn add_present(self, pages: Pages) {
+    /// How many of these pages, which are in memory, take any.
+    pub(crate) fn count_counted(self, pages: Pages) -> u32 {
+        (pages & !load(&self.side.zeros, Ordering::Acquire)).count_ones()
+    }
+
+    pub(super) fn add_present(self, pages: Pages, zeros: Pages) {
+        add(&self.side.zeros, zeros);
         add(&self.side.present, pages);
     }
 
     pub(super) fn take_out_present(self, pages: Pages) {
         take_out(&self.side.present, pages);
+        take_out(&self.side.zeros, pages);
+    }
+
+    /// These pages were written to: says how many of them take memory since then. Only for a holder of the
+    /// latch.
+    pub(crate) fn count_written(self, pages: Pages) -> u32 {
+        let written = load(&self.side.zeros, Ordering::Acquire) & pages;
+        take_out(&self.side.zeros, written);
+        written.count_ones()
     }
 
     /// The pages that a checkpoint has captured and not yet written to their place: they are not evicted.

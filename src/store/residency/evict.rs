@@ -113,10 +113,11 @@ impl Residency {
             return 0;
         };
         let pages = evictable(&held, round);
+        let counted = frame.count_counted(pages);
         if pages != 0 {
             leaving.take(held, pages);
         }
-        u64::from(pages.count_ones())
+        u64::from(counted)
     }
 }
 

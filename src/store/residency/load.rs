@@ -276,7 +276,7 @@ impl Residency {
         let hashes: Vec<u64> = wanted.iter().map(hash).collect();
         let held = plan.frame.hold();
         let unchanged = held.version() == plan.version;
-        let mut arrived = 0;
+        let (mut arrived, mut zeros) = (0, 0);
         for ((page, bytes), hash) in wanted.into_iter().zip(hashes) {
             if held.frame.is_whole() || (held.frame.present() | arrived) & (1 << page) != 0 {
                 continue;
@@ -289,7 +289,10 @@ impl Residency {
                 _ => (header::stored_checksum(held.words(), page) != hash).then_some("page checksum"),
             };
             match damage {
-                None if checksum::is_zeros(bytes) => held.install_zeros(page),
+                None if checksum::is_zeros(bytes) => {
+                    held.install_zeros(page);
+                    zeros |= 1 << page;
+                }
                 None => held.install(page, bytes),
                 // What was read is not what is stored now.
                 Some(_) if !unchanged => continue,
@@ -302,14 +305,15 @@ impl Residency {
             }
             arrived |= 1 << page;
             if page == 0 && self.is_remote {
-                arrived |= zero_pages(&held);
+                let others = zero_pages(&held);
+                (arrived, zeros) = (arrived | others, zeros | others);
             }
         }
         if arrived != 0 {
-            held.arrive(arrived);
+            held.arrive(arrived, zeros);
             held.frame.touch(arrived);
         }
-        Ok(u64::from(arrived.count_ones()))
+        Ok(u64::from((arrived & !zeros).count_ones()))
     }
 
     /// Of the pages that were read at first of a blob of which nothing was known, those that its header

@@ -4,7 +4,8 @@
 //! gate and latches, has the fault resolved here, and runs the step again.
 //!
 //! Invariants:
-//! * the pages that are counted are those whose bits are set in the frames, and those that are being loaded;
+//! * the pages that are counted are those whose bits are set in the frames, but for zeros that were read and
+//!   take no memory, and those that are being loaded;
 //! * a page is loaded by one thread at a time;
 //! * a page enters a frame only if its checksum is the one that page 0 in this frame, and for page 0 the
 //!   directory, has at that moment. So nothing is known, and nothing need be known, of what happened to the
@@ -175,6 +176,11 @@ impl Residency {
         let pages = frame.hold().count_whole();
         self.resident_pages.fetch_add(u64::from(pages), Ordering::Relaxed);
         self.count_discarded(discarded_pages);
+    }
+
+    /// These pages were written to, and stored. Of zeros that were read, that makes pages that are in memory.
+    pub(crate) fn count_written(&self, frame: Frame<'_>, pages: Pages) {
+        self.resident_pages.fetch_add(u64::from(frame.count_written(pages)), Ordering::Relaxed);
     }
 
     /// So many pages of freed blobs are gone.
