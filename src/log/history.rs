@@ -137,3 +137,102 @@ pub(super) fn life_of(page: &[u8], identity: Identity) -> Option<Life> {
         Some(Life { first_segment, incarnation })
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::MemoryBackend;
+    use crate::log::record::{self, Head, Kind};
+
+    const IDENTITY: Identity = Identity { log_id: 9, incarnation: 70 };
+
+    /// A log area with these places: the segment in each and the incarnation that has written it.
+    fn area(places: &[Option<(u64, u32)>]) -> MemoryBackend {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Log, places.len() as u64 * SEGMENT_BYTES).expect("memory");
+        for (place, held) in places.iter().enumerate() {
+            let Some((segment, incarnation)) = held else { continue };
+            let payload = segment.to_le_bytes();
+            let head = Head { kind: Kind::Segment, payload_bytes: payload.len(), seq: 0, durable: 0 };
+            let identity = Identity { incarnation: *incarnation, ..IDENTITY };
+            let bytes = record::encode(head, &payload, identity, segment * SEGMENT_BYTES);
+            put(&backend, place as u64 * SEGMENT_BYTES, &bytes);
+        }
+        backend
+    }
+
+    /// Writes the beginning of a page.
+    fn put(backend: &MemoryBackend, offset_bytes: u64, bytes: &[u8]) {
+        let mut buffer = backend.buffers().lease_blocking();
+        let buf = &mut buffer[..PAGE_BYTES];
+        buf.fill(0);
+        buf[..bytes.len()].copy_from_slice(bytes);
+        backend.write(&[WriteOp { area: Area::Log, offset_bytes, buf }]).expect("memory");
+    }
+
+    fn replayed(end_segment: u64, only_in_ring: Vec<(u64, Vec<u8>)>) -> Replayed {
+        Replayed { end: end_segment * SEGMENT_BYTES, seq: 5, writes: 5, only_in_ring }
+    }
+
+    fn lives(history: &History) -> Vec<(u64, u32)> {
+        history.lives.iter().map(|life| (life.first_segment, life.incarnation)).collect()
+    }
+
+    #[test]
+    fn segments_are_told_by_life_and_what_came_later_or_long_before_is_none() {
+        // Segment 8 is behind what was replayed; 2 is of a life too long ago, 6 of one that is still to come.
+        let places = [(7, 70), (3, 68), (8, 70), (4, 68), (2, 5), (5, 69), (6, 71)];
+        let backend = area(&places.map(Some));
+        let history = History::find(&backend, IDENTITY, &replayed(8, Vec::new())).expect("reads");
+        assert_eq!(history.held, [Some(7), Some(3), None, Some(4), None, Some(5), None]);
+        assert_eq!(lives(&history), [(3, 68), (5, 69), (7, 70)]);
+        assert!(history.missing(&replayed(8, Vec::new())).pieces.is_empty());
+    }
+
+    #[test]
+    fn lives_are_looked_for_as_far_back_as_promised_and_no_further() {
+        let oldest = IDENTITY.incarnation - LIVES_MAX;
+        let backend = area(&[Some((1, oldest)), Some((2, oldest - 1)), None]);
+        let history = History::find(&backend, IDENTITY, &replayed(4, Vec::new())).expect("reads");
+        assert_eq!((history.held, history.lives.len()), (vec![Some(1), None, None], 1));
+        // Another log's.
+        let other = Identity { log_id: 10, ..IDENTITY };
+        let history = History::find(&backend, other, &replayed(4, Vec::new())).expect("reads");
+        assert_eq!((history.held, history.lives.len()), (vec![None; 3], 0));
+    }
+
+    #[test]
+    fn what_the_ring_alone_has_gets_a_place_and_is_written_there() {
+        let backend = area(&[Some((5, 70)), None, None]);
+        put(&backend, SEGMENT_BYTES + 3 * PAGE, &[1; 100]);
+        let five = 5 * SEGMENT_BYTES + 2 * PAGE + 8;
+        let six = 6 * SEGMENT_BYTES + 3 * PAGE + 50;
+        // The second goes on over the end of a page.
+        let ring = vec![(five, vec![2; 24]), (six, vec![3; PAGE_BYTES]), (six + PAGE, vec![4; 10])];
+        let replayed = replayed(7, ring);
+        let history = History::find(&backend, IDENTITY, &replayed).expect("reads");
+        assert_eq!(history.held, [Some(5), Some(6), None]);
+        assert_eq!(lives(&history), [(5, 70)]);
+        history.missing(&replayed).write(&backend).expect("memory");
+        let area = backend.to_bytes(Area::Log);
+        let first = (2 * PAGE + 8) as usize;
+        assert_eq!((area[first - 1], &area[first..first + 24], area[first + 24]), (0, &[2; 24][..], 0));
+        let second = (SEGMENT_BYTES + 3 * PAGE + 50) as usize;
+        assert_eq!(area[second - 50..second], [1; 50], "what was in the page before");
+        assert_eq!(area[second..second + PAGE_BYTES], [3; PAGE_BYTES]);
+        let third = second + PAGE_BYTES;
+        assert_eq!((&area[third..third + 10], area[third + 10]), (&[4; 10][..], 0));
+        // Once more: what is there stays.
+        history.missing(&replayed).write(&backend).expect("memory");
+        assert!(backend.to_bytes(Area::Log) == area);
+    }
+
+    #[test]
+    fn what_finds_no_place_is_not_written() {
+        let backend = area(&[Some((5, 70))]);
+        let replayed = replayed(7, vec![(6 * SEGMENT_BYTES, vec![3; 8])]);
+        let history = History::find(&backend, IDENTITY, &replayed).expect("reads");
+        assert_eq!(history.held, [Some(5)]);
+        assert!(history.missing(&replayed).pieces.is_empty());
+    }
+}

@@ -185,3 +185,103 @@ impl Segments {
         places.held.iter().flatten().count() - places.needed().count()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backend::MemoryBackend;
+
+    fn segments(segments_max: usize, kept_segments: u64, held: Vec<Option<u64>>) -> Segments {
+        let backend = MemoryBackend::new();
+        backend.set_len(Area::Log, held.len() as u64 * SEGMENT_BYTES).expect("memory");
+        let room = Room { segments_max, kept_bytes: kept_segments * SEGMENT_BYTES };
+        Segments::new(Arc::new(backend), room, held).expect("a length")
+    }
+
+    fn prepares(segments: &Segments, segment: u64, staged: bool) -> bool {
+        segments.prepare(segment, staged).expect("memory")
+    }
+
+    fn area_segments(segments: &Segments) -> u64 {
+        segments.backend.len(Area::Log).expect("a length") / SEGMENT_BYTES
+    }
+
+    #[test]
+    fn places_are_made_up_to_the_limit_and_used_again() {
+        let segments = segments(3, 0, Vec::new());
+        assert!((0..3).all(|segment| prepares(&segments, segment, false)));
+        assert!(prepares(&segments, 1, false), "it has a place");
+        assert!(!prepares(&segments, 3, false));
+        assert_eq!((segments.held(), segments.used(), area_segments(&segments)), (vec![0, 1, 2], (3, 3), 3));
+        // A segment is needed while a byte of it is.
+        segments.recycle_before(2 * SEGMENT_BYTES - 1);
+        assert_eq!((segments.held(), segments.used().0), (vec![1, 2], 2));
+        assert!(prepares(&segments, 3, false));
+        assert_eq!((segments.place_of(3), segments.place_of(0)), (Some(0), None));
+        segments.recycle_before(2 * SEGMENT_BYTES);
+        assert_eq!(segments.held(), [2, 3]);
+        assert_eq!(segments.offset_of(2 * SEGMENT_BYTES + 5), 2 * SEGMENT_BYTES + 5);
+        assert_eq!(segments.offset_of(3 * SEGMENT_BYTES + 7), 7);
+        assert!(prepares(&segments, 4, false) && !prepares(&segments, 5, false));
+        assert_eq!(area_segments(&segments), 3, "it does not grow");
+        assert!(!segments.keeps_more() && segments.kept() == 0);
+    }
+
+    #[test]
+    fn what_is_kept_counts_for_no_limit_and_is_given_up_when_more_has_followed() {
+        let segments = segments(2, 2, Vec::new());
+        assert!(segments.keeps_more());
+        assert!(
+            prepares(&segments, 0, false) && prepares(&segments, 1, false) && !prepares(&segments, 2, false)
+        );
+        segments.recycle_before(2 * SEGMENT_BYTES);
+        assert_eq!((segments.held(), segments.used(), segments.kept()), (vec![0, 1], (0, 2), 2));
+        assert!(prepares(&segments, 2, false) && prepares(&segments, 3, false));
+        assert_eq!((segments.kept(), area_segments(&segments)), (2, 4));
+        segments.recycle_before(3 * SEGMENT_BYTES - 1);
+        assert_eq!((segments.held(), segments.kept()), (vec![0, 1, 2, 3], 2));
+        segments.recycle_before(3 * SEGMENT_BYTES);
+        assert_eq!((segments.held(), segments.kept()), (vec![1, 2, 3], 2));
+        // No more places than those that are needed and those that are kept.
+        assert!(prepares(&segments, 4, false) && !prepares(&segments, 5, false));
+        assert_eq!(area_segments(&segments), 4);
+        // An earlier position takes nothing back.
+        segments.recycle_before(0);
+        assert_eq!(segments.used().0, 2);
+    }
+
+    #[test]
+    fn a_batch_in_parts_may_take_more_places_and_others_wait_until_they_are_free() {
+        let segments = segments(2, 0, Vec::new());
+        let most = 2 + STAGED_PLACES as u64;
+        assert!((0..most).all(|segment| prepares(&segments, segment, true)));
+        assert!(!prepares(&segments, most, true));
+        assert_eq!(segments.used(), (most as usize, 2));
+        // What has a place already may be written by others as far as the usual number goes.
+        assert!(
+            prepares(&segments, 1, false) && !prepares(&segments, 2, false) && prepares(&segments, 2, true)
+        );
+        segments.recycle_before((most - 1) * SEGMENT_BYTES);
+        assert!(prepares(&segments, most, false) && !prepares(&segments, most + 1, false));
+    }
+
+    #[test]
+    fn what_was_there_is_found_and_nothing_is_made_after_the_end() {
+        let segments = segments(3, 0, vec![None, Some(7)]);
+        assert_eq!((segments.place_of(7), segments.held()), (Some(SEGMENT_BYTES), vec![7]));
+        segments.end();
+        assert!(prepares(&segments, 8, false), "a free place is there");
+        assert!(!prepares(&segments, 9, false));
+        assert_eq!(area_segments(&segments), 2);
+        segments.forget();
+        assert_eq!((segments.held(), segments.place_of(7)), (vec![], None));
+    }
+
+    #[test]
+    fn fewer_than_two_places_are_too_few() {
+        let segments = segments(0, 0, Vec::new());
+        assert!(
+            prepares(&segments, 0, false) && prepares(&segments, 1, false) && !prepares(&segments, 2, false)
+        );
+    }
+}
