@@ -12,6 +12,7 @@ use std::io;
 use super::PAGE_BYTES;
 
 /// An empty vector that takes `bytes` without asking for memory again.
+#[inline(never)]
 pub(crate) fn room(bytes: usize) -> io::Result<Vec<u8>> {
     let mut room = Vec::new();
     room.try_reserve_exact(bytes)?;
@@ -19,6 +20,7 @@ pub(crate) fn room(bytes: usize) -> io::Result<Vec<u8>> {
 }
 
 /// So many zeros.
+#[inline(never)]
 pub(crate) fn zeros(bytes: usize) -> io::Result<Vec<u8>> {
     let mut zeros = room(bytes)?;
     // By pages: `resize` goes byte by byte where nothing optimises it, as under Miri.
@@ -30,6 +32,7 @@ pub(crate) fn zeros(bytes: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The same bytes once more.
+#[inline(never)]
 pub(crate) fn copy_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut copy = room(bytes.len())?;
     copy.extend_from_slice(bytes);

@@ -403,6 +403,7 @@ pub(crate) fn low_bytes(count: u32) -> u64 {
 
 /// One blob of zeros on the heap, without passing over the stack. An error if there is no memory for it.
 #[cfg(not(miri))]
+#[inline(never)]
 pub(crate) fn try_boxed_words() -> Result<Box<BlobWords>, TryReserveError> {
     let mut words = Vec::new();
     words.try_reserve_exact(BLOB_WORDS)?;

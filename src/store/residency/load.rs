@@ -170,7 +170,10 @@ impl Residency {
     /// if it failed. What is read goes there while the rest is still under way, and so leaves what has to.
     fn read_and_install(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> (u64, Result<()>) {
         let count: usize = plans.iter().map(|plan| plan.span.count_ones() as usize).sum();
-        if count <= LEAF_PAGES {
+        // Without threads nobody waits for a buffer, and less code is to be loaded.
+        if cfg!(target_family = "wasm") {
+            self.read_many(frames, plans, spared)
+        } else if count <= LEAF_PAGES {
             self.read_few::<LEAF_PAGES>(frames, plans, spared)
         } else if count <= FIRST_PAGES {
             self.read_few::<FIRST_PAGES>(frames, plans, spared)
