@@ -79,7 +79,7 @@ pub struct Stats {
     pub reads: u64,
     /// Pages that were read from the backend.
     pub pages_read: u64,
-    /// Pages that were dropped from memory.
+    /// Pages that were dropped from memory, without those that took none.
     pub evictions: u64,
     /// What went through the backend, by [`Area`](crate::backend::Area) as an index:
     /// `stats.areas[Area::Log as usize]`.

@@ -197,7 +197,7 @@ fn what_comes_beside_a_damaged_page_is_counted() {
         }
         let store = &db.forest().store;
         let frames = (0..store.frames.limit()).map_while(|id| store.frames.get(id));
-        let present: u64 = frames.map(|frame| u64::from(frame.count_counted(frame.present()))).sum();
+        let present: u64 = frames.map(|frame| u64::from(frame.counted(frame.present()).count_ones())).sum();
         assert_eq!(db.stats().resident_pages, present, "page {page}");
     }
     assert!(damaged > 0, "no page was met");

@@ -10,8 +10,9 @@ use super::{Frame, Frames, Held, Pages, run};
 use crate::blob::Ref;
 use crate::blob::words::PAGE_WORDS;
 
-/// Frames that are held at a time, so that nobody waits long for one of them.
+/// Frames that are held at a time, and that are looked at meanwhile: nobody waits long for one of them.
 const FRAMES_MAX: usize = 32;
+const PASSED_MAX: usize = 256;
 
 /// Neighbouring pages of a frame.
 #[derive(Clone, Copy)]
@@ -35,14 +36,24 @@ pub(crate) struct Leaving<'a> {
     frames: &'a Frames,
     held: Vec<Held<'a>>,
     runs: Vec<Run<'a>>,
+    /// Frames that were looked at since the first of these was taken.
+    passed: usize,
 }
 
 impl<'a> Leaving<'a> {
     pub(crate) fn new(frames: &'a Frames) -> Self {
-        Leaving { frames, held: Vec::new(), runs: Vec::new() }
+        Leaving { frames, held: Vec::new(), runs: Vec::new(), passed: 0 }
     }
 
-    /// Takes pages out of the counted ones. They are neither dirty nor captured, and either all that is there
+    /// Another frame is about to be looked at.
+    pub(crate) fn pass(&mut self) {
+        self.passed += usize::from(!self.held.is_empty());
+        if self.passed >= PASSED_MAX {
+            self.give_back();
+        }
+    }
+
+    /// Takes pages out of those in memory. They are neither dirty nor captured, and either all that is there
     /// or leaves alone.
     pub(crate) fn take(&mut self, mut held: Held<'a>, pages: Pages) {
         held.take_out(pages);
@@ -64,6 +75,7 @@ impl<'a> Leaving<'a> {
         self.frames.release(&self.runs);
         self.runs.clear();
         self.held.clear();
+        self.passed = 0;
     }
 }
 

@@ -186,12 +186,16 @@ impl<'a> Held<'a> {
         self.frame.set_root(header::root(words), header::kind(words), extent);
     }
 
-    /// Takes pages out of the counted ones, for [`Leaving`] to give their memory back.
+    /// Takes pages out of those in memory, for [`Leaving`] to give it back.
     fn take_out(&mut self, pages: Pages) {
         debug_assert!(self.change == Change::Nothing && !self.frame.is_pinned());
         self.change = Change::Residency;
         self.frame.latch().begin();
-        let root = header::root(self.frame.words);
+        let words = self.frame.words;
+        let root = header::root(words);
+        if pages & 1 != 0 && header::kind(words) == Some(BlobKind::Range) {
+            self.frame.set_inner_pages_hint(inner_pages(words));
+        }
         self.frame.take_out_present(pages);
         let is_empty = self.frame.present() == 0;
         let extent = if is_empty { Extent::Cold } else { Extent::Partial };
@@ -206,8 +210,9 @@ impl<'a> Held<'a> {
         self.change = Change::Residency;
         self.frame.latch().begin();
         let present = self.frame.present();
-        let counted = self.frame.count_counted(present);
+        let counted = self.frame.counted(present).count_ones();
         self.frame.take_out_present(present);
+        self.frame.set_inner_pages_hint(0);
         self.frame.set_root(0, None, Extent::Cold);
         self.frame.words.forget_dirty_pages();
         self.frame.count_changed();

@@ -47,7 +47,7 @@ impl Held<'_> {
         Owed::from_number(self.frame.side.owing.owed.load(Ordering::Relaxed))
     }
 
-    /// Copies what a checkpoint wants of the frame as it is, for a writer: who cannot turn back any more.
+    /// Copies what a checkpoint wants of the frame as it is, for those who cannot turn back any more.
     #[inline]
     pub(crate) fn pay_what_is_owed(&mut self) {
         if self.owed() != Owed::Nothing && self.pay().is_err() {

@@ -35,7 +35,8 @@ pub(crate) struct Side {
     root: AtomicU64,
     /// Pages in memory. Says nothing where frames are always whole.
     present: [AtomicU64; 2],
-    /// Pages in memory that take none, because they came as zeros and nobody has written there.
+    /// Pages in memory that take none, because they came as zeros, and no checkpoint has stored what somebody
+    /// has written there.
     zeros: [AtomicU64; 2],
     /// Pages that a running checkpoint has captured and has not yet written to their place.
     writing: [AtomicU64; 2],
@@ -47,7 +48,7 @@ pub(crate) struct Side {
     pins: AtomicU32,
     /// Rounds of eviction in which nothing was read.
     idle_rounds: AtomicU32,
-    /// How many pages header and inner nodes had when they were last seen; 0 if they never were.
+    /// How many pages header and inner nodes had when they came or left; 0 if nobody knows.
     inner_pages: AtomicU32,
     /// What the frame owes to a checkpoint.
     pub(super) owing: Owing,
@@ -151,15 +152,15 @@ impl Frame<'_> {
         self.side.root.store(root, Ordering::Release);
     }
 
-    /// The pages that are in memory, as far as that is counted.
+    /// The pages that are in memory, as far as that is known.
     pub(crate) fn present(self) -> Pages {
         // Acquire pairs with the release in `add`: the words of these pages are there.
         load(&self.side.present, Ordering::Acquire)
     }
 
-    /// How many of these pages, which are in memory, take any.
-    pub(crate) fn count_counted(self, pages: Pages) -> u32 {
-        (pages & !load(&self.side.zeros, Ordering::Acquire)).count_ones()
+    /// Those of these pages, which are in memory, that take any, as far as that is known.
+    pub(crate) fn counted(self, pages: Pages) -> Pages {
+        pages & !load(&self.side.zeros, Ordering::Acquire)
     }
 
     pub(super) fn add_present(self, pages: Pages, zeros: Pages) {

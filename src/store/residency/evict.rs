@@ -89,6 +89,7 @@ impl Residency {
         'rounds: for round in ROUNDS {
             for _ in 0..end {
                 *hand = if *hand + 1 >= end { 0 } else { *hand + 1 };
+                leaving.pass();
                 let frame = frames.get(*hand).filter(|_| !spared.contains(&*hand));
                 freed += frame.map_or(0, |frame| self.visit(&mut leaving, frame, round));
                 if freed >= wanted {
@@ -113,7 +114,7 @@ impl Residency {
             return 0;
         };
         let pages = evictable(&held, round);
-        let counted = frame.count_counted(pages);
+        let counted = frame.counted(pages).count_ones();
         if pages != 0 {
             leaving.take(held, pages);
         }
@@ -141,7 +142,8 @@ fn evictable(held: &Held<'_>, round: Round) -> Pages {
         let may_go = round == Round::Routers && frame.id != ROOT_BLOB;
         return if may_go { everything } else { 0 };
     }
-    let leaves = present & !inner_pages(words);
+    // Zeros take no memory: they go with the rest of the blob.
+    let leaves = frame.counted(present & !inner_pages(words));
     match round {
         Round::Unread if leaves != 0 => clean & leaves & !touched,
         Round::Unread if idle_rounds >= IDLE_ROUNDS => everything,

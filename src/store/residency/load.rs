@@ -117,8 +117,9 @@ impl Residency {
         let frame = match frames.get(fault.blob) {
             Some(frame) => frame,
             None if is_stored => {
+                let frame = frames.cold(fault.blob)?;
                 self.frames_made.fetch_add(1, Ordering::Relaxed);
-                frames.cold(fault.blob)?
+                frame
             }
             None => return Err(Error::corrupt(fault.blob, "a link to a blob that does not exist")),
         };
@@ -184,6 +185,7 @@ impl Residency {
 
     /// Reads up to `PAGES` pages into memory of this thread alone. There are fewer leased buffers than there
     /// may be threads, and waiting for one takes longer than a read does.
+    #[inline(never)]
     fn read_few<const PAGES: usize>(
         &self,
         frames: &Frames,
@@ -199,6 +201,7 @@ impl Residency {
     }
 
     /// Reads as many plans as there are buffers for.
+    #[inline(never)]
     fn read_many(&self, frames: &Frames, plans: &[Plan<'_>], spared: &[u32]) -> (u64, Result<()>) {
         let mut buffers = vec![self.backend.buffers().lease_blocking()];
         let mut runs = Vec::new();
@@ -328,7 +331,8 @@ impl Residency {
         }
         let inner = inner_pages_to(word(bytes, usize::from(header::REGIONS_AT)) as u32);
         // Where there are few inner nodes leaves are large, and whoever reads one wants the pages behind it.
-        if inner.count_ones() * 2 < plan.pages.count_ones() { Pages::MAX } else { inner }
+        let is_blind = plan.pages == run(0, FIRST_PAGES);
+        if is_blind && inner.count_ones() as usize * 2 < FIRST_PAGES { Pages::MAX } else { inner }
     }
 
     /// What is wrong with the first page of a blob, if anything is.

@@ -4,8 +4,8 @@
 //! gate and latches, has the fault resolved here, and runs the step again.
 //!
 //! Invariants:
-//! * the pages that are counted are those whose bits are set in the frames, but for zeros that were read and
-//!   take no memory, and those that are being loaded;
+//! * the pages that are counted are those whose bits are set in the frames, and those that are being loaded;
+//!   but not zeros that were read and take no memory, before a checkpoint has stored what was written there;
 //! * a page is loaded by one thread at a time;
 //! * a page enters a frame only if its checksum is the one that page 0 in this frame, and for page 0 the
 //!   directory, has at that moment. So nothing is known, and nothing need be known, of what happened to the
@@ -101,7 +101,7 @@ pub(crate) struct Residency {
     pub(crate) directory: Directory,
     pub(crate) counts: Counts,
     pub(crate) budget_pages: u64,
-    /// Pages in memory, and those that are being loaded.
+    /// Pages that take memory, and those that are being loaded.
     resident_pages: AtomicU64,
     /// Blobs from here on were never in memory.
     end: AtomicU32,
