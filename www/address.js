@@ -13,6 +13,8 @@ export class Address extends EventTarget {
   #complete;
   #offers = [];
   #at = -1;
+  /** Something was typed since the last directory was asked for. */
+  #isTyping = false;
   #turn = 0;
   #shown = "";
 
@@ -27,7 +29,10 @@ export class Address extends EventTarget {
       event.preventDefault();
       this.#go(this.#at >= 0 ? this.#offers[this.#at].key : this.#input.value);
     });
-    this.#input.addEventListener("input", () => this.#offer());
+    this.#input.addEventListener("input", () => {
+      this.#isTyping = true;
+      this.#offer();
+    });
     this.#input.addEventListener("focus", () => this.#input.select());
     this.#input.addEventListener("blur", () => this.#close());
     this.#input.addEventListener("keydown", (event) => this.#pressed(event));
@@ -43,6 +48,8 @@ export class Address extends EventTarget {
   /** The directory that is open. */
   show(path) {
     this.#shown = path;
+    // Whoever has begun to type meanwhile keeps that.
+    if (this.#isTyping && document.activeElement === this.#input) return;
     this.#input.value = path;
     this.#close();
   }
@@ -52,6 +59,7 @@ export class Address extends EventTarget {
   }
 
   #go(path) {
+    this.#isTyping = false;
     this.#close();
     this.dispatchEvent(new CustomEvent("go", { detail: path.replace(/^\/+/, "") }));
   }
@@ -104,6 +112,7 @@ export class Address extends EventTarget {
       this.#input.value = this.#offers[Math.max(0, this.#at)].key;
       this.#offer();
     } else if (event.key === "Escape") {
+      this.#isTyping = false;
       this.#input.value = this.#shown;
       this.#close();
       this.dispatchEvent(new CustomEvent("leave"));

@@ -77,10 +77,19 @@ export async function search({ chrome, address, shoot }) {
   await page.press("#path", "Enter");
   await page.waitForSelector("#details h2");
   assert.equal(await page.textContent("#details h2"), photo);
-  await page.fill("#path", "/photos");
-  await page.press("#path", "Enter");
+  // What is typed before the directory is open stays.
+  await page.evaluate(() => {
+    const input = document.querySelector("#path");
+    input.focus();
+    input.value = "/photos";
+    input.form.requestSubmit();
+    input.value = "no such thing";
+    input.dispatchEvent(new Event("input"));
+  });
   await page.waitForFunction(() => location.hash === "#catalog/photos/");
-  await page.fill("#path", "no such thing");
+  await page.waitForTimeout(300);
+  assert.deepEqual(await crumbs(page), ["catalog", "photos"]);
+  assert.equal(await page.inputValue("#path"), "no such thing");
   await page.press("#path", "Enter");
   await page.waitForSelector(".empty");
   assert.equal(await page.textContent("#shown"), "0 files");
