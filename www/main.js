@@ -177,15 +177,19 @@ function go(prefix) {
 
 async function open(prefix, activate = undefined, { isQuiet = false } = {}) {
   const { store, name } = view;
+  // A link may have gone elsewhere by the time this is shown: the page is told of that later.
+  const place = location.hash;
   let isShown;
   try {
     const page = (after, limit) => store[isQuiet ? "listQuietly" : "list"](prefix, { after, limit });
     isShown = await listing.open(prefix, page, activate);
   } catch (error) {
     trouble(error, () => open(prefix, activate));
+    document.body.dataset.place = place;
     return;
   }
   if (!isShown || name !== view.name) return;
+  document.body.dataset.place = place;
   view.prefix = prefix;
   address.show(prefix);
   crumbs(prefix);
@@ -266,6 +270,7 @@ async function up() {
 
 /** What was typed: a directory, a key, or the beginning of some. */
 async function goTo(text) {
+  delete document.body.dataset.place;
   try {
     if (text !== "" && !text.endsWith("/")) {
       if ((await view.store.get(text)) !== undefined) return await goToFile(text);
@@ -274,6 +279,7 @@ async function goTo(text) {
     await go(text);
   } catch (error) {
     trouble(error, () => goTo(text));
+    document.body.dataset.place = location.hash;
   }
   listing.focus();
 }

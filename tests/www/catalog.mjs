@@ -41,8 +41,8 @@ export async function browse({ chrome, address, shoot }) {
   await shoot(page, "catalog-light");
   // The address of the page names the directory: back, and loading it again.
   await page.goBack();
-  await page.waitForFunction((expected) => location.hash === expected, `#catalog/photos/${years[0]}/`);
   await settled(page);
+  assert.equal(await page.evaluate(() => location.hash), `#catalog/photos/${years[0]}/`);
   assert.deepEqual(await rows(page), albums);
   await page.reload();
   await ready(page);

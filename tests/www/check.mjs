@@ -4,6 +4,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { browser } from "./chromium.mjs";
 import * as catalog from "./catalog.mjs";
+import { closeAll } from "./page.mjs";
 import * as playground from "./playground.mjs";
 import * as server from "./server.mjs";
 import { serve } from "./serve.mjs";
@@ -39,7 +40,8 @@ for (const [name, test] of Object.entries({ ...server, ...catalog, ...playground
   try {
     await test({ chrome, address, site, shoot, traffic, catalogBytes, skip });
   } catch (error) {
-    result = `FAILED: ${error.stack}`;
+    const told = await closeAll();
+    result = `FAILED: ${[error.stack, ...told].join("\n")}`;
     failed += 1;
   }
   console.log(`${name}: ${result} (${((performance.now() - start) / 1000).toFixed(1)} s)`);

@@ -20,6 +20,17 @@ const NAMED = new Set([
   "image",
 ]);
 
+// What the pages that are open have complained about: why a test failed may be told nowhere else.
+const open = new Map();
+
+/** Closes what a failed test has left open; returns what was complained about there. */
+export async function closeAll() {
+  const told = [...open.values()].flat();
+  for (const context of open.keys()) await context.close().catch(() => {});
+  open.clear();
+  return told;
+}
+
 /** Opens the page in a profile of its own. Nothing may be complained about until `close`. */
 export async function visit(
   chrome,
@@ -33,6 +44,8 @@ export async function visit(
   });
   const page = await context.newPage();
   const complaints = [];
+  open.set(context, complaints);
+  page.on("crash", () => complaints.push("the page has crashed"));
   page.on("pageerror", (error) => complaints.push(error.stack));
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()))
@@ -43,6 +56,7 @@ export async function visit(
   await ready(page);
   const close = async ({ allowed = [] } = {}) => {
     await context.close();
+    open.delete(context);
     assert.deepEqual(
       complaints.filter((text) => !allowed.some((part) => text.includes(part))),
       [],
@@ -56,9 +70,11 @@ export async function ready(page) {
   await settled(page);
 }
 
-/** No directory is being read. */
+/** The directory that the address names is shown, and no other is being read. */
 export async function settled(page) {
-  await page.waitForFunction(() => !document.querySelector(".listing[aria-busy]"));
+  await page.waitForFunction(
+    () => document.body.dataset.place === location.hash && !document.querySelector(".listing[aria-busy]"),
+  );
   await page.waitForFunction(() => !document.querySelector("#notice.busy:not([hidden])"), undefined, {
     timeout: 60_000,
   });
