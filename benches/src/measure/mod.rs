@@ -2,6 +2,8 @@
 
 mod clock;
 #[cfg(unix)]
+mod confined;
+#[cfg(unix)]
 mod disk;
 mod host;
 #[cfg(unix)]
@@ -15,6 +17,8 @@ mod rate;
 mod samples;
 
 pub use clock::{Clock, Whose, nanos_per_op, use_wall};
+#[cfg(unix)]
+pub use confined::{can_confine, confine};
 #[cfg(unix)]
 pub use disk::{bytes_on_disk, file_system, files, flushes};
 pub use host::host;

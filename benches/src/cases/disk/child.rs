@@ -7,10 +7,13 @@
 
 use crate::stores::Result;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The word of the command line that makes a process a turn.
 pub const WORKER: &str = "worker";
+
+const SIGKILL: i32 = 9;
 
 #[derive(Default, Debug, PartialEq)]
 pub struct Answer {
@@ -41,6 +44,12 @@ impl Turn {
         let status = self.process.wait()?;
         let answer = answer?;
         if status.success() { Ok(answer) } else { Err(format!("its process ended with {status}").into()) }
+    }
+
+    /// The whole answer; none if the system has killed it, as it does with who takes too much memory.
+    pub fn finish_unless_killed(mut self) -> Result<Option<Answer>> {
+        let answer = self.read("done");
+        if self.process.wait()?.signal() == Some(SIGKILL) { Ok(None) } else { answer.map(Some) }
     }
 
     /// The answer up to the moment when it is ready; then it is killed, as it stands.

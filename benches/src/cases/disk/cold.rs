@@ -26,6 +26,7 @@ pub const CASE: Case = Case {
 /// The tasks of the turns.
 pub const LOAD: &str = "cold-load";
 pub const READ: &str = "cold-read";
+pub const READ_CONFINED: &str = "cold-read-confined";
 
 const OPEN: Metric = Metric::less("open", "ms", 2);
 const GET_P50: Metric = Metric::less("cold get, p50", "us", 1);
@@ -34,6 +35,7 @@ const GETS_ONE: Metric = Metric::more("cold gets, 1 thread", "gets/s", 0);
 const GETS_MANY: Metric = Metric::more("cold gets, 1 thread, 64 at once", "gets/s", 0);
 const GET_BYTES: Metric = Metric::less("bytes read a cold get", "B", 0);
 const GETS_SIXTEEN: Metric = Metric::more("cold gets, 16 threads", "gets/s", 0);
+const GETS_CONFINED: Metric = Metric::more("16 threads, all memory limited alike", "gets/s", 0);
 const LIST: Metric = Metric::less("cold list of 100 directories", "us", 1);
 const LIST_BYTES: Metric = Metric::less("bytes read for it", "B", 0);
 const LIST_ANY: Metric = Metric::less("cold list of any directory", "us", 1);
@@ -51,6 +53,14 @@ const THREADS: usize = 16;
 /// Gets of one thread, and of each of many.
 const GETS_ALONE: usize = 3_000;
 const GETS_EACH: usize = 500;
+/// Enough to fill what memory there may be, some times over.
+const GETS_EACH_CONFINED: usize = 4_000;
+/// The data is so many times larger than all memory that a store may have then, the page cache included, and
+/// that is so many times larger than the store's own cache.
+const DATA_TO_MEMORY: usize = 4;
+const MEMORY_TO_CACHE: usize = 2;
+/// A store has buffers, too, however small the data is.
+const MEMORY_MIN_BYTES: usize = 40 << 20;
 /// Of a log, where the load needs one.
 const LOG_BYTES: usize = 64 << 20;
 
@@ -66,6 +76,7 @@ const PLAN: Plan = Plan {
         GET_BYTES,
         GETS_MANY,
         GETS_SIXTEEN,
+        GETS_CONFINED,
         LIST,
         LIST_BYTES,
         LIST_ANY,
@@ -84,11 +95,24 @@ fn run(options: &Options) -> Result<Verdict> {
 }
 
 fn turns(contest: &mut Contest<'_, '_>) {
-    contest.loaded_once(LOAD, READ);
+    let can_confine = measure::can_confine();
+    if !can_confine {
+        eprintln!("no control group can be made here: no row '{}'", GETS_CONFINED.name);
+    }
+    contest.loaded_once(LOAD, |contest, store, dir, round| {
+        contest.turn(READ, store, dir, round);
+        if can_confine {
+            contest.confined(READ_CONFINED, store, dir, round);
+        }
+    });
 }
 
 fn goals(table: &Table) -> Vec<Goal> {
     let home = |metric| table.median(metric, crate::report::HOME);
+    let at_least = |peer| {
+        let name = format!("16 threads, all memory limited alike, as many gets as {peer}");
+        Goal::new(name, table.ratio(GETS_CONFINED, peer), "x", |ratio| ratio >= 1.0)
+    };
     vec![
         Goal::new("bytes read a cold get at most 8192", home(GET_BYTES), " B", |bytes| bytes <= 8192.0),
         Goal::new(
@@ -97,6 +121,8 @@ fn goals(table: &Table) -> Vec<Goal> {
             "x",
             |ratio| ratio >= 0.91,
         ),
+        at_least("lmdb"),
+        at_least("fjall"),
     ]
 }
 
@@ -142,6 +168,26 @@ pub fn read<S: DiskStore>(work: &Work) -> Result<()> {
     }
     work.value(RESIDENT, measure::resident().saturating_sub(before) as f64 / 1e6);
     store.close()
+}
+
+/// All memory is limited, so that no store has more of it because its cache is the system's.
+pub fn read_confined<S: DiskStore>(work: &Work) -> Result<()> {
+    let salt = 1_000 + work.round as u64 * 100;
+    let count = work.count(GETS_EACH_CONFINED);
+    let each = |salt: u64| -> Vec<Queries> {
+        (1..=THREADS as u64).map(|thread| work.family.uniform(count, salt + thread)).collect()
+    };
+    let (first, then) = (each(salt), each(salt + 50));
+    let memory_bytes = MEMORY_MIN_BYTES.max(work.family.raw_bytes() / DATA_TO_MEMORY);
+    measure::forget(&work.dir)?;
+    measure::trim();
+    let confined = measure::confine(memory_bytes)?;
+    let store = S::open(&setup(work, memory_bytes / MEMORY_TO_CACHE))?;
+    let warm = many_threads(&store, &first);
+    work.note(GETS_CONFINED, warm.and_then(|_| many_threads(&store, &then)));
+    store.close()?;
+    drop(confined);
+    Ok(())
 }
 
 fn one_thread<S: DiskStore>(work: &Work, store: &S, queries: &Queries) -> Result<()> {

@@ -125,8 +125,8 @@ impl Contest<'_, '_> {
         });
     }
 
-    /// Has every store loaded once, and then read by turns.
-    pub fn loaded_once(&mut self, load: &str, read: &str) {
+    /// Has every store loaded once, and then has `read` called by turns.
+    pub fn loaded_once(&mut self, load: &str, read: impl Fn(&mut Self, &'static str, &Path, usize)) {
         let mut loaded = Vec::new();
         for store in self.stores.clone() {
             let dir = self.take(store, "directory", self.place.fresh(store));
@@ -137,7 +137,7 @@ impl Contest<'_, '_> {
         self.rounds(|contest, store, round| {
             if loaded.contains(&store) {
                 let dir = contest.place.of(store);
-                contest.turn(read, store, &dir, round);
+                read(contest, store, &dir, round);
             }
         });
         for store in self.stores.clone() {
@@ -151,7 +151,15 @@ impl Contest<'_, '_> {
         self.note(task, store, answer)
     }
 
-    /// The same, and the child is killed when it is ready.
+    /// The same with a limit of memory. A store that does not keep to it has no value, which is no error.
+    pub fn confined(&mut self, task: &str, store: &'static str, dir: &Path, round: usize) {
+        match self.start(task, store, dir, round).and_then(Turn::finish_unless_killed).transpose() {
+            Some(answer) => drop(self.note(task, store, answer)),
+            None => eprintln!("{store}, {task}: killed, for it took more memory than it may"),
+        }
+    }
+
+    /// Has a child do it that is killed when it is ready.
     pub fn killed(&mut self, task: &str, store: &'static str, dir: &Path, round: usize) -> bool {
         let answer = self.start(task, store, dir, round).and_then(Turn::kill_when_ready);
         self.note(task, store, answer)

@@ -56,7 +56,9 @@ fn run(options: &Options) -> Result<Verdict> {
 }
 
 fn turns(contest: &mut Contest<'_, '_>) {
-    contest.loaded_once(LOAD, READ);
+    contest.loaded_once(LOAD, |contest, store, dir, round| {
+        contest.turn(READ, store, dir, round);
+    });
 }
 
 fn goals(table: &Table) -> Vec<Goal> {

@@ -76,6 +76,7 @@ fn task<S: DiskStore>(task: &str, work: &Work) -> Result<()> {
         durable::PUT => durable::put::<S>(work),
         cold::LOAD => cold::load::<S>(work),
         cold::READ => cold::read::<S>(work),
+        cold::READ_CONFINED => cold::read_confined::<S>(work),
         warm::LOAD => warm::load::<S>(work),
         warm::READ => warm::read::<S>(work),
         sorted::LOAD => sorted::load::<S>(work),
