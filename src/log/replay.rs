@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         let left = memory.and_then(|memory| Some((memory, ring::left_behind(memory)?)));
         let (ring, ring_durable) = match left.filter(|(_, left)| left.identity == identity) {
-            Some((memory, left)) => (ring::bytes_from(memory, 0)?, left.durable),
+            Some((memory, left)) => (ring::bytes_of(memory)?, left.durable),
             None => (Vec::new(), 0),
         };
         let (places, unknown, earlier, segment) = (BTreeMap::new(), Vec::new(), Vec::new(), None);

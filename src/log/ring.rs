@@ -262,9 +262,9 @@ pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
     (word(0) == MAGIC).then(|| LeftBehind { identity, durable: word(DURABLE_AT) })
 }
 
-/// The ring's bytes from `offset` to its end, without the header.
-pub(crate) fn bytes_from(memory: &dyn RingMemory, offset: usize) -> io::Result<Vec<u8>> {
-    let words = &memory.words()[HEADER_WORDS + offset / 8..];
+/// The ring's bytes, without the header.
+pub(crate) fn bytes_of(memory: &dyn RingMemory) -> io::Result<Vec<u8>> {
+    let words = &memory.words()[HEADER_WORDS..];
     let mut bytes = room::zeros(words.len() * 8)?;
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
         chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());

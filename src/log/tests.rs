@@ -6,6 +6,8 @@
 #[cfg(not(miri))]
 mod follow;
 #[cfg(not(miri))]
+mod places;
+#[cfg(not(miri))]
 mod staged;
 
 use std::sync::Arc;

@@ -15,6 +15,9 @@ use crate::operations::{ALL, Operation};
 use crate::session::{Recorded, Session};
 use crate::starts::{NAMES, Start, start};
 
+/// All rows of three calls take an hour or more.
+const TOLD_EVERY_ROWS: u64 = 2000;
+
 const MODES: [(&str, Durability); 2] = [("sync", Durability::Sync), ("buffered", Durability::Buffered)];
 
 fn record(start: &Start, durability: Durability, row: &[Operation], label: &str) -> Recorded {
@@ -115,7 +118,10 @@ fn every_short_row_of_calls_survives_every_crash() {
             let keeps_changes = start.keeps_changes;
             let crashes = Crashes { judge: &judge, effort: effort(), keeps_changes, only: None };
             crashes.of_row(&recorded, row.len()..=row.len(), &label);
-            rows.fetch_add(1, Ordering::Relaxed);
+            let done = rows.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(TOLD_EVERY_ROWS) {
+                tell(&format!("{length} calls, under way"), done, &judge, began);
+            }
         });
         tell(&format!("up to {length} calls"), rows.load(Ordering::Relaxed), &judge, began);
     }
