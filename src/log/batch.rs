@@ -18,7 +18,7 @@ use std::io;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::payload::{Write, split_u32};
-use super::record::{EMPTY_BYTES, Kind};
+use super::record::{EMPTY_BYTES, Kind, record_bytes};
 use super::ring::SEGMENT_BYTES;
 use crate::backend::PAGE_BYTES;
 
@@ -39,6 +39,9 @@ pub(crate) const PART_BYTES: usize =
     (SEGMENT_BYTES as usize - PAGE_BYTES) / PARTS_PER_SEGMENT - EMPTY_BYTES - PART_HEAD_BYTES;
 
 const _: () = assert!(PART_BYTES.is_multiple_of(8));
+const _: () = assert!(
+    PARTS_PER_SEGMENT * record_bytes(PART_HEAD_BYTES + PART_BYTES) == SEGMENT_BYTES as usize - PAGE_BYTES
+);
 
 /// The writes of one batch, in order. They were looked at, and can all be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +256,30 @@ mod tests {
         assert_eq!(Writes::decode(&[0; 4]), None, "no writes are no batch");
         let nested = [&[1, 0, 0, 0, Kind::Batch as u8][..], &[0; 8]].concat();
         assert_eq!(Writes::decode(&nested), None);
+    }
+
+    #[test]
+    fn what_a_write_adds_is_known_before() {
+        let mut bytes = sample();
+        for (first, second) in [(0, 0), (3, 0), (0, 5), (4, 70_000)] {
+            let before = bytes.len();
+            push(&mut bytes, Kind::Put, [&vec![1; first], b""], [&vec![2; second], b""]);
+            assert_eq!(bytes.len() - before, pushed_bytes(first, second));
+        }
+    }
+
+    #[test]
+    fn a_part_of_another_batch_is_not_taken_for_the_next_one() {
+        let (mut parts, mut payload) = (Parts::default(), Vec::new());
+        let mut take_in = |batch_id, part, bytes: &[u8]| {
+            encode_part(batch_id, part, bytes, &mut payload);
+            parts.take_in(&payload).expect("memory");
+        };
+        take_in(5, 0, b"one");
+        take_in(6, 1, b"of another");
+        take_in(5, 2, b"too early");
+        take_in(5, 1, b"two");
+        assert_eq!((parts.batch_id, parts.parts, &parts.bytes[..]), (5, 2, &b"onetwo"[..]));
     }
 
     // A megabyte and a half, hashed many times: too long under Miri.

@@ -135,7 +135,7 @@ impl Commit {
             state = self.turn.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         let expected = state.expected;
-        if state.open.waiting.load(Ordering::Relaxed) < expected && !state.failed {
+        if !state.failed {
             let group = state.open.clone();
             drop(state);
             gather(&group, expected);
@@ -149,8 +149,7 @@ impl Commit {
             return group;
         }
         let waiting = group.waiting.load(Ordering::Relaxed);
-        state.expected =
-            if waiting >= expected { waiting } else { waiting.max(expected - expected.div_ceil(4)) };
+        state.expected = expected_after(waiting, expected);
         let from = state.closed;
         let end = writer.close();
         state.closed = end;
@@ -203,6 +202,11 @@ impl<W: Writer> Drop for Landing<'_, W> {
     }
 }
 
+/// How many to expect in the next group: as many as in this one, or a quarter fewer than before it.
+fn expected_after(waiting: u32, expected: u32) -> u32 {
+    waiting.max(expected - expected.div_ceil(4))
+}
+
 /// Gives way to others until as many wait as in recent groups, for a moment at most.
 #[cfg(not(loom))]
 fn gather(group: &Group, expected: u32) {
@@ -228,6 +232,8 @@ mod tests {
         published: AtomicU64,
         fails_from: Option<u64>,
         panics: bool,
+        /// Whoever has it lets the first write wait.
+        holds_first: Mutex<()>,
     }
 
     impl Writer for Disk {
@@ -240,6 +246,9 @@ mod tests {
         fn write(&self, from: u64, to: u64) -> Result<(), Failed> {
             std::thread::sleep(Duration::from_micros(50));
             assert!(!self.panics, "a disk that panics");
+            if from == 0 {
+                drop(self.holds_first.lock());
+            }
             self.written.lock().expect("no panic").push((from, to));
             if self.fails_from.is_some_and(|at| to > at) { Err(Failed) } else { Ok(()) }
         }
@@ -274,6 +283,75 @@ mod tests {
         }
         let (groups, waiters) = commit.counts();
         assert!(groups < 1600 && waiters > groups, "{waiters} waited in {groups} groups");
+        assert_eq!(groups as usize, written.len());
+    }
+
+    #[test]
+    fn a_group_that_lands_first_is_acknowledged_behind_the_one_before_it() {
+        let (disk, commit) = (Disk::default(), Commit::new(0));
+        let first_is_held = disk.holds_first.lock().expect("no panic");
+        std::thread::scope(|scope| {
+            disk.appended.store(8, Ordering::SeqCst);
+            let first = scope.spawn(|| commit.wait(8, &disk));
+            while commit.state().in_flight.is_empty() {
+                std::thread::yield_now();
+            }
+            disk.appended.store(16, Ordering::SeqCst);
+            let second = scope.spawn(|| commit.wait(16, &disk));
+            while !commit.state().in_flight.back().is_some_and(|flight| flight.end == 16 && flight.is_done) {
+                std::thread::yield_now();
+            }
+            assert_eq!((commit.state().durable, disk.published.load(Ordering::SeqCst)), (0, 0));
+            drop(first_is_held);
+            assert_eq!(first.join().expect("no panic"), Ok(()));
+            assert_eq!(second.join().expect("no panic"), Ok(()));
+        });
+        assert_eq!(disk.published.load(Ordering::SeqCst), 16);
+    }
+
+    #[test]
+    fn a_failure_elsewhere_fails_who_waits_for_a_turn_and_who_comes_later() {
+        let (disk, commit) = (Disk::default(), Commit::new(0));
+        let first_is_held = disk.holds_first.lock().expect("no panic");
+        std::thread::scope(|scope| {
+            let (disk, commit) = (&disk, &commit);
+            let wait = |end| scope.spawn(move || commit.wait(end, disk));
+            disk.appended.store(8, Ordering::SeqCst);
+            let first = wait(8);
+            while commit.state().in_flight.is_empty() {
+                std::thread::yield_now();
+            }
+            commit.fail();
+            disk.appended.store(16, Ordering::SeqCst);
+            assert_eq!(wait(16).join().expect("no panic"), Err(Failed));
+            drop(first_is_held);
+            assert_eq!(first.join().expect("no panic"), Err(Failed), "nobody knows what is durable");
+        });
+        assert_eq!(disk.published.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn fewer_are_expected_little_by_little_and_more_at_once() {
+        let cases =
+            [((1, 1), 1), ((5, 1), 5), ((1, 8), 6), ((7, 8), 7), ((8, 8), 8), ((1, 2), 1), ((3, 5), 3)];
+        for ((waiting, expected), after) in cases {
+            assert_eq!(expected_after(waiting, expected), after, "{waiting} of {expected}");
+        }
+    }
+
+    #[test]
+    fn a_leader_gives_way_until_enough_wait_and_not_longer() {
+        let time_of = |waiting| {
+            let group = Group { waiting: AtomicU32::new(waiting), ..Group::default() };
+            let started = Instant::now();
+            gather(&group, 2);
+            started.elapsed()
+        };
+        assert!(time_of(0) >= GATHER_TIME_MAX && time_of(1) >= GATHER_TIME_MAX);
+        // The machine may take a while over anything once.
+        for enough in [2, 3] {
+            assert!((0..1000).any(|_| time_of(enough) < GATHER_TIME_MAX / 4));
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Head {
 }
 
 /// Bytes of a record with such a payload.
-pub(crate) fn record_bytes(payload_bytes: usize) -> usize {
+pub(crate) const fn record_bytes(payload_bytes: usize) -> usize {
     EMPTY_BYTES + payload_bytes.next_multiple_of(8)
 }
 
