@@ -44,7 +44,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     fn at(position: u64, seq: u64) -> Cursor {
-        Cursor { position, seq, window_from: position, ..Cursor::default() }
+        Cursor { position, seq, ..Cursor::default() }
     }
 
     /// The seq of the last write that was passed.

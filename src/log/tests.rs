@@ -123,6 +123,22 @@ fn what_was_appended_comes_back_over_many_segments() {
     assert!(bench.replay(false).expect("sound").1 == values);
 }
 
+/// A long record leaves pages of its segment empty.
+#[test]
+fn records_that_find_no_place_in_a_segment_are_found_in_the_next_one() {
+    let bench = Bench::new(8);
+    for seq in 1..=300u64 {
+        bench.put(&seq.to_le_bytes(), &vec![seq as u8; 60_000]);
+    }
+    bench.sync();
+    assert!(bench.log.end() > 4 * SEGMENT_BYTES);
+    let (replayed, found) = bench.replay(false).expect("sound");
+    assert_eq!((replayed.seq, found.len()), (300, 300));
+    let mut cursor = bench.log.cursor(0).expect("there");
+    let follow = move || bench.log.follow(&mut cursor, |seq, _| Ok(seq)).expect("sound");
+    assert!(std::iter::from_fn(follow).eq(1..=300));
+}
+
 #[test]
 fn recycled_places_are_used_again_and_what_they_held_is_never_replayed() {
     let bench = Bench::new(3);

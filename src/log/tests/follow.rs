@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::*;
+use crate::backend::BLOB_BYTES;
 use crate::log::batch::{self, PART_BYTES};
 use crate::log::follow::Cursor;
+use crate::log::tests::places;
 
 /// Seqs and values of all that follows.
 fn follow_all(bench: &Bench, cursor: &mut Cursor) -> Result<Vec<(u64, usize)>> {
@@ -201,6 +203,60 @@ fn a_batch_in_parts_comes_whole_wherever_one_begins_to_read() {
     bench.sync();
     bench.log.recycle_before(bench.log.end());
     assert!(matches!(bench.log.cursor(batch_seq), Err(Error::ChangesRecycled { .. })));
+}
+
+/// Appends single writes until so much is left of the segment.
+fn leave_of_segment(bench: &Bench, left_bytes: u64) {
+    while SEGMENT_BYTES - bench.log.end() % SEGMENT_BYTES > left_bytes {
+        bench.put_many(1);
+    }
+}
+
+#[test]
+fn a_batch_whose_first_parts_lie_in_an_earlier_segment_comes_whole_until_that_is_gone() {
+    let bench = Bench::new(8);
+    bench.put_many(5);
+    leave_of_segment(&bench, PART_BYTES as u64 * 3 / 2);
+    let batch_seq = stage_around(&bench);
+    assert_eq!(bench.log.end() / SEGMENT_BYTES, 1, "the last parts are in the next segment");
+    // The last segment alone is read for this one.
+    let since = batch_seq - 1;
+    let found = follow_all(&bench, &mut bench.log.cursor(since).expect("there")).expect("sound");
+    assert!(found.iter().map(|&(seq, _)| seq).eq(batch_seq..=batch_seq + 1));
+    bench.log.recycle_before(SEGMENT_BYTES);
+    let mut cursor = bench.log.cursor(since).expect("there");
+    let error = follow_all(&bench, &mut cursor).expect_err("its first part is gone");
+    assert!(matches!(error, Error::ChangesRecycled { since: from, .. } if from == since), "{error}");
+}
+
+#[test]
+fn a_log_that_has_not_begun_is_followed_from_where_it_will() {
+    let backend = Arc::new(MemoryBackend::new());
+    let start = Start { position: 5 * SEGMENT_BYTES, last_seq: 77, ..start() };
+    let log = Log::new(backend, start, Room { segments_max: 2, kept_bytes: 0 }).expect("memory");
+    let mut cursor = log.cursor(77).expect("the next write is the first one here");
+    assert!(log.follow(&mut cursor, |_, _| Ok(())).expect("sound").is_none());
+    assert!(matches!(log.cursor(76), Err(Error::ChangesRecycled { since: 76, oldest: 77 })));
+    log.make_first_place().expect("memory");
+    log.take_ring(Arc::new(PrivateRing::new()));
+    log.begin();
+    let appended = log.append(Write::Remove { key: b"k" }, || 78);
+    log.wait_durable(appended.expect("room").end).expect("memory");
+    assert_eq!(log.follow(&mut cursor, |seq, _| Ok(seq)).expect("sound"), Some(78));
+}
+
+#[test]
+fn a_record_that_is_read_in_two_pieces_comes_whole() {
+    // What is read at a time ends within the head, behind it, and within the payload.
+    for before_bytes in (8..64).step_by(8) {
+        let bench = Bench::new(2);
+        places::fill_up_to(&bench, BLOB_BYTES as u64 - before_bytes);
+        bench.put(b"key", &[7; 100]);
+        bench.put(b"key", &[8; 100]);
+        bench.sync();
+        let found = follow_all(&bench, &mut bench.log.cursor(0).expect("there")).expect("sound");
+        assert_eq!(found.len() as u64, bench.seq.load(Ordering::Relaxed), "{before_bytes}");
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn threads_that_all_find_the_log_full_make_one_place() {
 }
 
 /// Appends until the log ends there.
-fn fill_up_to(bench: &Bench, end: u64) {
+pub(super) fn fill_up_to(bench: &Bench, end: u64) {
     while bench.log.end() + 200_000 < end {
         bench.put(b"key", &[1; 60_000]);
     }
