@@ -184,13 +184,13 @@ fn killed(name: &str, calls: impl FnOnce(&Db)) -> (Folder, Model) {
     (left, model)
 }
 
-/// Nothing goes on in the background that an allocator could be asked by.
-fn open(path: &Path) -> Result<Db> {
-    Db::builder().repeatable(1).open(path)
-}
-
-fn open_to_read(path: &Path) -> Result<Db> {
-    Db::builder().repeatable(1).read_only(true).open(path)
+/// Opens a file that is made ready each time, for writing and then for reading alone.
+fn openings_refused_in_turn(what: &str, prepare: impl Fn(), path: &Path, model: &Model) {
+    for (read_only, what) in [(false, what.to_owned()), (true, format!("{what} to read"))] {
+        // Nothing goes on in the background that an allocator could be asked by.
+        let open = |_: &()| Db::builder().repeatable(1).read_only(read_only).open(path);
+        refused_in_turn(&what, &prepare, open, |place| open(place).unwrap(), model);
+    }
 }
 
 #[test]
@@ -218,14 +218,7 @@ fn opening_a_closed_file_without_memory_is_an_error() {
     fill(&db);
     let model = contents(&db);
     db.close().unwrap();
-    refused_in_turn("a closed file", || (), |()| open(&path), |()| open(&path).unwrap(), &model);
-    refused_in_turn(
-        "a closed file to read",
-        || (),
-        |()| open_to_read(&path),
-        |()| open_to_read(&path).unwrap(),
-        &model,
-    );
+    openings_refused_in_turn("a closed file", || (), &path, &model);
 }
 
 #[test]
@@ -238,15 +231,7 @@ fn recovering_without_memory_is_an_error_and_costs_nothing() {
     });
     let work = Folder::new("out-of-memory-work");
     let path = work.path("catalog.spinney");
-    let prepare = || copy_folder(&left, &work);
-    refused_in_turn("a killed database", prepare, |()| open(&path), |()| open(&path).unwrap(), &model);
-    refused_in_turn(
-        "a killed database to read",
-        prepare,
-        |()| open_to_read(&path),
-        |()| open_to_read(&path).unwrap(),
-        &model,
-    );
+    openings_refused_in_turn("a killed database", || copy_folder(&left, &work), &path, &model);
 }
 
 #[test]
