@@ -51,7 +51,26 @@ impl Forest {
 
     /// Looks up at most a batch of keys. Answers are put where the keys are; they begin as none.
     pub(crate) fn get_batch(&self, keys: &[Key<'_>], answers: &mut [Found]) -> Result<()> {
+        let (open, _) = self.try_batch(keys, answers)?;
+        for index in open {
+            let mut value = Vec::new();
+            let version = self.get(&keys[index], &mut value)?;
+            answers[index] = version.map(|version| (value, version));
+        }
+        Ok(())
+    }
+
+    /// Brings at most a batch of keys into memory, or the places where they would be, if nothing hinders it.
+    /// Whether anything was missing.
+    pub(super) fn load_batch(&self, keys: &[Key<'_>]) -> bool {
+        let mut answers: Vec<Found> = vec![None; keys.len()];
+        self.try_batch(keys, &mut answers).is_ok_and(|(_, was_missing)| was_missing)
+    }
+
+    /// Keys that have no answer yet, after some tries, and whether anything had to be loaded.
+    fn try_batch(&self, keys: &[Key<'_>], answers: &mut [Found]) -> Result<(Vec<usize>, bool)> {
         let mut open: Vec<usize> = (0..keys.len()).collect();
+        let mut was_missing = false;
         for _ in 0..BATCHES_MAX {
             let mut faults = Vec::new();
             let mut again = Vec::new();
@@ -62,17 +81,13 @@ impl Forest {
             if faults.is_empty() {
                 break;
             }
+            was_missing = true;
             if self.store.load(&merge(faults)).is_err() {
                 // A lookup of its own tells which key it is about; or that it was an old way.
                 break;
             }
         }
-        for index in open {
-            let mut value = Vec::new();
-            let version = self.get(&keys[index], &mut value)?;
-            answers[index] = version.map(|version| (value, version));
-        }
-        Ok(())
+        Ok((open, was_missing))
     }
 
     /// One try for each key; the keys that have no answer yet.

@@ -1,4 +1,7 @@
 //! Doing the writes of a log again, in its order, after a crash.
+//!
+//! At first nothing is in memory. So writes of single keys are put aside until there are many, and what all of
+//! them touch is read at once; then each is done as it was, one after the other.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +12,7 @@ use super::batch::{Batch, Committed, Refused};
 use super::graft::Also;
 use super::long::Pointer;
 use super::write::Condition;
+use crate::backend::room;
 use crate::blob::Key;
 use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
@@ -18,14 +22,104 @@ use crate::log::batch::Writes;
 use crate::log::payload::Write;
 use crate::log::replay::{Reader, Replayed};
 
+/// Bytes of keys and values that are put aside, at most.
+const ASIDE_BYTES_MAX: usize = 96 << 10;
+/// So many times in a row nothing is asked for ahead after nothing was missing.
+const TIMES_WITHOUT: u32 = 8;
+
+/// Writes of single keys, in order.
+#[derive(Default)]
+struct Aside {
+    /// The seq of each, where its key ends, and where its value does; a removal has none.
+    writes: Vec<(u64, usize, Option<usize>)>,
+    bytes: Vec<u8>,
+    /// How often nothing is to be asked for ahead.
+    times_without: u32,
+}
+
+impl Aside {
+    /// Takes a write, unless it is another kind, or there is no room for it.
+    fn takes(&mut self, seq: u64, write: Write<'_>, writes_max: usize) -> Result<bool> {
+        let (key, value) = match write {
+            Write::Put { key, value } => (key, Some(value)),
+            Write::Remove { key } => (key, None),
+            _ => return Ok(false),
+        };
+        let bytes = self.bytes.len() + key.len() + value.map_or(0, <[u8]>::len);
+        if self.writes.len() >= writes_max || bytes > ASIDE_BYTES_MAX {
+            return Ok(false);
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes = room::room(ASIDE_BYTES_MAX)?;
+        }
+        self.bytes.extend_from_slice(key);
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.writes.push((seq, key_end, value.map(|_| self.bytes.len())));
+        Ok(true)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, Write<'_>)> {
+        let mut from = 0;
+        self.writes.iter().map(move |&(seq, key_end, value_end)| {
+            let (key, value) = (&self.bytes[from..key_end], value_end.map(|end| &self.bytes[key_end..end]));
+            from = value_end.unwrap_or(key_end);
+            (seq, value.map_or(Write::Remove { key }, |value| Write::Put { key, value }))
+        })
+    }
+
+    fn clear(&mut self) {
+        self.writes.clear();
+        self.bytes.clear();
+    }
+}
+
 impl Forest {
     /// Replays what `reader` finds from `position` on. Nothing is appended to a log meanwhile.
     pub(crate) fn replay(&self, reader: Reader<'_>, position: u64) -> Result<Replayed> {
-        reader.replay(position, self.store.last_seq(), |seq, write| {
-            let done = self.redo(write)?;
-            // The same write gets the same number, or it is not the same write.
-            if done == Some(seq) { Ok(()) } else { Err(damaged(position)) }
-        })
+        let last_seq = self.store.last_seq();
+        if cfg!(target_arch = "wasm32") {
+            // Files of a browser are read one page after the other anyway.
+            return reader.replay(position, last_seq, |seq, write| self.redo_one(seq, write, position));
+        }
+        let (mut aside, writes_max) = (Aside::default(), self.keys_in_batch());
+        let replayed = reader.replay(position, last_seq, |seq, write| {
+            if aside.takes(seq, write, writes_max)? {
+                return Ok(());
+            }
+            self.redo_aside(&mut aside, position)?;
+            if aside.takes(seq, write, writes_max)? { Ok(()) } else { self.redo_one(seq, write, position) }
+        })?;
+        self.redo_aside(&mut aside, position)?;
+        Ok(replayed)
+    }
+
+    fn redo_aside(&self, aside: &mut Aside, position: u64) -> Result<()> {
+        self.load_ahead(aside);
+        for (seq, write) in aside.iter() {
+            self.redo_one(seq, write, position)?;
+        }
+        aside.clear();
+        Ok(())
+    }
+
+    /// Nothing of this is needed to be right: what was not loaded is missed, and loaded then.
+    fn load_ahead(&self, aside: &mut Aside) {
+        if aside.times_without > 0 {
+            aside.times_without -= 1;
+            return;
+        }
+        let mut buffers: Vec<KeyBuf> = aside.iter().map(|_| KeyBuf::empty()).collect();
+        let keys: Result<Vec<Key<'_>>> = aside.iter().zip(&mut buffers).map(key_of).collect();
+        if !keys.is_ok_and(|keys| self.load_batch(&keys)) {
+            aside.times_without = TIMES_WITHOUT;
+        }
+    }
+
+    fn redo_one(&self, seq: u64, write: Write<'_>, position: u64) -> Result<()> {
+        let done = self.redo(write)?;
+        // The same write gets the same number, or it is not the same write.
+        if done == Some(seq) { Ok(()) } else { Err(damaged(position)) }
     }
 
     fn redo(&self, write: Write<'_>) -> Result<Option<u64>> {
@@ -97,6 +191,13 @@ impl Forest {
             let next_tree = u32::from_le_bytes(id).saturating_add(1);
             self.store.next_tree.fetch_max(next_tree, Ordering::Relaxed);
         }
+    }
+}
+
+fn key_of<'a>(((_, write), buffer): ((u64, Write<'_>), &'a mut KeyBuf)) -> Result<Key<'a>> {
+    match write {
+        Write::Put { key, .. } | Write::Remove { key } => whole(buffer, key),
+        _ => Err(damaged(0)),
     }
 }
 
