@@ -1,7 +1,7 @@
 //! Doing the writes of a log again, in its order, after a crash.
 //!
-//! At first nothing is in memory. So writes of single keys are put aside until there are many, and what all of
-//! them touch is read at once; then each is done as it was, one after the other.
+//! At first nothing is in memory. So writes of single keys are put aside until there are many, and what all
+//! of them touch is read at once; then each is done as it was, one after the other.
 
 #![forbid(unsafe_code)]
 
