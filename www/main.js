@@ -185,7 +185,7 @@ async function open(prefix, activate = undefined, { isQuiet = false } = {}) {
     isShown = await listing.open(prefix, page, activate);
   } catch (error) {
     trouble(error, () => open(prefix, activate));
-    document.body.dataset.place = place;
+    if (place === location.hash) document.body.dataset.place = place;
     return;
   }
   if (!isShown || name !== view.name) return;

@@ -24,8 +24,9 @@ use crate::log::replay::{Reader, Replayed};
 
 /// Bytes of keys and values that are put aside, at most.
 const ASIDE_BYTES_MAX: usize = 96 << 10;
-/// So many times in a row nothing is asked for ahead after nothing was missing.
+/// So many times in a row nothing is asked for ahead after nothing was missing to so many writes.
 const TIMES_WITHOUT: u32 = 8;
+const WRITES_TO_TELL: usize = 16;
 
 /// Writes of single keys, in order.
 #[derive(Default)]
@@ -105,13 +106,18 @@ impl Forest {
 
     /// Nothing of this is needed to be right: what was not loaded is missed, and loaded then.
     fn load_ahead(&self, aside: &mut Aside) {
+        if aside.writes.len() < 2 {
+            // One that is alone has nothing to wait for.
+            return;
+        }
         if aside.times_without > 0 {
             aside.times_without -= 1;
             return;
         }
         let mut buffers: Vec<KeyBuf> = aside.iter().map(|_| KeyBuf::empty()).collect();
         let keys: Result<Vec<Key<'_>>> = aside.iter().zip(&mut buffers).map(key_of).collect();
-        if !keys.is_ok_and(|keys| self.load_batch(&keys)) {
+        let was_missing = keys.is_ok_and(|keys| self.load_batch(&keys));
+        if !was_missing && aside.writes.len() >= WRITES_TO_TELL {
             aside.times_without = TIMES_WITHOUT;
         }
     }

@@ -124,6 +124,7 @@ fn what_was_appended_comes_back_over_many_segments() {
 }
 
 /// A long record leaves pages of its segment empty.
+#[cfg(not(miri))]
 #[test]
 fn records_that_find_no_place_in_a_segment_are_found_in_the_next_one() {
     let bench = Bench::new(8);

@@ -1,6 +1,7 @@
 //! A limit on all memory of this process: its own, and what the system's page cache keeps for it.
 //!
 //! It is a control group of Linux, of the first or the second version, which only who may make one can have.
+//! (Tried on the first. Where there is swap, it is not limited.)
 
 #![forbid(unsafe_code)]
 
@@ -17,13 +18,26 @@ pub struct Confined {
 
 /// Limits this process from now on; its threads, too.
 pub fn confine(bytes: usize) -> io::Result<Confined> {
-    let (outside, limit) = own_group().ok_or(ErrorKind::Unsupported)?;
-    let group = outside.join(format!("spinney-benches-{}", std::process::id()));
+    let Own { group: outside, parent, limit } = Own::find().ok_or(ErrorKind::Unsupported)?;
+    let group = parent.join(name(std::process::id()));
+    // Of somebody who had this number before.
+    let _ = fs::remove_dir(&group);
     fs::create_dir(&group)?;
     let confined = Confined { group, outside };
     fs::write(confined.group.join(limit), bytes.to_string())?;
     confined.enter(&confined.group)?;
     Ok(confined)
+}
+
+/// Clears away what a process of this number has left, which was killed while it was limited.
+pub fn clear_after(process: u32) {
+    if let Some(own) = Own::find() {
+        let _ = fs::remove_dir(own.parent.join(name(process)));
+    }
+}
+
+fn name(process: u32) -> String {
+    format!("spinney-benches-{process}")
 }
 
 /// Whether that can be had here.
@@ -44,28 +58,39 @@ impl Drop for Confined {
     }
 }
 
-/// The group that this process is in, and the file that has its limit of memory.
-fn own_group() -> Option<(PathBuf, &'static str)> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mounts = fs::read_to_string("/proc/mounts").ok()?;
-    let group = |line: &str, controller: &str| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        (parts.next()? == controller).then_some(parts.next()?.trim_start_matches('/').to_owned())
-    };
-    let mount = |line: &str, kind: &str, option: &str| {
-        let mut words = line.split(' ').skip(1);
-        let (place, its_kind, options) = (words.next()?, words.next()?, words.next()?);
-        let has_option = option.is_empty() || options.split(',').any(|one| one == option);
-        (its_kind == kind && has_option).then(|| PathBuf::from(place))
-    };
-    let versions =
-        [("memory", "cgroup", "memory", "memory.limit_in_bytes"), ("", "cgroup2", "", "memory.max")];
-    versions.into_iter().find_map(|(controller, kind, option, limit)| {
-        let group = groups.lines().find_map(|line| group(line, controller))?;
-        let mount = mounts.lines().find_map(|line| mount(line, kind, option))?;
-        let place = mount.join(group);
-        place.join(limit).exists().then_some((place, limit))
-    })
+/// The group that this process is in.
+struct Own {
+    group: PathBuf,
+    /// Where a group with a limit can be made: in the second version not below one that has processes.
+    parent: PathBuf,
+    /// The file that has its limit of memory.
+    limit: &'static str,
+}
+
+impl Own {
+    fn find() -> Option<Own> {
+        let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let mounts = fs::read_to_string("/proc/mounts").ok()?;
+        let group = |line: &str, controller: &str| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            (parts.next()? == controller).then_some(parts.next()?.trim_start_matches('/').to_owned())
+        };
+        let mount = |line: &str, kind: &str, option: &str| {
+            let mut words = line.split(' ').skip(1);
+            let (place, its_kind, options) = (words.next()?, words.next()?, words.next()?);
+            let has_option = option.is_empty() || options.split(',').any(|one| one == option);
+            (its_kind == kind && has_option).then(|| PathBuf::from(place))
+        };
+        let versions =
+            [("memory", "cgroup", "memory", "memory.limit_in_bytes"), ("", "cgroup2", "", "memory.max")];
+        versions.into_iter().find_map(|(controller, kind, option, limit)| {
+            let own = groups.lines().find_map(|line| group(line, controller))?;
+            let place = mounts.lines().find_map(|line| mount(line, kind, option))?.join(own);
+            let is_first = controller == "memory";
+            let parent = if is_first { place.clone() } else { place.parent()?.to_owned() };
+            place.join(limit).exists().then_some(Own { group: place, parent, limit })
+        })
+    }
 }
 
 #[cfg(test)]
@@ -80,12 +105,13 @@ mod tests {
             println!("NOT TESTED: no control group can be made here");
             return;
         };
-        let (group, limit) = (confined.group.clone(), own_group().unwrap().1);
-        assert_eq!(own_group().unwrap().0, group);
+        let own = Own::find().unwrap();
+        let (group, limit) = (confined.group.clone(), own.limit);
+        assert_eq!(own.group, group);
         assert_eq!(fs::read_to_string(group.join(limit)).unwrap().trim(), limit_bytes.to_string());
         let inside = fs::read_to_string(group.join("cgroup.procs")).unwrap();
         assert!(inside.lines().any(|pid| pid == std::process::id().to_string()));
         drop(confined);
-        assert!(!group.exists() && own_group().unwrap().0 != group);
+        assert!(!group.exists() && Own::find().unwrap().group != group);
     }
 }

@@ -18,7 +18,7 @@ mod samples;
 
 pub use clock::{Clock, Whose, nanos_per_op, use_wall};
 #[cfg(unix)]
-pub use confined::{can_confine, confine};
+pub use confined::{can_confine, clear_after, confine};
 #[cfg(unix)]
 pub use disk::{bytes_on_disk, file_system, files, flushes};
 pub use host::host;

@@ -157,11 +157,17 @@ fn a_reader_beside_a_writer_sees_an_unbroken_row_or_is_told() {
     });
 }
 
-/// A long batch, and single writes between its parts.
-fn stage_around(bench: &Bench) -> u64 {
+/// A batch of three parts.
+fn long_batch() -> Vec<u8> {
     let mut bytes = Vec::new();
     batch::begin(&mut bytes);
     batch::push(&mut bytes, Kind::Put, [b"k", b""], [&vec![7; PART_BYTES], &vec![8; PART_BYTES]]);
+    bytes
+}
+
+/// A long batch, and single writes between its parts.
+fn stage_around(bench: &Bench) -> u64 {
+    let bytes = long_batch();
     let ticket = std::thread::scope(|scope| {
         let staging =
             scope.spawn(|| bench.log.stage(&bytes, || bench.seq.load(Ordering::Relaxed)).expect("memory"));
@@ -208,8 +214,14 @@ fn a_batch_in_parts_comes_whole_wherever_one_begins_to_read() {
 /// Appends single writes until so much is left of the segment.
 fn leave_of_segment(bench: &Bench, left_bytes: u64) {
     while SEGMENT_BYTES - bench.log.end() % SEGMENT_BYTES > left_bytes {
-        bench.put_many(1);
+        put_next(bench);
     }
+}
+
+/// One more of those that `put_many` makes.
+fn put_next(bench: &Bench) {
+    let seq = bench.seq.load(Ordering::Relaxed) + 1;
+    bench.put(&seq.to_le_bytes(), &vec![seq as u8; value_bytes(seq)]);
 }
 
 #[test]
@@ -217,12 +229,18 @@ fn a_batch_whose_first_parts_lie_in_an_earlier_segment_comes_whole_until_that_is
     let bench = Bench::new(8);
     // The oldest segment that is there is not the first one.
     while bench.log.end() < SEGMENT_BYTES + 10_000 {
-        bench.put_many(1);
+        put_next(&bench);
     }
     bench.sync();
     bench.log.recycle_before(SEGMENT_BYTES);
     leave_of_segment(&bench, PART_BYTES as u64 * 3 / 2);
-    let batch_seq = stage_around(&bench);
+    let batch = long_batch();
+    let ticket = bench.log.stage(&batch, || bench.seq.load(Ordering::Relaxed)).expect("memory");
+    bench.put_many(3);
+    let next_seq = || bench.seq.fetch_add(1, Ordering::Relaxed) + 1;
+    let batch_seq = bench.log.append(Write::BatchCommit(ticket), next_seq).expect("room").seq;
+    bench.put_many(1);
+    bench.sync();
     assert_eq!(bench.log.end() / SEGMENT_BYTES, 2, "the last parts are in the next segment");
     // Parts that nobody counts yet are not those of the batch before them.
     bench.log.stage(&[9; 100], || bench.seq.load(Ordering::Relaxed)).expect("memory");

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::measure;
 use crate::stores::Result;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
@@ -49,7 +50,13 @@ impl Turn {
     /// The whole answer; none if the system has killed it, as it does with who takes too much memory.
     pub fn finish_unless_killed(mut self) -> Result<Option<Answer>> {
         let answer = self.read("done");
-        if self.process.wait()?.signal() == Some(SIGKILL) { Ok(None) } else { answer.map(Some) }
+        let status = self.process.wait()?;
+        measure::clear_after(self.process.id());
+        match (status.success(), status.signal()) {
+            (true, _) => answer.map(Some),
+            (false, Some(SIGKILL)) => Ok(None),
+            (false, _) => Err(format!("its process ended with {status}").into()),
+        }
     }
 
     /// The answer up to the moment when it is ready; then it is killed, as it stands.

@@ -8,7 +8,7 @@ use crate::cases::{Verdict, families, session::Session};
 use crate::keys::{Family, OBJECTS, VALUE_LEN};
 use crate::measure;
 use crate::options::Options;
-use crate::report::{Goal, Metric, Notes, Table};
+use crate::report::{Goal, HOME, Metric, Notes, Table};
 use crate::stores::Result;
 use crate::stores::disk;
 use serde_json::json;
@@ -155,7 +155,8 @@ impl Contest<'_, '_> {
     pub fn confined(&mut self, task: &str, store: &'static str, dir: &Path, round: usize) {
         match self.start(task, store, dir, round).and_then(Turn::finish_unless_killed).transpose() {
             Some(answer) => drop(self.note(task, store, answer)),
-            None => eprintln!("{store}, {task}: killed, for it took more memory than it may"),
+            None if store == HOME => drop(self.take(store, task, Err::<(), _>("killed".into()))),
+            None => eprintln!("{store}, {task}: killed, most likely for it took more memory than it may"),
         }
     }
 
