@@ -301,20 +301,36 @@ mod tests {
         }
     }
 
+    type Waiter<'scope> = std::thread::ScopedJoinHandle<'scope, Result<(), Failed>>;
+
+    fn append_and_wait<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        (disk, commit): (&'scope Disk, &'scope Commit),
+        end: u64,
+    ) -> Waiter<'scope> {
+        disk.appended.store(end, Ordering::SeqCst);
+        scope.spawn(move || commit.wait(end, disk))
+    }
+
+    /// Two groups on their way, up to 8 and up to 16, of which the second may be done.
+    fn two_in_flight<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        log: (&'scope Disk, &'scope Commit),
+        is_second_done: bool,
+    ) -> [Waiter<'scope>; 2] {
+        let first = append_and_wait(scope, log, 8);
+        until_in_flight(log.1, 1, false);
+        let second = append_and_wait(scope, log, 16);
+        until_in_flight(log.1, 2, is_second_done);
+        [first, second]
+    }
+
     #[test]
     fn a_group_that_lands_first_is_acknowledged_behind_the_one_before_it() {
         let (disk, commit) = (Disk { held_before: 1, ..Disk::default() }, Commit::new(0));
         let first_is_held = disk.holds.lock().expect("no panic");
         std::thread::scope(|scope| {
-            let (disk, commit) = (&disk, &commit);
-            let append_and_wait = |end| {
-                disk.appended.store(end, Ordering::SeqCst);
-                scope.spawn(move || commit.wait(end, disk))
-            };
-            let first = append_and_wait(8);
-            until_in_flight(commit, 1, false);
-            let second = append_and_wait(16);
-            until_in_flight(commit, 2, true);
+            let [first, second] = two_in_flight(scope, (&disk, &commit), true);
             assert_eq!((commit.state().durable, disk.published.load(Ordering::SeqCst)), (0, 0));
             drop(first_is_held);
             assert_eq!(first.join().expect("no panic"), Ok(()));
@@ -328,25 +344,18 @@ mod tests {
         let (disk, commit) = (Disk { held_before: 100, ..Disk::default() }, Commit::new(0));
         let all_are_held = disk.holds.lock().expect("no panic");
         std::thread::scope(|scope| {
-            let (disk, commit) = (&disk, &commit);
-            let append_and_wait = |end| {
-                disk.appended.store(end, Ordering::SeqCst);
-                scope.spawn(move || commit.wait(end, disk))
-            };
-            let first = append_and_wait(8);
-            until_in_flight(commit, 1, false);
-            let second = append_and_wait(16);
-            until_in_flight(commit, 2, false);
-            let waits_for_a_turn = append_and_wait(24);
+            let begun = two_in_flight(scope, (&disk, &commit), false);
+            let waits_for_a_turn = append_and_wait(scope, (&disk, &commit), 24);
             while !commit.state().open_is_led {
                 std::thread::yield_now();
             }
             commit.fail();
             assert_eq!(waits_for_a_turn.join().expect("no panic"), Err(Failed));
-            assert_eq!(append_and_wait(32).join().expect("no panic"), Err(Failed));
+            let comes_later = append_and_wait(scope, (&disk, &commit), 32);
+            assert_eq!(comes_later.join().expect("no panic"), Err(Failed));
             drop(all_are_held);
-            for begun in [first, second] {
-                assert_eq!(begun.join().expect("no panic"), Err(Failed), "nobody knows what is durable");
+            for waiter in begun {
+                assert_eq!(waiter.join().expect("no panic"), Err(Failed), "nobody knows what is durable");
             }
         });
         assert_eq!(disk.published.load(Ordering::SeqCst), 0);
