@@ -151,13 +151,15 @@ impl Contest<'_, '_> {
         self.note(task, store, answer)
     }
 
-    /// The same with a limit of memory. A store that does not keep to it has no value, which is no error.
-    pub fn confined(&mut self, task: &str, store: &'static str, dir: &Path, round: usize) {
+    /// The same with a limit of memory. A store that does not keep to it has no value, which is no error but
+    /// here; whether it lived.
+    pub fn confined(&mut self, task: &str, store: &'static str, dir: &Path, round: usize) -> bool {
         match self.start(task, store, dir, round).and_then(Turn::finish_unless_killed).transpose() {
-            Some(answer) => drop(self.note(task, store, answer)),
+            Some(answer) => return self.note(task, store, answer),
             None if store == HOME => drop(self.take(store, task, Err::<(), _>("killed".into()))),
             None => eprintln!("{store}, {task}: killed, most likely for it took more memory than it may"),
         }
+        false
     }
 
     /// Has a child do it that is killed when it is ready.
