@@ -366,7 +366,13 @@ impl Store {
         let Some(frame) = self.frames.get(id) else {
             return Ok(None);
         };
-        frame.hold().pay()?;
+        let pages = frame.pages_owed();
+        if pages > 0 {
+            self.frames.captures.make_room(pages)?;
+            frame.hold().pay()?;
+            // A writer who waited for the latch on this processor goes on now, not when this time slice ends.
+            std::thread::yield_now();
+        }
         Ok(self.frames.captures.take(id))
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Frame, Held};
+use crate::blob::header::BLOB_PAGES;
 use crate::blob::words::BlobWords;
 use crate::store::capture::Owed;
 
@@ -33,6 +34,15 @@ impl Frame<'_> {
         if changed_pages != before {
             self.side.owing.changed_pages.store(changed_pages, Ordering::Relaxed);
             self.captures.count_changed(self.id, before, changed_pages);
+        }
+    }
+
+    /// How many pages the next checkpoint wants to have copied; without the latch, a guess.
+    pub(crate) fn pages_owed(self) -> u32 {
+        match Owed::from_number(self.side.owing.owed.load(Ordering::Relaxed)) {
+            Owed::Nothing => 0,
+            Owed::Changed => self.words.dirty_pages().count_ones(),
+            Owed::Whole => BLOB_PAGES as u32,
         }
     }
 
