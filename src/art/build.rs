@@ -1,7 +1,7 @@
 //! Building a blob from a sorted list, in canonical form: inner nodes breadth-first, leaves in key order.
 //!
-//! Compacting, splitting, sharing and joining all end here, so the form of a rebuilt blob depends on its
-//! keys alone.
+//! Compacting, bulk loads, splitting, sharing, joining and moving all end here. The form of a blob depends on
+//! the entries of its list alone: on its keys, and on the buckets that the list has taken whole.
 
 #![forbid(unsafe_code)]
 

@@ -320,6 +320,38 @@ fn a_record_that_only_the_ring_has_says_how_far_all_before_it_was_durable() {
     assert_eq!(replay_with_ring(&bench).expect("as far as is known").seq, 1);
 }
 
+/// Recovery writes them to the area: whoever reads the log there is to find all that was recovered.
+#[test]
+fn what_only_the_ring_has_is_told_with_its_bytes() {
+    let bench = Bench::new(3);
+    // Beyond the first segment, so that places in the ring are others than in the log.
+    while bench.log.end() < SEGMENT_BYTES + 3 * PAGE_BYTES as u64 {
+        let seq = bench.seq.load(Ordering::Relaxed) + 1;
+        bench.put(&seq.to_le_bytes(), &[seq as u8; 9_000]);
+    }
+    bench.sync();
+    let from = bench.log.end().next_multiple_of(PAGE_BYTES as u64);
+    let written = bench.seq.load(Ordering::Relaxed);
+    for seq in written + 1..=written + 2 {
+        bench.put(&seq.to_le_bytes(), &[seq as u8; 50]);
+    }
+    let (replayed, values) = bench.replay(true).expect("sound");
+    assert_eq!(values.len() as u64, written + 2);
+    let [(first, one), (second, other)] = &replayed.only_in_ring[..] else {
+        panic!("two records: {:?}", replayed.only_in_ring)
+    };
+    assert_eq!(
+        (*first, first + one.len() as u64, second + other.len() as u64),
+        (from, *second, replayed.end)
+    );
+    for (position, bytes) in &replayed.only_in_ring {
+        let (head, payload) = record::decode(bytes, IDENTITY, *position).expect("a whole record");
+        let Some(Write::Put { key, value }) = Write::decode(head.kind, payload) else { panic!("a put") };
+        assert_eq!((key, value), (&head.seq.to_le_bytes()[..], &[head.seq as u8; 50][..]));
+    }
+    assert_eq!(bench.replay(false).expect("sound").1.len() as u64, written, "the area has the rest");
+}
+
 /// The first page of a segment is that of an earlier life, which had the same place: the write of the new one
 /// was lost.
 #[test]
@@ -371,6 +403,43 @@ fn a_segment_that_begins_as_the_one_that_had_its_place_is_missed() {
     assert_eq!(replay().expect("sound").seq, bench.seq.load(Ordering::Relaxed));
     set_page(&bench, 0, &first);
     assert!(matches!(replay(), Err(Error::LogCorrupt { .. })));
+}
+
+/// Two segments, of which the second one has a few pages; and where those end.
+fn with_two_segments() -> (Bench, u64) {
+    let bench = Bench::new(3);
+    while bench.log.end() < SEGMENT_BYTES + 2 * PAGE_BYTES as u64 {
+        bench.put_many(50);
+        bench.sync();
+    }
+    let end = bench.log.end();
+    assert!(end < 2 * SEGMENT_BYTES, "in the second segment");
+    (bench, end)
+}
+
+#[test]
+fn a_log_of_which_no_segment_shows_its_number_is_missed() {
+    let (bench, _) = with_two_segments();
+    for page in 0..SEGMENT_BYTES / PAGE_BYTES as u64 {
+        set_page(&bench, page * PAGE_BYTES as u64, &[0; PAGE_BYTES]);
+    }
+    assert!(matches!(bench.replay(false), Err(Error::LogCorrupt { .. })), "the second one is there");
+    set_page(&bench, SEGMENT_BYTES, &[0; PAGE_BYTES]);
+    assert!(matches!(bench.replay(false), Err(Error::LogCorrupt { .. })), "what lies in it is");
+}
+
+/// The ring is as long as a segment: behind the end of the log it has what follows, or what is one segment on.
+#[test]
+fn what_the_ring_alone_knows_of_the_next_segment_is_missed() {
+    let (bench, end) = with_two_segments();
+    bench.ring.words()[ring::DURABLE_AT].store(0, Ordering::Relaxed);
+    for page in 2..2 * SEGMENT_BYTES / PAGE_BYTES as u64 {
+        set_page(&bench, page * PAGE_BYTES as u64, &[0; PAGE_BYTES]);
+    }
+    blank_in_ring(&bench, end.next_multiple_of(PAGE_BYTES as u64) - SEGMENT_BYTES..SEGMENT_BYTES);
+    assert!(matches!(bench.replay(true), Err(Error::LogCorrupt { .. })));
+    let known = bench.replay(false).expect("nobody knows of more").1.len() as u64;
+    assert!((1..bench.seq.load(Ordering::Relaxed)).contains(&known), "{known} of the first page");
 }
 
 #[test]
