@@ -428,7 +428,7 @@ fn a_log_of_which_no_segment_shows_its_number_is_missed() {
     assert!(matches!(bench.replay(false), Err(Error::LogCorrupt { .. })), "what lies in it is");
 }
 
-/// The ring is as long as a segment: behind the end of the log it has what follows, or what is one segment on.
+/// The ring is as long as a segment: behind the end it has what follows, or what is one segment on.
 #[test]
 fn what_the_ring_alone_knows_of_the_next_segment_is_missed() {
     let (bench, end) = with_two_segments();
