@@ -7,12 +7,15 @@
 mod folder;
 #[path = "durable/killed.rs"]
 mod killed;
+#[path = "durable/panicking.rs"]
+mod panicking;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use folder::Folder;
 use killed::copy;
+use panicking::Panicking;
 use spinney::backend::{Area, Backend, FileBackend, FileOptions, IoChoice, MemoryBackend};
 use spinney::{Db, Durability, Error, Options, Tree};
 
@@ -67,6 +70,57 @@ fn a_database_that_is_dropped_by_somebody_elses_panic_is_closed() {
     assert!(Db::from_image(backend.to_bytes(Area::Data)).is_ok());
     let db = Db::builder().open_backend(backend).unwrap();
     assert!(db.tree("files").unwrap().contains("a").unwrap());
+}
+
+/// Nobody knows what is stored then, so nothing more is: what was acknowledged is found by recovery.
+#[test]
+fn a_backend_that_panics_in_a_checkpoint_ends_the_writing() {
+    for area in [Area::Journal, Area::Data] {
+        let memory = Arc::new(MemoryBackend::new());
+        let backend = Arc::new(Panicking::new(memory.clone()));
+        let mut model = Model::new();
+        let db = Db::builder().open_backend(backend.clone()).unwrap();
+        let tree = db.tree("files").unwrap();
+        write(&tree, &mut model, 0..200, 0);
+        db.checkpoint().unwrap();
+        write(&tree, &mut model, 100..300, 1);
+        backend.panic_at_write_to(area);
+        assert!(std::thread::scope(|scope| scope.spawn(|| db.checkpoint()).join().is_err()), "{area:?}");
+
+        assert!(matches!(tree.put("later", "lost"), Err(Error::Poisoned { .. })), "{area:?}");
+        assert!(matches!(db.checkpoint(), Err(Error::Poisoned { .. })), "{area:?}");
+        assert_same(&tree, &model);
+        drop((tree, db));
+        let db = Db::builder().open_backend(memory).unwrap();
+        assert_same(&db.tree("files").unwrap(), &model);
+        assert!(db.check().unwrap().is_clean(), "{area:?}");
+    }
+}
+
+/// Blobs that came and went since the last checkpoint are no part of the next one.
+#[test]
+fn what_was_put_and_removed_is_not_stored() {
+    let memory = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(memory.clone()).unwrap();
+    let tree = db.tree("files").unwrap();
+    tree.put("stays", "here").unwrap();
+    db.checkpoint().unwrap();
+    let before = db.stats().checkpoints.written_bytes;
+    for number in 0..200 {
+        tree.put(format!("goes/{number:03}"), vec![7; 50_000]).unwrap();
+    }
+    let blobs = db.stats().blobs();
+    assert!(blobs > 20, "{blobs} blobs came");
+    assert!(tree.remove_prefix("goes/").unwrap().is_some());
+    db.checkpoint().unwrap();
+    let written = db.stats().checkpoints.written_bytes - before;
+    assert!(written < 3 << 20, "{written} bytes for a key");
+    // Not closed: what the directory says of them is read again.
+    std::mem::forget(db);
+    let db = Db::builder().open_backend(memory).unwrap();
+    assert_eq!(db.tree("files").unwrap().scan("").count(), 1);
+    assert!(db.check().unwrap().is_clean());
+    assert!(db.stats().blobs() < 8, "{} blobs are left", db.stats().blobs());
 }
 
 #[test]
