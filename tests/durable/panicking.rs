@@ -1,5 +1,7 @@
 //! A backend in memory that panics at the next write to an area, once it is told to.
 
+#![forbid(unsafe_code)]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
