@@ -215,9 +215,29 @@ mod tests {
         match find(&storage(copies, journal))? {
             Found::Nothing => panic!("there is a database"),
             Found::Database { superblock, pages } => {
+                // What is to be written is what was found to count.
+                assert!(pages.values().all(|page| Superblock::open_page(page) == Some(superblock)));
                 Ok((superblock.generation, superblock.log_id, pages.is_empty()))
             }
         }
+    }
+
+    /// Buffers are used again, and a database may have been read with one.
+    #[test]
+    fn what_a_buffer_held_before_is_no_part_of_a_file_of_one_page() {
+        let backend = storage([Some((3, 0)); 2], None);
+        backend.set_len(Area::Data, PAGE_BYTES as u64).expect("memory");
+        let mut blob = vec![0; BLOB_BYTES];
+        Superblock { blobs: 77, ..superblock(9, 0) }.seal(&mut blob);
+        let buffers = backend.buffers();
+        let mut leases: Vec<_> = std::iter::from_fn(|| buffers.lease()).collect();
+        leases
+            .iter_mut()
+            .for_each(|buffer| buffer[PAGE_BYTES..2 * PAGE_BYTES].copy_from_slice(&blob[..PAGE_BYTES]));
+        assert!(!leases.is_empty());
+        drop(leases);
+        let Err(Error::Truncated { expected_bytes, .. }) = find(&backend) else { panic!("it is too short") };
+        assert_eq!(expected_bytes, 2 * BLOB_BYTES as u64, "what its own page says");
     }
 
     #[test]
@@ -285,6 +305,24 @@ mod tests {
         }
     }
 
+    /// Power failed while the first checkpoint wrote it: sectors arrive in any order.
+    #[test]
+    fn a_superblock_of_which_only_the_last_sectors_arrived_is_made_good_by_the_journal() {
+        let backend = storage([None, None], Some(4));
+        let mut blob = vec![0; BLOB_BYTES];
+        superblock(4, 9).seal(&mut blob);
+        blob[..SECTOR_BYTES].fill(0);
+        assert!(blob[..PAGE_BYTES].iter().any(|&byte| byte != 0), "its checksum is in the last one");
+        let mut buffer = backend.buffers().lease_blocking();
+        buffer[..PAGE_BYTES].copy_from_slice(&blob[..PAGE_BYTES]);
+        for offset_bytes in [0, PAGE_BYTES as u64] {
+            let buf = &buffer[..PAGE_BYTES];
+            backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf }]).expect("memory");
+        }
+        let Ok(Found::Database { superblock, .. }) = find(&backend) else { panic!("the journal has it") };
+        assert_eq!(superblock.generation, 4);
+    }
+
     #[test]
     fn a_directory_without_superblocks_is_not_taken_for_nothing() {
         let backend = storage([Some((3, 0)); 2], None);
@@ -310,6 +348,8 @@ mod tests {
         let (offset_bytes, buf) = (BLOB_BYTES as u64, &buffer[..PAGE_BYTES]);
         backend.write(&[WriteOp { area: Area::Data, offset_bytes, buf }]).expect("memory");
         assert!(matches!(find(&backend), Err(Error::NotSpinney { .. })));
+        backend.set_len(Area::Data, (BLOB_BYTES + PAGE_BYTES) as u64).expect("memory");
+        assert!(matches!(find(&backend), Err(Error::NotSpinney { .. })), "a page is enough");
         backend.set_len(Area::Log, PAGE_BYTES as u64).expect("memory");
         assert!(matches!(find(&backend), Ok(Found::Nothing)));
     }
