@@ -194,6 +194,50 @@ fn a_checkpoint_with_nothing_new_is_none() {
     assert_eq!(db.stats().checkpoints.count, checkpoints + 1);
 }
 
+/// An old copy beside the files of later checkpoints is known by it.
+#[test]
+fn each_checkpoint_has_a_number_of_its_own() {
+    let memory = Arc::new(MemoryBackend::new());
+    let db = buffered().open_backend(memory.clone()).unwrap();
+    let tree = db.tree("files").unwrap();
+    let mut generation = 0;
+    for number in 0..5 {
+        tree.put("a", number.to_string()).unwrap();
+        db.checkpoint().unwrap();
+        let data = memory.to_bytes(Area::Data);
+        let pages = [&data[..4096], &data[4096..8192]];
+        assert_eq!(pages[0], pages[1]);
+        let found = u64::from_le_bytes(pages[0][16..24].try_into().unwrap());
+        assert!(number == 0 || found == generation + 1, "{found} after {generation}");
+        generation = found;
+    }
+}
+
+/// A changed page goes into the journal and to its place, and a new blob to its place.
+#[test]
+fn what_a_checkpoint_writes_is_counted() {
+    let page = 4096;
+    let db = buffered().open_backend(Arc::new(MemoryBackend::new())).unwrap();
+    let tree = db.tree("files").unwrap();
+    // So many new blobs at least.
+    for (count, new_blobs) in [(1, 0), (100, 9), (1, 0), (50, 4)] {
+        for number in 0..count {
+            tree.put(format!("{new_blobs}/{number}"), vec![3; 50_000]).unwrap();
+        }
+        let before = db.stats().checkpoints;
+        db.checkpoint().unwrap();
+        let after = db.stats().checkpoints;
+        let journaled_bytes = (after.journaled_pages - before.journaled_pages) * page;
+        let written_bytes = after.written_bytes - before.written_bytes;
+        assert!(journaled_bytes > 0 && written_bytes > 2 * journaled_bytes, "{before:?} {after:?}");
+        // What tells of the pages in the journal is a page or two.
+        let others_bytes = (written_bytes - 2 * journaled_bytes) / (512 << 10) * (512 << 10);
+        let rest_bytes = written_bytes - 2 * journaled_bytes - others_bytes;
+        assert!((page..=3 * page).contains(&rest_bytes), "{rest_bytes}: {before:?} {after:?}");
+        assert!((new_blobs..=new_blobs + 8).contains(&(others_bytes >> 19)), "{before:?} {after:?}");
+    }
+}
+
 /// The same writes and checkpoints give the same bytes, whatever carries them.
 #[test]
 fn equal_workloads_give_equal_data_areas_on_every_backend() {
