@@ -273,6 +273,28 @@ fn a_group_that_is_blank_is_missed_by_the_next_one() {
     }
 }
 
+/// Several groups are on their way at once, and arrive in any order: one that was written when the first was
+/// durable says nothing of the one between.
+#[test]
+fn a_group_knows_of_what_was_durable_when_it_was_written_and_of_no_more() {
+    let bench = Bench::new(2);
+    let second = bench.put(b"a", b"1").end;
+    bench.put(b"b", b"2");
+    bench.sync();
+    let durable = bench.log.end().next_multiple_of(PAGE_BYTES as u64);
+    let third = durable + PAGE_BYTES as u64;
+    let mut payload = Vec::new();
+    Write::Put { key: b"d", value: b"4" }.encode(&mut payload);
+    let head = record::Head { kind: record::Kind::Put, payload_bytes: payload.len(), seq: 4, durable };
+    let mut page = record::encode(head, &payload, IDENTITY, third);
+    page.resize(PAGE_BYTES, 0);
+    set_page(&bench, third, &page);
+    let replay = || Reader::new(&*bench.backend, None, IDENTITY).expect("memory").replay(0, 0, |_, _| Ok(()));
+    assert_eq!(replay().expect("the third was not durable, nor was the second").seq, 2);
+    bench.flip(second);
+    assert!(matches!(replay(), Err(Error::LogCorrupt { .. })), "but all of the first was");
+}
+
 /// Three groups of which the area has the first; in the ring the second is lost as well.
 fn with_one_group_of_three() -> (Bench, Vec<u64>) {
     let bench = Bench::new(2);
