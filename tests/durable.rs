@@ -194,6 +194,21 @@ fn a_checkpoint_with_nothing_new_is_none() {
     assert_eq!(db.stats().checkpoints.count, checkpoints + 1);
 }
 
+#[test]
+fn a_checkpoint_of_a_database_that_nobody_has_written_to_makes_no_files() {
+    let folder = Folder::new("asleep");
+    let path = folder.path("catalog.spinney");
+    let open = || Db::open(&path).unwrap();
+    open().tree("files").unwrap().put("a", "b").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let db = open();
+    db.checkpoint().unwrap();
+    assert!(!folder.path("catalog.spinney-log").exists());
+    assert!(db.tree("files").unwrap().contains("a").unwrap());
+    drop(db);
+    assert!(std::fs::read(&path).unwrap() == before, "the same bytes");
+}
+
 /// An old copy beside the files of later checkpoints is known by it.
 #[test]
 fn each_checkpoint_has_a_number_of_its_own() {
