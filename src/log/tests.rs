@@ -343,6 +343,7 @@ fn a_record_that_only_the_ring_has_says_how_far_all_before_it_was_durable() {
 }
 
 /// Recovery writes them to the area: whoever reads the log there is to find all that was recovered.
+#[cfg(not(miri))]
 #[test]
 fn what_only_the_ring_has_is_told_with_its_bytes() {
     let bench = Bench::new(3);
@@ -428,6 +429,7 @@ fn a_segment_that_begins_as_the_one_that_had_its_place_is_missed() {
 }
 
 /// Two segments, of which the second one has a few pages; and where those end.
+#[cfg(not(miri))]
 fn with_two_segments() -> (Bench, u64) {
     let bench = Bench::new(3);
     while bench.log.end() < SEGMENT_BYTES + 2 * PAGE_BYTES as u64 {
@@ -439,6 +441,7 @@ fn with_two_segments() -> (Bench, u64) {
     (bench, end)
 }
 
+#[cfg(not(miri))]
 #[test]
 fn a_log_of_which_no_segment_shows_its_number_is_missed() {
     let (bench, _) = with_two_segments();
@@ -451,6 +454,7 @@ fn a_log_of_which_no_segment_shows_its_number_is_missed() {
 }
 
 /// The ring is as long as a segment: behind the end it has what follows, or what is one segment on.
+#[cfg(not(miri))]
 #[test]
 fn what_the_ring_alone_knows_of_the_next_segment_is_missed() {
     let (bench, end) = with_two_segments();

@@ -26,9 +26,6 @@ pub const CASE: Case = Case {
 /// The tasks of the turns.
 pub const LOAD: &str = "cold-load";
 pub const READ: &str = "cold-read";
-/// With a quarter of all memory, half of it, and three quarters as the store's own cache.
-pub const READ_CONFINED: [&str; 3] =
-    ["cold-read-confined-quarter", "cold-read-confined-half", "cold-read-confined-three-quarters"];
 pub const RECOVER: &str = "cold-recover";
 
 const OPEN: Metric = Metric::less("open", "ms", 2);
@@ -38,11 +35,29 @@ const GETS_ONE: Metric = Metric::more("cold gets, 1 thread", "gets/s", 0);
 const GETS_MANY: Metric = Metric::more("cold gets, 1 thread, 64 at once", "gets/s", 0);
 const GET_BYTES: Metric = Metric::less("bytes read a cold get", "B", 0);
 const GETS_SIXTEEN: Metric = Metric::more("cold gets, 16 threads", "gets/s", 0);
-/// In the order of [`READ_CONFINED`]: how a store shares memory with the page cache is its own affair.
-const GETS_CONFINED: [Metric; 3] = [
-    Metric::more("16 threads, all memory limited, own cache 1/4", "gets/s", 0),
-    Metric::more("16 threads, all memory limited, own cache 1/2", "gets/s", 0),
-    Metric::more("16 threads, all memory limited, own cache 3/4", "gets/s", 0),
+/// Reads with all memory limited. How a store shares it with the page cache is its own affair.
+pub struct Confined {
+    task: &'static str,
+    gets: Metric,
+    /// Of all memory, for the store's own cache.
+    quarters: usize,
+}
+const CONFINED: [Confined; 3] = [
+    Confined {
+        task: "cold-read-confined-1",
+        gets: Metric::more("16 threads, all memory limited, own cache 1/4", "gets/s", 0),
+        quarters: 1,
+    },
+    Confined {
+        task: "cold-read-confined-2",
+        gets: Metric::more("16 threads, all memory limited, own cache 1/2", "gets/s", 0),
+        quarters: 2,
+    },
+    Confined {
+        task: "cold-read-confined-3",
+        gets: Metric::more("16 threads, all memory limited, own cache 3/4", "gets/s", 0),
+        quarters: 3,
+    },
 ];
 const LIST: Metric = Metric::less("cold list of 100 directories", "us", 1);
 const LIST_BYTES: Metric = Metric::less("bytes read for it", "B", 0);
@@ -82,9 +97,9 @@ const PLAN: Plan = Plan {
         GET_BYTES,
         GETS_MANY,
         GETS_SIXTEEN,
-        GETS_CONFINED[0],
-        GETS_CONFINED[1],
-        GETS_CONFINED[2],
+        CONFINED[0].gets,
+        CONFINED[1].gets,
+        CONFINED[2].gets,
         LIST,
         LIST_BYTES,
         LIST_ANY,
@@ -110,8 +125,8 @@ fn turns(contest: &mut Contest<'_, '_>) {
     contest.loaded_once(LOAD, |contest, store, dir, round| {
         contest.turn(READ, store, dir, round);
         if can_confine {
-            for task in READ_CONFINED {
-                if !contest.confined(task, store, dir, round) {
+            for confined in &CONFINED {
+                if !contest.confined(confined.task, store, dir, round) {
                     contest.turn(RECOVER, store, dir, round);
                 }
             }
@@ -124,7 +139,7 @@ fn goals(table: &Table) -> Vec<Goal> {
     let at_least = |peer| {
         let name =
             format!("16 threads, all memory limited, each with its best cache: as many gets as {peer}");
-        let best = |store| GETS_CONFINED.iter().filter_map(|&row| table.median(row, store)).reduce(f64::max);
+        let best = |store| CONFINED.iter().filter_map(|it| table.median(it.gets, store)).reduce(f64::max);
         let ratio = best(crate::report::HOME).zip(best(peer)).map(|(home, peer)| home / peer);
         Goal::new(name, ratio, "x", |ratio| ratio >= 1.0)
     };
@@ -185,9 +200,13 @@ pub fn read<S: DiskStore>(work: &Work) -> Result<()> {
     store.close()
 }
 
-/// All memory is limited, so that no store has more of it because its cache is the system's. `which` of
-/// [`READ_CONFINED`] says how much of it the store's own cache has.
-pub fn read_confined<S: DiskStore>(work: &Work, which: usize) -> Result<()> {
+/// The one that the task is.
+pub fn confined(task: &str) -> Option<&'static Confined> {
+    CONFINED.iter().find(|confined| confined.task == task)
+}
+
+/// All memory is limited, so that no store has more of it because its cache is the system's.
+pub fn read_confined<S: DiskStore>(work: &Work, how: &Confined) -> Result<()> {
     let salt = 1_000 + work.round as u64 * 100;
     let count = work.count(GETS_EACH_CONFINED);
     let each = |salt: u64| -> Vec<Queries> {
@@ -198,9 +217,9 @@ pub fn read_confined<S: DiskStore>(work: &Work, which: usize) -> Result<()> {
     measure::forget(&work.dir)?;
     measure::trim();
     let confined = measure::confine(memory_bytes)?;
-    let store = S::open(&setup(work, memory_bytes / 4 * (which + 1)))?;
+    let store = S::open(&setup(work, memory_bytes / 4 * how.quarters))?;
     let warm = many_threads(&store, &first);
-    work.note(GETS_CONFINED[which], warm.and_then(|_| many_threads(&store, &then)));
+    work.note(how.gets, warm.and_then(|_| many_threads(&store, &then)));
     store.close()?;
     drop(confined);
     Ok(())

@@ -86,8 +86,8 @@ fn task<S: DiskStore>(task: &str, work: &Work) -> Result<()> {
         amplify::UPDATE => amplify::update::<S>(work),
         amplify::FILL => amplify::fill::<S>(work),
         amplify::REOPEN => amplify::reopen::<S>(work),
-        _ => match cold::READ_CONFINED.iter().position(|&confined| confined == task) {
-            Some(which) => cold::read_confined::<S>(work, which),
+        _ => match cold::confined(task) {
+            Some(how) => cold::read_confined::<S>(work, how),
             None => Err(format!("no task {task}").into()),
         },
     }
