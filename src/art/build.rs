@@ -248,9 +248,7 @@ const LEAVES_AHEAD: usize = 4;
 /// Copies a leaf as it is. A scratch frame needs no notes of changed pages.
 #[inline(always)]
 fn copy_leaf(words: Words<'_>, at: Ref, source: Words<'_>, leaf: Leaf) {
-    for offset in 0..leaf.words() as u16 {
-        words.store_unnoted(at.wrapping_add(offset), source.load(leaf.at.wrapping_add(offset)));
-    }
+    words.copy_unnoted(at, source, leaf.at, leaf.words());
 }
 
 /// Copies the leaves of a whole bucket to `at` and behind; returns where they end.
