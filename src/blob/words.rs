@@ -457,7 +457,8 @@ mod tests {
     fn a_copy_takes_so_many_words_and_goes_on_at_the_front() {
         let (memory, other) = (boxed_words(), boxed_words());
         let (source, words) = (Words::new(&memory), Words::new(&other));
-        for (at, from) in [(300, 500), (65_533, 500), (300, 65_533), (65_534, 65_532)] {
+        let places: [(Ref, Ref); 4] = [(300, 500), (65_533, 500), (300, 65_533), (65_534, 65_532)];
+        for (at, from) in places {
             (0..6).for_each(|offset: Ref| source.store_unnoted(from.wrapping_add(offset), offset.into()));
             (0..8).for_each(|offset: Ref| words.store_unnoted(at.wrapping_add(offset), 99));
             words.copy_unnoted(at.wrapping_add(1), source, from, 6);
