@@ -15,7 +15,8 @@ struct State {
     free: BTreeSet<u32>,
     /// Ids of blobs that are made and belong to nobody yet: not free, and to all others not in use.
     reserved: BTreeSet<u32>,
-    /// The highest `end` there was since the database was opened.
+    /// No stored state refers to an id from here on, nor one that is being stored: the highest `end` there
+    /// was since ids were last reserved.
     highest_end: u32,
 }
 
@@ -49,16 +50,20 @@ impl Ids {
         self.state().end
     }
 
-    /// Reserves all free ids of which `is_safe` says so.
+    /// Reserves all free ids of which `is_safe` says so, and has `reserve_unused` begin behind the last id
+    /// that is not.
     pub(crate) fn reserve_free(&self, is_safe: impl Fn(u32) -> bool) -> BTreeSet<u32> {
         let mut state = self.state();
+        while state.highest_end > state.end && is_safe(state.highest_end - 1) {
+            state.highest_end -= 1;
+        }
         let taken: BTreeSet<u32> = state.free.iter().copied().filter(|&id| is_safe(id)).collect();
         state.free.retain(|id| !taken.contains(id));
         state.reserved.extend(&taken);
         taken
     }
 
-    /// Reserves an id that was never in use since the database was opened.
+    /// Reserves an id that was not in use since ids were last reserved.
     pub(crate) fn reserve_unused(&self) -> u32 {
         let mut state = self.state();
         let mut id = state.end.max(state.highest_end);
@@ -149,13 +154,25 @@ mod tests {
         let ids = Ids::new();
         assert_eq!((0..6).map(|_| ids.allocate()).max(), Some(6));
         [2, 3, 6].into_iter().for_each(|id| ids.free(id));
-        assert_eq!(ids.reserve_free(|id| id != 3), BTreeSet::from([2]));
+        assert_eq!(ids.reserve_free(|id| id != 3 && id != 6), BTreeSet::from([2]));
         assert_eq!(ids.in_use(), (6, BTreeSet::from([2, 3])));
         assert_eq!((ids.reserve_unused(), ids.allocate(), ids.allocate()), (7, 3, 6));
         ids.settle(&[2]);
         assert_eq!(ids.still_reserved(&[2, 7]), [7]);
         ids.free(7);
         assert_eq!(ids.in_use(), (7, BTreeSet::new()));
+    }
+
+    #[test]
+    fn behind_the_end_what_was_in_use_and_is_safe_is_reserved_again() {
+        let ids = Ids::new();
+        assert_eq!((0..6).map(|_| ids.allocate()).max(), Some(6));
+        (3..7).for_each(|id| ids.free(id));
+        assert_eq!((ids.end(), ids.reserve_unused()), (3, 7), "nobody has said that it is safe");
+        ids.free(7);
+        assert_eq!(ids.reserve_free(|id| id != 4), BTreeSet::new());
+        assert_eq!((ids.reserve_unused(), ids.allocate(), ids.allocate()), (5, 3, 4));
+        assert_eq!((ids.allocate(), ids.reserve_unused()), (6, 7));
     }
 
     #[test]
