@@ -113,9 +113,7 @@ pub(crate) fn list(store: &Store) -> Result<Vec<BlobInfo>> {
             None => {}
         }
     }
-    if let Some(residency) = &store.residency {
-        residency.survey(&unread, |id, counts| blobs[id as usize] = BlobInfo::new(id, counts))?;
-    }
+    store.survey(&unread, |id, counts| blobs[id as usize] = BlobInfo::new(id, counts))?;
     Ok(blobs)
 }
 

@@ -201,9 +201,7 @@ impl Stats {
     /// The same, with the headers of the other blobs read.
     pub(crate) fn of_all(forest: &Forest) -> Result<Self> {
         let (mut stats, unread) = Stats::of_resident(forest);
-        if let Some(residency) = &forest.store.residency {
-            residency.survey(&unread, |_, counts| stats.count(counts))?;
-        }
+        forest.store.survey(&unread, |_, counts| stats.count(counts))?;
         stats.keys = stats.keys.saturating_sub(crate::tree::own_keys(forest, stats.long_values > 0));
         Ok(stats)
     }

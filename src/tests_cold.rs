@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::backend::{Area, Backend, BlobBufPool, MemoryBackend, ReadOp, WriteOp};
+use crate::blob::words::BLOB_BYTES;
 use crate::db::Db;
+use crate::error::Error;
 use crate::forest::Shape;
 use crate::open::Open;
 use crate::tests::{Model, Random, TINY, assert_same, step};
@@ -323,4 +325,42 @@ fn what_is_no_database_is_refused() {
     let empty: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
     assert_eq!(empty.len(Area::Data).expect("known"), 0);
     assert!(read_only(empty, 0).is_err());
+}
+
+const SURVEYED_KEYS: usize = 30_000;
+
+/// A database of some blobs, none of them in memory but the root.
+fn all_cold() -> (Db, Arc<MemoryBackend>) {
+    let backend = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).expect("new");
+    let tree = db.tree("files").expect("new");
+    tree.load("", (0..SURVEYED_KEYS).map(|number| (format!("{number:06}"), [7; 60]))).expect("sorted");
+    drop(tree);
+    db.close().expect("stored");
+    (Db::builder().open_backend(backend.clone()).expect("sound"), backend)
+}
+
+/// Of ids that were listed while they were in use, and are not any more.
+#[test]
+fn blobs_that_fell_free_meanwhile_are_left_out() {
+    let (db, backend) = all_cold();
+    let store = &db.forest().store;
+    let stored: Vec<u32> = (1..store.ids.end()).filter(|&id| store.is_stored(id)).collect();
+    let survey = |ids: &[u32]| {
+        let mut keys = 0;
+        store.survey(ids, |_, counts| keys += u64::from(counts.keys)).map(|()| keys)
+    };
+    let all = survey(&stored).expect("sound");
+    assert!(all >= SURVEYED_KEYS as u64 && stored.len() > 3, "{all} keys in {stored:?}");
+    let (gone, rest) = stored.split_last().expect("some");
+    let directory = &store.residency.as_ref().expect("cold").directory;
+    let word = directory.get(*gone);
+    directory.set(*gone, 0);
+    let left = survey(rest).expect("sound");
+    assert_eq!(survey(&stored).expect("the last one has fallen free"), left);
+    // And the end of the file has been given back.
+    backend.set_len(Area::Data, u64::from(*gone) * BLOB_BYTES as u64).expect("in memory");
+    assert_eq!(survey(&stored).expect("nobody reads there"), left);
+    directory.set(*gone, word);
+    assert!(matches!(survey(&stored), Err(Error::Io(_))), "what is in use and gone is an error");
 }

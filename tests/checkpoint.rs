@@ -82,6 +82,30 @@ fn blobs_that_fell_free_beside_a_snapshot_are_not_stored() {
     assert!(disk.len(Area::Data).unwrap() <= area_bytes, "what fell free is used again");
 }
 
+/// They are stored, were changed behind that, and go before the change is: only memory has what the snapshot
+/// wants of them.
+#[test]
+fn a_snapshot_has_what_was_changed_in_blobs_that_fell_free_before_it_was_stored() {
+    let disk = disk();
+    let (db, tree) = open(&disk, 1);
+    put(&tree, "m/", MANY);
+    put(&tree, "z/", 100);
+    db.checkpoint().unwrap();
+    for (key, _) in pairs("m/", MANY) {
+        tree.put(key, [8; 60]).unwrap();
+    }
+    let snapshot = db.snapshot();
+    tree.remove_prefix("m/").unwrap().unwrap();
+    db.checkpoint().unwrap();
+    // Others take their places.
+    put(&tree, "n/", MANY);
+    db.checkpoint().unwrap();
+    let then = snapshot.tree("files").unwrap();
+    assert!(then.scan("m/").all(|pair| *pair.unwrap().1 == [8; 60]));
+    assert_eq!([then.count("m/").unwrap(), then.count("n/").unwrap()], [MANY as u64, 0]);
+    assert_clean(&db);
+}
+
 /// No page of them may be in memory, and another blob may have their place.
 #[test]
 fn a_snapshot_never_reads_what_took_the_place_of_a_blob() {

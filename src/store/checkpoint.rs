@@ -379,6 +379,14 @@ impl Store {
     /// Lets faults know what storage has now, and pages leave memory again.
     fn publish(&self, residency: &Residency, before: &Committed, after: &Committed, ready: &[Ready]) {
         let directory = &residency.directory;
+        let changed = after.entered().filter(|&id| before.entry(id) != after.entry(id));
+        let (freed, stored): (Vec<u32>, Vec<u32>) = changed.partition(|&id| after.entry(id) == 0);
+        // First: what was changed of them was not written, so none of it may leave memory as if it had been
+        // while a snapshot may still want it.
+        for id in freed {
+            self.keep_if_freed(id);
+            directory.set(id, 0);
+        }
         for blob in ready {
             let Some(frame) = self.frames.get(blob.id) else { continue };
             let held = frame.hold();
@@ -391,14 +399,14 @@ impl Store {
                 }
                 directory.set(blob.id, after.entry(blob.id));
             }
+            debug_assert!(
+                !blob.bytes.is_empty() || before.entry(blob.id) == 0 || directory.get(blob.id) == 0
+            );
             frame.clear_writing(blob.pages);
             residency.count_written(frame, blob.pages);
             drop(held);
         }
-        for id in after.entered().filter(|&id| before.entry(id) != after.entry(id)) {
-            if after.entry(id) == 0 {
-                self.keep_if_freed(id);
-            }
+        for id in stored {
             directory.set(id, after.entry(id));
         }
     }

@@ -37,7 +37,7 @@ pub(crate) mod superblock;
 pub(crate) mod view;
 mod wake;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -72,8 +72,9 @@ pub(crate) struct Store {
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
     structure: Mutex<()>,
-    /// Ids that fell free while a snapshot was open, and whose memory is still to be given back.
-    discard_later: Mutex<BTreeSet<u32>>,
+    /// Ids that fell free while a snapshot was open, and whose memory is still to be given back; for each the
+    /// latest cut at that moment. Later snapshots do not know them.
+    discard_later: Mutex<BTreeMap<u32, u64>>,
     /// Held by a bulk load from beginning to end.
     pub(crate) loading: Mutex<()>,
     pub(crate) long: LongState,
@@ -152,8 +153,8 @@ impl Store {
         let frame = self.frames.commit(id)?;
         let waited = self.waiting().remove(&id);
         let mut held = frame.hold();
-        if waited && self.frames.captures.past.cut() != 0 {
-            self.keep_freed(&held);
+        if let Some(cut) = waited {
+            self.keep_freed(&held, cut);
         }
         let discarded_pages = held.renew(&self.frames);
         drop(held);
@@ -180,53 +181,59 @@ impl Store {
     /// Where a snapshot is open that may want to read them, a few blobs are kept for it, if they can be. Many
     /// wait, as what else is not in memory: most of them may never be read again.
     pub(crate) fn discard(&self, ids: &[u32]) {
-        let is_wanted = self.frames.captures.past.cut() != 0;
-        let mut waiting = self.waiting();
-        waiting.extend(ids);
-        if waiting.is_empty() {
-            return;
-        }
-        let at_once = if is_wanted {
-            let can_be_kept = |id: &u32| self.frames.get(*id).is_some_and(Frame::is_whole);
-            let few = ids.iter().filter(|_| ids.len() <= KEPT_AT_ONCE_MAX && self.residency.is_some());
-            few.copied().filter(can_be_kept).collect()
-        } else {
-            std::mem::take(&mut *waiting)
-        };
-        waiting.retain(|id| !at_once.contains(id));
-        drop(waiting);
-        for id in at_once {
+        self.note_freed(ids);
+        let is_few = ids.len() <= KEPT_AT_ONCE_MAX && self.residency.is_some();
+        let can_be_kept =
+            |id: u32| is_few && ids.contains(&id) && self.frames.get(id).is_some_and(Frame::is_whole);
+        let oldest = self.frames.captures.past.oldest_cut();
+        let mut at_once = Vec::new();
+        self.waiting().retain(|&id, &mut cut| {
+            let is_wanted = oldest.is_some_and(|oldest| oldest <= cut);
+            let waits = is_wanted && !can_be_kept(id);
+            if !waits {
+                at_once.push((id, cut));
+            }
+            waits
+        });
+        for (id, cut) in at_once {
             // Later it may be in use again.
             let Some(frame) = self.frames.get(id).filter(|_| self.ids.is_free(id)) else { continue };
             let mut held = frame.hold();
-            if is_wanted {
-                self.keep_freed(&held);
-            }
+            self.keep_freed(&held, cut);
             self.discard_held(&mut held);
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+    /// Remembers blobs that have just fallen free, before a checkpoint can store them so: whoever has the
+    /// gate alone calls it there.
+    pub(crate) fn note_freed(&self, ids: &[u32]) {
+        let cut = self.frames.captures.past.cut();
+        self.waiting().extend(ids.iter().map(|&id| (id, cut)));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {
         self.discard_later.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A blob that fell free while a snapshot was open is about to go, in memory or in storage.
-    fn keep_freed(&self, held: &Held<'_>) {
+    /// A blob that fell free when this was the latest cut is about to go, in memory or in storage.
+    fn keep_freed(&self, held: &Held<'_>, cut: u64) {
+        let past = &self.frames.captures.past;
+        if past.oldest_cut().is_none_or(|oldest| oldest > cut) {
+            return;
+        }
         if held.frame.is_whole() {
             held.keep_all();
         } else {
             // What is not in memory cannot be kept.
-            self.frames.captures.past.end_all();
+            past.end_up_to(cut);
         }
     }
 
     /// The same for blobs that a checkpoint has stored as free.
     fn keep_if_freed(&self, id: u32) {
-        if self.frames.captures.past.cut() != 0
-            && self.waiting().contains(&id)
-            && let Some(frame) = self.frames.get(id)
-        {
-            self.keep_freed(&frame.hold());
+        let cut = self.waiting().get(&id).copied();
+        if let (Some(cut), Some(frame)) = (cut, self.frames.get(id)) {
+            self.keep_freed(&frame.hold(), cut);
         }
     }
 

@@ -115,10 +115,15 @@ impl Past {
         drop(unneeded);
     }
 
-    /// No open snapshot can be served any more.
-    pub(crate) fn end_all(&self) {
+    /// The cut of the oldest open snapshot.
+    pub(crate) fn oldest_cut(&self) -> Option<u64> {
+        self.state().open.first_key_value().map(|(&cut, _)| cut)
+    }
+
+    /// The open snapshots up to this cut can be served no longer.
+    pub(crate) fn end_up_to(&self, cut: u64) {
         let mut state = self.state();
-        state.open.clear();
+        state.open.retain(|&open, _| open > cut);
         let unneeded = self.tidy(&mut state);
         drop(state);
         drop(unneeded);

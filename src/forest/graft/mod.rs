@@ -290,6 +290,7 @@ impl Forest {
         for &id in &freed {
             self.store.ids.free(id);
         }
+        self.store.note_freed(&freed);
         Ok(Some((appended, freed)))
     }
 

@@ -90,7 +90,7 @@ impl Store {
 
     /// What the headers of blobs count, which are read for it and not taken in.
     pub(crate) fn survey(&self, blobs: &[u32], each: impl FnMut(u32, HeaderCounts)) -> Result<()> {
-        self.residency.as_ref().map_or(Ok(()), |residency| residency.survey(blobs, each))
+        self.residency.as_ref().map_or(Ok(()), |residency| residency.survey(&self.frames, blobs, each))
     }
 
     /// Resolves faults as one batch. The caller holds neither gate nor latch.

@@ -10,7 +10,7 @@ use crate::blob::checksum;
 use crate::blob::header::{self, BLOB_PAGES, BlobKind};
 use crate::blob::words::{BLOB_BYTES, BLOB_WORDS};
 use crate::error::{Error, Result};
-use crate::store::frames::{Extent, Frame};
+use crate::store::frames::{Extent, Frame, Frames};
 use crate::store::superblock::word;
 
 /// Headers that are asked for together where each read is a trip.
@@ -51,8 +51,14 @@ impl HeaderCounts {
 
 impl Residency {
     /// Reads and verifies the first pages of blobs, in batches of one buffer, and hands out what each says.
-    /// A blob that is changed while its page is read is left out.
-    pub(crate) fn survey(&self, blobs: &[u32], mut each: impl FnMut(u32, HeaderCounts)) -> Result<()> {
+    /// A blob that falls free meanwhile is left out; one that is in memory by then, and perhaps being stored,
+    /// is counted there.
+    pub(crate) fn survey(
+        &self,
+        frames: &Frames,
+        blobs: &[u32],
+        mut each: impl FnMut(u32, HeaderCounts),
+    ) -> Result<()> {
         if self.is_cut_off.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -75,24 +81,44 @@ impl Residency {
         }
         let mut buffer = self.backend.buffers().lease_blocking();
         for part in left.chunks(BLOB_PAGES) {
-            let words: Vec<u64> = part.iter().map(|&id| self.directory.get(id)).collect();
-            let offset_bytes = |id: u32| u64::from(id) * BLOB_BYTES as u64;
-            let pages = buffer.chunks_exact_mut(PAGE_BYTES);
-            let op = |(&id, buf)| ReadOp { area: Area::Data, offset_bytes: offset_bytes(id), buf };
-            let mut batch: Vec<ReadOp<'_>> = part.iter().zip(pages).map(op).collect();
-            self.counts.reads.add(batch.len() as u64);
-            self.counts.pages_read.add(batch.len() as u64);
-            self.backend.read(&mut batch)?;
-            for ((&id, expected), bytes) in part.iter().zip(words).zip(buffer.chunks_exact(PAGE_BYTES)) {
+            let stored = self.read_headers(part, &mut buffer)?;
+            for ((id, expected), bytes) in stored.into_iter().zip(buffer.chunks_exact(PAGE_BYTES)) {
                 let hash = checksum::of_first_page(bytes);
                 if hash == expected && checksum::stored(bytes, 0) == expected {
                     each(id, counts_of(id, bytes));
+                } else if let Some(counts) = frames.get(id).and_then(HeaderCounts::of_frame) {
+                    each(id, counts);
                 } else if self.directory.get(id) == expected {
                     return Err(Error::Corrupt { blob: id, page: 0, reason: "page checksum" });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Reads the first pages of those blobs that are stored; says which they are, and the checksums that the
+    /// directory had of them.
+    fn read_headers(&self, blobs: &[u32], buffer: &mut [u8]) -> Result<Vec<(u32, u64)>> {
+        loop {
+            let entries = blobs.iter().map(|&id| (id, self.directory.get(id)));
+            // Elsewhere nothing falls free: there it is damage, and the checksum will tell.
+            let stored: Vec<(u32, u64)> = entries.filter(|entry| entry.1 != 0 || self.is_remote).collect();
+            let op = |(&(id, _), buf)| ReadOp {
+                area: Area::Data,
+                offset_bytes: u64::from(id) * BLOB_BYTES as u64,
+                buf,
+            };
+            let pages = buffer.chunks_exact_mut(PAGE_BYTES);
+            let mut batch: Vec<ReadOp<'_>> = stored.iter().zip(pages).map(op).collect();
+            self.counts.reads.add(batch.len() as u64);
+            self.counts.pages_read.add(batch.len() as u64);
+            match self.backend.read(&mut batch) {
+                Ok(()) => return Ok(stored),
+                // The end of the file, where they were, may have been given back.
+                Err(_) if stored.iter().any(|&(id, word)| self.directory.get(id) != word) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
