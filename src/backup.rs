@@ -19,8 +19,9 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
 
-/// What follows the name of the file while it is not complete.
-const UNFINISHED: &str = "-backup";
+/// What follows the name of the file while it is not complete. What has that name already is the rest of one
+/// that crashed, and is written over: so it is no name that somebody would give to a backup.
+const UNFINISHED: &str = ".unfinished-backup";
 
 /// How to write a backup: made by [`Db::backup`](crate::Db::backup) and
 /// [`Snapshot::backup`](crate::Snapshot::backup).
@@ -171,9 +172,9 @@ impl<'a> Backup<'a> {
     /// is kept in memory, see [`Options::snapshot_bytes`](crate::Options::snapshot_bytes). Beyond that the
     /// backup takes one blob of memory. It reads what is not in memory through the cache.
     ///
-    /// The file is written as `path` with `-backup` behind it, in the same folder, synced, and given its name
-    /// then. So there is never half a backup under the name; after a crash the other file may stay, and the
-    /// next backup to the same path writes over it.
+    /// The file is written as `path` with `.unfinished-backup` behind it, in the same folder, synced, and
+    /// given its name then. So there is never half a backup under the name; after a crash the other file may
+    /// stay, and the next backup to the same path writes over it.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

@@ -190,6 +190,13 @@ fn directories_are_listed() {
     assert_eq!(place.ok("ls", &["photos", "--limit", "1", "--after", "2025/"]), "2026/\n");
     assert_eq!(place.ok("ls", &["photos", "--after", "2026/"]), "cover.jpg\n");
     assert_eq!(place.ok("ls", &["photos", "--after", "cover.jpg"]), "");
+    // JSON has whole names, and goes on behind them.
+    let after = &["photos", "--limit", "1", "--after", "photos/2025/"];
+    assert_eq!(place.json("ls", after)[0]["directory"], "photos/2026/");
+    assert_eq!(
+        place.json("ls", &["photos", "-R", "--after", "photos/2026/c.jpg"])[0]["key"],
+        "photos/cover.jpg"
+    );
     assert_eq!(place.ok("ls", &["-R", "photos", "--after", "2025/b.jpg", "--limit", "1"]), "2026/c.jpg\n");
     place.run("ls", &["nothing"]).fails(1, &["nothing/: no such key or directory"]);
     place.run("ls", &["--tree", "nothing"]).fails(1, &["no tree \"nothing\"", "spinney trees"]);

@@ -61,11 +61,13 @@ fn what_is_exported_comes_back() {
     for (nth, key) in keys.iter().enumerate() {
         files.put(key, &keys[(nth * 7 + 3) % keys.len()]).unwrap();
     }
-    files.put("longest value", vec![b'\n'; 65_535]).unwrap();
+    files.put("longest short value", vec![b'\n'; 65_535]).unwrap();
+    files.put("long text", vec![b'\n'; 3_000_000]).unwrap();
+    files.put("long bytes", (0..3_000_000_u32).map(|n| (n % 251) as u8).collect::<Vec<u8>>()).unwrap();
     drop(files);
     db.close().unwrap();
     let expected = contents(&place.db);
-    assert_eq!(expected.len(), keys.len() + 1);
+    assert_eq!(expected.len(), keys.len() + 3);
     for format in ["csv", "jsonl"] {
         let exported = place.run("export", &["--format", format]);
         assert_eq!((exported.code, exported.stderr.as_str()), (0, ""));
@@ -90,6 +92,30 @@ fn lines_carry_keys_alone() {
     assert_eq!(place.run("export", &["-0", "c"]).stdout, b"c\nd\0");
     place.run_with("import", &["--prefix", "new/"], b"f\n").ok();
     assert_eq!(place.ok("count", &["new/f"]), "1\n");
+}
+
+/// What `export` writes without options is not taken for keys, wherever it comes from.
+#[test]
+fn another_format_is_not_taken_for_lines() {
+    let place = Place::new("not-lines");
+    place.run_with("import", &["--format", "jsonl"], b"{\"key\":\"a/b\",\"value\":\"c\"}\n").ok();
+    let other = Place::new("not-lines-other");
+    for (format, said) in [("jsonl", "--format jsonl"), ("csv", "--format csv")] {
+        let stream = place.run("export", &["--format", format]).stdout;
+        other.run_with("import", &[] as &[&str], &stream).fails(2, &[said, "--format lines"]);
+        let path = place.folder.join("dump");
+        fs::write(&path, &stream).unwrap();
+        other.run("import", &[path.to_str().unwrap()]).fails(2, &[said]);
+        assert!(!other.db.exists(), "and makes no database");
+        let upper = place.folder.join(format!("DUMP.{}", format.to_uppercase()));
+        fs::rename(&path, &upper).unwrap();
+        assert_eq!(other.json("import", &[upper.to_str().unwrap()])[0]["imported"], 1);
+        assert_eq!(contents(&other.db), pairs(&[("a/b", "c")]));
+        fs::remove_file(&other.db).unwrap();
+    }
+    // Who says so gets lines.
+    other.run_with("import", &["--format", "lines"], b"key,value\n").ok();
+    assert_eq!(contents(&other.db), pairs(&[("key,value", "")]));
 }
 
 #[test]

@@ -112,11 +112,27 @@ fn what_is_there_is_overwritten_only_if_allowed_and_never_if_it_is_open() {
 fn a_rest_of_a_backup_that_crashed_is_written_over() {
     let folder = Folder::new("backup-rest");
     let (db, model) = filled(&folder, 64 << 20);
-    fs::write(folder.path("copy.spinney-backup"), vec![7; 99_000_000]).unwrap();
+    fs::write(folder.path("copy.spinney.unfinished-backup"), vec![7; 99_000_000]).unwrap();
     db.backup_to(folder.path("copy.spinney")).unwrap();
     assert_database(&Db::open(folder.path("copy.spinney")).unwrap(), &model);
     drop(db);
     assert_eq!(folder.names(), ["copy.spinney", "x.spinney"]);
+}
+
+/// The names that people give to backups are theirs.
+#[test]
+fn a_backup_touches_no_other_file() {
+    let folder = Folder::new("backup-neighbours");
+    let (db, model) = filled(&folder, 64 << 20);
+    let neighbours = ["copy.spinney-backup", "copy.spinney.backup", "copy.spinney.bak", "copy.spinney~"];
+    for name in neighbours {
+        fs::write(folder.path(name), b"somebody's").unwrap();
+    }
+    db.backup_to(folder.path("copy.spinney")).unwrap();
+    assert_database(&Db::open(folder.path("copy.spinney")).unwrap(), &model);
+    for name in neighbours {
+        assert_eq!(fs::read(folder.path(name)).unwrap(), b"somebody's", "{name}");
+    }
 }
 
 #[test]

@@ -61,14 +61,20 @@ impl Args {
     }
 
     /// The name that `--after` means, as a key.
-    fn after(&self, out: &Output, prefix: &[u8]) -> Result<Option<Vec<u8>>> {
-        let name = self.after.as_deref().map(|name| out.key(name)).transpose()?;
-        Ok(name.map(|name| if name == b"./" { prefix.to_vec() } else { [prefix, &name].concat() }))
+    fn after(&self, out: &Output, tree: &Tree, prefix: &[u8]) -> Result<Option<Vec<u8>>> {
+        let Some(name) = self.after.as_deref() else { return Ok(None) };
+        let name = out.key(name)?;
+        // JSON has whole keys. In text `./` is a key that is the directory's own name, else a directory.
+        Ok(Some(match () {
+            () if out.is_json() => name,
+            () if name == b"./" && tree.contains(prefix)? => prefix.to_vec(),
+            () => [prefix, &name].concat(),
+        }))
     }
 
     fn children(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
         let mut list = tree.list(prefix).values_up_to(0).limit(self.limit);
-        if let Some(after) = self.after(out, prefix)? {
+        if let Some(after) = self.after(out, tree, prefix)? {
             list = list.start_after(after);
         }
         let mut shown = false;
@@ -95,7 +101,7 @@ impl Args {
 
     fn all(&self, out: &mut Output, tree: &Tree, prefix: &[u8]) -> Result<bool> {
         let mut scan = tree.scan(prefix).values_up_to(0).limit(self.limit);
-        if let Some(after) = self.after(out, prefix)? {
+        if let Some(after) = self.after(out, tree, prefix)? {
             scan = scan.start_after(after);
         }
         let mut shown = false;

@@ -44,7 +44,8 @@ impl Drop for Copy {
 impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
         let is_url = place::is_url(Path::new(&self.to));
-        if self.exists(is_url)? && !self.force {
+        // Who may replace it need not be allowed to ask.
+        if !self.force && self.exists(is_url)? {
             return Err(Failure::Usage(format!("{}: there is one; --force replaces it", self.to)));
         }
         let db = self.file.read()?;

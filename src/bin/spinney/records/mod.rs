@@ -32,11 +32,21 @@ pub enum Format {
 impl Format {
     /// What the name of a file suggests.
     pub fn of_file(path: &Path) -> Option<Format> {
-        match path.extension()?.to_str()? {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Format::Csv),
             "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
             "txt" | "lst" => Some(Format::Lines),
             _ => None,
+        }
+    }
+
+    /// What the first bytes suggest: those that `export` writes in other formats than lines.
+    pub fn of_start(bytes: &[u8]) -> Option<Format> {
+        let begins = |with: &[&str]| with.iter().any(|with| bytes.starts_with(with.as_bytes()));
+        match () {
+            () if begins(&["{\"key\":\"", "{\"key_base64\":\""]) => Some(Format::Jsonl),
+            () if begins(&["key,value\n", "key,value\r\n"]) => Some(Format::Csv),
+            () => None,
         }
     }
 }
