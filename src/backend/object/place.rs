@@ -28,6 +28,7 @@ const RETRY_SECONDS: u64 = 120;
 const SILENCE_SECONDS: u64 = 30;
 /// How long one request may take with its body, which may be large and the line slow.
 const TIMEOUT: &str = "1 hour";
+const TIMEOUT_SECONDS: u64 = 3600;
 
 /// An object in a store.
 ///
@@ -49,6 +50,8 @@ const TIMEOUT: &str = "1 hour";
 #[derive(Debug, Clone)]
 pub struct ObjectPlace {
     pub(super) store: Arc<dyn ObjectStore>,
+    /// The same, for whole objects on their way: there a server says nothing until it has everything.
+    pub(super) sink: Arc<dyn ObjectStore>,
     pub(super) path: Path,
     pub(super) scheme: Scheme,
 }
@@ -90,6 +93,7 @@ impl ObjectPlace {
             retry_timeout: Duration::from_secs(RETRY_SECONDS),
             ..RetryConfig::default()
         };
+        let mut sink_of_web: Option<Arc<dyn ObjectStore>> = None;
         let made: object_store::Result<(Arc<dyn ObjectStore>, Scheme)> = match scheme {
             ObjectStoreScheme::Local => Ok((Arc::new(LocalFileSystem::new()), Scheme::Folder)),
             ObjectStoreScheme::AmazonS3 => {
@@ -111,9 +115,12 @@ impl ObjectPlace {
             ObjectStoreScheme::Http => {
                 // Whoever writes http:// knows that it is not encrypted.
                 let client = ClientOptions::new().with_allow_http(true).with_timeout_disabled();
-                let client = client.with_read_timeout(Duration::from_secs(SILENCE_SECONDS));
-                let builder = HttpBuilder::new().with_url(&parsed[..Position::BeforePath]);
-                let built = builder.with_client_options(client).with_retry(retry).build();
+                let quiet = Duration::from_secs(SILENCE_SECONDS);
+                let builder = HttpBuilder::new().with_url(&parsed[..Position::BeforePath]).with_retry(retry);
+                let patient = client.clone().with_timeout(Duration::from_secs(TIMEOUT_SECONDS));
+                let sink = builder.clone().with_client_options(patient).build();
+                sink_of_web = Some(Arc::new(sink.map_err(|error| invalid(error.to_string()))?) as _);
+                let built = builder.with_client_options(client.with_read_timeout(quiet)).build();
                 built.map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, Scheme::Web))
             }
             _ => return Err(io::Error::new(io::ErrorKind::Unsupported, "no store is known for such URLs")),
@@ -122,7 +129,7 @@ impl ObjectPlace {
         if path.as_ref().is_empty() {
             return Err(invalid("it names no object".to_string()));
         }
-        Ok(ObjectPlace { store, path, scheme })
+        Ok(ObjectPlace { sink: sink_of_web.unwrap_or_else(|| store.clone()), store, path, scheme })
     }
 
     /// An object in a store that was made otherwise.
@@ -139,7 +146,7 @@ impl ObjectPlace {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(store: Arc<dyn ObjectStore>, path: impl Into<Path>) -> ObjectPlace {
-        ObjectPlace { store, path: path.into(), scheme: Scheme::Bucket }
+        ObjectPlace { sink: store.clone(), store, path: path.into(), scheme: Scheme::Bucket }
     }
 
     /// Opens the object as the data area of a database.

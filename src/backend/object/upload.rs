@@ -108,23 +108,15 @@ impl ObjectPlace {
             }
             let options = PutOptions { attributes: self.attributes(), ..PutOptions::default() };
             let payload = PutPayload::from_iter(parts);
-            worker.run(
-                async move { place.store.put_opts(&place.path, payload, options).await.map_err(told) },
-            )?;
+            worker
+                .run(async move { place.sink.put_opts(&place.path, payload, options).await.map_err(told) })?;
         } else {
             let options = PutMultipartOptions { attributes: self.attributes(), ..Default::default() };
             let begun = worker.run(async move {
                 place.store.put_multipart_opts(&place.path, options).await.map_err(told)
             })?;
-            let mut upload = WriteMultipart::new_with_chunk_size(begun, PART_BYTES);
-            while let Some(part) = next()? {
-                upload = worker.run(async move {
-                    upload.wait_for_capacity(PARTS_MAX).await.map_err(told)?;
-                    upload.put(part.into());
-                    Ok(upload)
-                })?;
-            }
-            worker.run(async move { upload.finish().await.map_err(told) })?;
+            let upload = WriteMultipart::new_with_chunk_size(begun, PART_BYTES);
+            send_parts(&worker, upload, next)?;
         }
         Ok(Upload { size_bytes, checksum: hash.digest() })
     }
@@ -171,4 +163,37 @@ impl ObjectPlace {
             }
         }
     }
+}
+
+/// Sends what `next` gives, part by part, as one object.
+fn send_parts(
+    worker: &Worker,
+    mut upload: WriteMultipart,
+    mut next: impl FnMut() -> io::Result<Option<Vec<u8>>>,
+) -> io::Result<()> {
+    loop {
+        let sent = match next() {
+            Ok(None) => break,
+            Err(error) => Err(error),
+            Ok(Some(part)) => {
+                let sent;
+                (upload, sent) = worker.run(async move {
+                    let has_room = upload.wait_for_capacity(PARTS_MAX).await.map_err(told);
+                    if has_room.is_ok() {
+                        upload.put(part.into());
+                    }
+                    Ok((upload, has_room))
+                })?;
+                sent
+            }
+        };
+        if let Err(error) = sent {
+            // Buckets keep the parts, and charge for them, until they are told. What failed is worth more to
+            // be known than whether this does.
+            let _ = worker.run(async move { upload.abort().await.map_err(told) });
+            return Err(error);
+        }
+    }
+    worker.run(async move { upload.finish().await.map_err(told) })?;
+    Ok(())
 }
