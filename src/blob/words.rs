@@ -107,7 +107,8 @@ impl<'a> Words<'a> {
 
     /// Copies words of another blob as they are, without a note. What would lie behind the last word lies at
     /// the front.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(crate) fn copy_unnoted(self, at: Ref, source: Words<'_>, from: Ref, count: usize) {
         let (to, from_words) = (at as usize..at as usize + count, from as usize..from as usize + count);
         if let (Some(to), Some(from)) = (self.0.get(to), source.0.get(from_words)) {

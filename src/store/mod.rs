@@ -37,7 +37,7 @@ pub(crate) mod superblock;
 pub(crate) mod view;
 mod wake;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -72,9 +72,9 @@ pub(crate) struct Store {
     pub(crate) scratches: Scratches,
     /// Held by whoever changes which keys a blob holds; never while waiting for a write.
     structure: Mutex<()>,
-    /// Ids that fell free while a snapshot was open, and whose memory is still to be given back; for each the
+    /// Ids that fell free while a snapshot was open, and whose memory is still to be given back, by the
     /// latest cut at that moment. Later snapshots do not know them.
-    discard_later: Mutex<BTreeMap<u32, u64>>,
+    discard_later: Mutex<Vec<(u64, BTreeSet<u32>)>>,
     /// Held by a bulk load from beginning to end.
     pub(crate) loading: Mutex<()>,
     pub(crate) long: LongState,
@@ -151,7 +151,7 @@ impl Store {
     /// The frame for a new blob, all zero.
     fn make_fresh(&self, id: u32) -> Result<Frame<'_>> {
         let frame = self.frames.commit(id)?;
-        let waited = self.waiting().remove(&id);
+        let waited = self.waits_no_longer(id);
         let mut held = frame.hold();
         if let Some(cut) = waited {
             self.keep_freed(&held, cut);
@@ -187,13 +187,15 @@ impl Store {
             |id: u32| is_few && ids.contains(&id) && self.frames.get(id).is_some_and(Frame::is_whole);
         let oldest = self.frames.captures.past.oldest_cut();
         let mut at_once = Vec::new();
-        self.waiting().retain(|&id, &mut cut| {
-            let is_wanted = oldest.is_some_and(|oldest| oldest <= cut);
-            let waits = is_wanted && !can_be_kept(id);
-            if !waits {
-                at_once.push((id, cut));
+        self.waiting().retain_mut(|(cut, waiting)| {
+            let is_wanted = oldest.is_some_and(|oldest| oldest <= *cut);
+            if is_wanted {
+                let kept = ids.iter().copied().filter(|&id| can_be_kept(id) && waiting.remove(&id));
+                at_once.extend(kept.map(|id| (id, *cut)));
+            } else {
+                at_once.extend(waiting.iter().map(|&id| (id, *cut)));
             }
-            waits
+            is_wanted
         });
         for (id, cut) in at_once {
             // Later it may be in use again.
@@ -208,11 +210,21 @@ impl Store {
     /// gate alone calls it there.
     pub(crate) fn note_freed(&self, ids: &[u32]) {
         let cut = self.frames.captures.past.cut();
-        self.waiting().extend(ids.iter().map(|&id| (id, cut)));
+        let mut waiting = self.waiting();
+        match waiting.last_mut() {
+            Some((last, there)) if *last == cut => there.extend(ids),
+            _ => waiting.push((cut, ids.iter().copied().collect())),
+        }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, BTreeSet<u32>)>> {
         self.discard_later.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// An id is used again: the cut at which it fell free, if it waits since then.
+    fn waits_no_longer(&self, id: u32) -> Option<u64> {
+        let mut waiting = self.waiting();
+        waiting.iter_mut().fold(None, |last, (cut, ids)| if ids.remove(&id) { Some(*cut) } else { last })
     }
 
     /// A blob that fell free when this was the latest cut is about to go, in memory or in storage.
@@ -231,7 +243,7 @@ impl Store {
 
     /// The same for blobs that a checkpoint has stored as free.
     fn keep_if_freed(&self, id: u32) {
-        let cut = self.waiting().get(&id).copied();
+        let cut = self.waiting().iter().rev().find(|(_, ids)| ids.contains(&id)).map(|(cut, _)| *cut);
         if let (Some(cut), Some(frame)) = (cut, self.frames.get(id)) {
             self.keep_freed(&frame.hold(), cut);
         }

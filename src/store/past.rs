@@ -123,7 +123,9 @@ impl Past {
     /// The open snapshots up to this cut can be served no longer.
     pub(crate) fn end_up_to(&self, cut: u64) {
         let mut state = self.state();
-        state.open.retain(|&open, _| open > cut);
+        while state.open.first_key_value().is_some_and(|(&oldest, _)| oldest <= cut) {
+            state.open.pop_first();
+        }
         let unneeded = self.tidy(&mut state);
         drop(state);
         drop(unneeded);
