@@ -280,6 +280,22 @@ mod tests {
         assert_eq!(cold.frames.captures.past.kept().pages, 0);
     }
 
+    /// It is whole, so it is kept, once, for the snapshot that knew it alone.
+    #[cfg(not(miri))]
+    #[test]
+    fn a_snapshot_that_begins_before_memory_is_given_back_does_not_count() {
+        let cold = cold();
+        let first = cold.begin_cut();
+        cold.load(&[Fault::whole(2)]).expect("sound");
+        cold.ids.free(2);
+        cold.note_freed(&[2]);
+        let second = cold.begin_cut();
+        cold.discard(&[2]);
+        for (cut, blob) in [(&first, 2), (&first, 3), (&second, 3)] {
+            assert!(read(&cold, cut, blob).is_ok(), "blob {blob} at cut {}", cut.number);
+        }
+    }
+
     /// A writer that never pauses: no copy of many pages is of one version.
     // Not under Miri, whose threads take turns.
     #[cfg(not(miri))]

@@ -211,9 +211,12 @@ impl Store {
     pub(crate) fn note_freed(&self, ids: &[u32]) {
         let cut = self.frames.captures.past.cut();
         let mut waiting = self.waiting();
+        // Whoever was told in the gate is told again when memory is given back: later snapshots do not count.
+        let is_new = |id: &u32| waiting.iter().all(|(_, there)| !there.contains(id));
+        let new: BTreeSet<u32> = ids.iter().copied().filter(is_new).collect();
         match waiting.last_mut() {
-            Some((last, there)) if *last == cut => there.extend(ids),
-            _ => waiting.push((cut, ids.iter().copied().collect())),
+            Some((last, there)) if *last == cut => there.extend(new),
+            _ => waiting.push((cut, new)),
         }
     }
 
