@@ -13,6 +13,8 @@ export function loadFrom(source) {
 }
 
 async function start(source) {
+  // So that what fails at once is noted before it is taken back.
+  await undefined;
   try {
     if (typeof source === "function") source = source();
     const exports = await load({ module_or_path: await source });

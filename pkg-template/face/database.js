@@ -174,9 +174,10 @@ class DurableSpinney extends Spinney {
     const scope = this[SCOPE];
     let answer = 0;
     scope.keeper.stop();
-    scope.close((id) => (answer = wasm.spinney_end(id)));
-    held.delete(this);
+    // Whatever happens, others get the name.
     try {
+      scope.close((id) => (answer = wasm.spinney_end(id)));
+      held.delete(this);
       settle(answer);
     } finally {
       await this.#end();

@@ -163,17 +163,21 @@ async function openRow(folder, name, create) {
   for (const end of SIDE_ENDS) files.push(folder.getFileHandle(name + end, { create: true }));
   const opened = await Promise.allSettled(files.map(openHandle));
   const failed = opened.find(({ status }) => status === "rejected");
-  if (failed === undefined) return lendFiles(opened.map(({ value }) => value));
+  if (failed === undefined) {
+    const handles = opened.map(({ value }) => value);
+    return { row: lendFiles(handles), hadLog: handles[1].getSize() > 0 };
+  }
   for (const { value } of opened) value?.close();
   throw failed.reason;
 }
 
 /**
- * Removes the files of a database that came to nothing. Otherwise the side files stay, empty: what a browser
+ * Removes the files of a database that came to nothing, unless there was a log before: it may hold what was
+ * acknowledged, and its database may only be somewhere else for now. Otherwise the side files stay, empty: what a browser
  * notes of names is not on the disk when it says so, and a database that is open may not lose its log.
  */
-async function tidy(folder, name) {
-  if (await exists(folder, name + END)) return;
+async function tidy(folder, name, hadLog) {
+  if (hadLog || (await exists(folder, name + END))) return;
   for (const end of [...SIDE_ENDS, END]) await remove(folder, name + end);
 }
 
@@ -192,18 +196,20 @@ export async function openFiles(name, options) {
   const asked = folderOfSite();
   asked.catch(() => {});
   const unlock = await lock(name, waitMs);
-  let row;
+  let opened;
   const end = async () => {
     try {
-      if (row !== undefined) closeFiles(row);
-      await tidy(await asked, name);
+      if (opened !== undefined) closeFiles(opened.row);
+      const folder = await asked;
+      // Where nothing was opened, nothing of ours is there.
+      await tidy(folder, name, opened?.hadLog ?? (await exists(folder, name + SIDE_ENDS[0])));
     } finally {
       unlock();
     }
   };
   try {
-    row = await openRow(await asked, name, create);
-    return { id: settle(wasm.spinney_open_files(row, how, cacheBytes, logBytes)), end };
+    opened = await openRow(await asked, name, create);
+    return { id: settle(wasm.spinney_open_files(opened.row, how, cacheBytes, logBytes)), end };
   } catch (error) {
     // What was wrong first is what counts.
     await end().catch(() => {});

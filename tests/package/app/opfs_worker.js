@@ -70,6 +70,35 @@ async function refusesWhatIsWrong() {
   await Spinney.deleteOpfs("wrong");
 }
 
+/** What was acknowledged may be in a log whose database is somewhere else for now: nobody throws that away. */
+async function keepsTheLogOfAMissingDatabase() {
+  const names = ["lost.spinney", "lost.spinney-log", "lost.spinney-journal"];
+  const bytesOf = async (name) => (await (await root.getFileHandle(name)).getFile()).arrayBuffer();
+  const write = async (name, bytes) => {
+    const handle = await (await root.getFileHandle(name, { create: true })).createSyncAccessHandle();
+    handle.write(new Uint8Array(bytes), { at: 0 });
+    handle.close();
+  };
+  const db = await Spinney.openOpfs("lost", { durability: "sync" });
+  db.put("a", "1");
+  // As a tab leaves them that is killed now.
+  const [data, log, journal] = await Promise.all(names.map(bytesOf));
+  await db.close();
+  await Spinney.deleteOpfs("lost");
+  await write(names[1], log);
+  const logBytes = async () => (await bytesOf(names[1])).byteLength;
+  await refuses("NotFound", () => Spinney.openOpfs("lost", { create: false }));
+  await refuses("NotFound", () => Spinney.openOpfs("lost", { readOnly: true }));
+  await refuses("NotSpinney", () => Spinney.openOpfs("lost"));
+  equal(await logBytes(), log.byteLength, "the log is as it was");
+  await write(names[2], journal);
+  await write(names[0], data);
+  const again = await Spinney.openOpfs("lost");
+  equal(again.getText("a"), "1", "and with its database it has what was acknowledged");
+  await again.close();
+  await Spinney.deleteOpfs("lost");
+}
+
 async function writesInTheBackground() {
   const db = await Spinney.openOpfs("later", { durability: "buffered", cacheBytes: 1 << 20 });
   const { checkpoints } = db.stats();
@@ -209,7 +238,8 @@ async function severalAreOpenAtOnce() {
 }
 
 const tests = [
-  opensAndCloses, refusesWhatIsWrong, writesInTheBackground, agreesWithAMap, importsAndExports, severalAreOpenAtOnce,
+  opensAndCloses, refusesWhatIsWrong, keepsTheLogOfAMissingDatabase, writesInTheBackground, agreesWithAMap,
+  importsAndExports, severalAreOpenAtOnce,
 ];
 
 async function run() {
