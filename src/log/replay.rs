@@ -200,8 +200,12 @@ impl<'a> Reader<'a> {
                 return error;
             }
         }
-        for (&segment, &offset_bytes) in self.places.range(first_segment..) {
-            if self.tells_of_more(&self.read_place(offset_bytes)?, segment, last) {
+        let ahead: Vec<u64> = self.places.range(first_segment..).map(|(&segment, _)| segment).collect();
+        for segment in ahead {
+            // The first of them has been read for the last record, mostly.
+            self.load_segment(segment)?;
+            let bytes = self.segment.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            if self.tells_of_more(bytes, segment, last) {
                 return error;
             }
         }

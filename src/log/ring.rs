@@ -265,9 +265,15 @@ pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
 /// The ring's bytes, without the header.
 pub(crate) fn bytes_of(memory: &dyn RingMemory) -> io::Result<Vec<u8>> {
     let words = &memory.words()[HEADER_WORDS..];
-    let mut bytes = room::zeros(words.len() * 8)?;
-    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
-        chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+    let mut bytes = room::room(words.len() * 8)?;
+    // By pages, so that no memory is written twice.
+    const PAGE_WORDS: usize = PAGE_BYTES / 8;
+    for words in words.chunks(PAGE_WORDS) {
+        let mut page = [[0; 8]; PAGE_WORDS];
+        for (bytes, word) in page.iter_mut().zip(words) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        bytes.extend_from_slice(page[..words.len()].as_flattened());
     }
     Ok(bytes)
 }

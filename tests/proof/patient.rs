@@ -71,27 +71,6 @@ pub struct Patient {
     blanks: Vec<(File, u64)>,
 }
 
-fn page(storage: &Storage, (file, number): (File, u64)) -> Vec<u8> {
-    match file {
-        Some(area) => storage.page(area, number),
-        None => {
-            let ring = storage.ring().unwrap_or_default();
-            ring.get(number as usize * PAGE_BYTES..).map_or(Vec::new(), |rest| rest[..PAGE_BYTES].to_vec())
-        }
-    }
-}
-
-fn set_page(storage: &mut Storage, (file, number): (File, u64), bytes: &[u8]) {
-    match file {
-        Some(area) => storage.set_page(area, number, bytes),
-        None => {
-            let mut ring = storage.ring().unwrap_or_default();
-            ring[number as usize * PAGE_BYTES..][..PAGE_BYTES].copy_from_slice(bytes);
-            storage.set_ring(Some(&ring));
-        }
-    }
-}
-
 /// What a row of calls has left behind.
 struct Left {
     now: Storage,
@@ -228,7 +207,7 @@ impl Patient {
     pub fn damaged(&self, nth: usize, damage: Damage) -> Option<Storage> {
         let place = self.place(nth);
         let mut storage = self.now.clone();
-        let mut bytes = page(&storage, place);
+        let mut bytes = storage.page(place.0, place.1);
         match damage {
             Damage::Flipped(bit) => bytes[bit / 8] ^= 1 << (bit % 8),
             Damage::Inverted(word) => bytes[word * 8..][..8].iter_mut().for_each(|byte| *byte = !*byte),
@@ -236,19 +215,20 @@ impl Patient {
             Damage::Zeroed => bytes.fill(0),
             Damage::Exchanged(other) => {
                 let other = self.place(other);
-                set_page(&mut storage, other, &bytes);
-                bytes = page(&self.now, other);
+                storage.set_page(other.0, other.1, &bytes);
+                bytes = self.now.page(other.0, other.1);
             }
             Damage::Older(version) => bytes = self.versions(place).get(version)?.clone(),
         }
-        set_page(&mut storage, place, &bytes);
+        storage.set_page(place.0, place.1, &bytes);
         (storage != self.now).then_some(storage)
     }
 
     /// What a page has been, as far as that is not what it is.
     fn versions(&self, place: (File, u64)) -> Vec<Vec<u8>> {
-        let now = page(&self.now, place);
-        let mut versions: Vec<Vec<u8>> = self.before.iter().map(|storage| page(storage, place)).collect();
+        let now = self.now.page(place.0, place.1);
+        let mut versions: Vec<Vec<u8>> =
+            self.before.iter().map(|storage| storage.page(place.0, place.1)).collect();
         versions.retain(|bytes| bytes.len() == PAGE_BYTES && *bytes != now);
         versions.dedup();
         versions

@@ -83,7 +83,7 @@ impl Storage {
         self.areas[area as usize].len_bytes
     }
 
-    /// The bytes of a page of an area.
+    /// The bytes of a page of an area; of the ring without an area.
     ///
     /// ```
     /// use spinney::backend::{Area, sim::Storage};
@@ -92,11 +92,15 @@ impl Storage {
     /// storage.set_area(Area::Data, &[7; 8192]);
     /// assert_eq!(storage.page(Area::Data, 1), [7; 4096]);
     /// ```
-    pub fn page(&self, area: Area, number: u64) -> Vec<u8> {
-        self.areas[area as usize].page(number).bytes().to_vec()
+    pub fn page(&self, area: impl Into<Option<Area>>, number: u64) -> Vec<u8> {
+        let page = match area.into() {
+            Some(area) => self.areas[area as usize].page(number),
+            None => self.ring.as_ref().and_then(|pages| pages.get(&number).cloned()).unwrap_or_default(),
+        };
+        page.bytes().to_vec()
     }
 
-    /// Replaces a page of an area; nothing happens beyond its end.
+    /// Replaces a page of an area; of the ring without an area. Nothing happens beyond its end.
     ///
     /// ```
     /// use spinney::backend::{Area, sim::Storage};
@@ -110,10 +114,14 @@ impl Storage {
     /// # Panics
     ///
     /// Unless `bytes` are [`PAGE_BYTES`].
-    pub fn set_page(&mut self, area: Area, number: u64, bytes: &[u8]) {
-        let run = &mut self.areas[area as usize];
-        if (number + 1) * PAGE <= run.len_bytes {
-            run.set(number, Page::new(bytes));
+    pub fn set_page(&mut self, area: impl Into<Option<Area>>, number: u64, bytes: &[u8]) {
+        let page = Page::new(bytes);
+        match area.into() {
+            Some(area) if number < self.len_bytes(area) / PAGE => self.areas[area as usize].set(number, page),
+            None if number < RING_TOTAL_BYTES as u64 / PAGE => {
+                self.ring.iter_mut().for_each(|pages| set(pages, number, page.clone()));
+            }
+            _ => {}
         }
     }
 
