@@ -7,17 +7,18 @@
 mod folder;
 #[path = "durable/killed.rs"]
 mod killed;
-#[path = "durable/panicking.rs"]
-mod panicking;
+#[path = "durable/told.rs"]
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use folder::Folder;
 use killed::copy;
-use panicking::Panicking;
 use spinney::backend::{Area, Backend, FileBackend, FileOptions, IoChoice, MemoryBackend};
 use spinney::{Db, Durability, Error, Options, Tree};
+use told::{Call, Told};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -77,14 +78,20 @@ fn a_database_that_is_dropped_by_somebody_elses_panic_is_closed() {
 fn a_backend_that_panics_in_a_checkpoint_ends_the_writing() {
     for area in [Area::Journal, Area::Data] {
         let memory = Arc::new(MemoryBackend::new());
-        let backend = Arc::new(Panicking::new(memory.clone()));
+        let panics = Arc::new(AtomicBool::new(false));
+        let next = panics.clone();
+        let listener = move |call, of, _| {
+            assert!(call != Call::Write || of != area || !next.swap(false, Relaxed), "told to");
+            Ok(())
+        };
+        let backend = Told::new(memory.clone(), Box::new(listener));
         let mut model = Model::new();
         let db = Db::builder().open_backend(backend.clone()).unwrap();
         let tree = db.tree("files").unwrap();
         write(&tree, &mut model, 0..200, 0);
         db.checkpoint().unwrap();
         write(&tree, &mut model, 100..300, 1);
-        backend.panic_at_write_to(area);
+        panics.store(true, Relaxed);
         assert!(std::thread::scope(|scope| scope.spawn(|| db.checkpoint()).join().is_err()), "{area:?}");
 
         assert!(matches!(tree.put("later", "lost"), Err(Error::Poisoned { .. })), "{area:?}");

@@ -3,57 +3,20 @@
 #![cfg(not(any(target_arch = "wasm32", miri)))]
 #![forbid(unsafe_code)]
 
+#[path = "durable/told.rs"]
+mod told;
+
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use spinney::backend::Area;
 use spinney::backend::sim::{Crash, FaultBackend};
-use spinney::backend::{Area, Backend, BlobBufPool, ReadOp, RingMemory, WriteOp};
 use spinney::{Db, Durability, Options, Version};
+use told::{Call, Told};
 
 const KEYS: usize = 30_000;
 const UPDATES: usize = 400;
-
-/// Counts reads of the data area, and what was read together.
-struct Counting {
-    disk: Arc<FaultBackend>,
-    calls: AtomicUsize,
-    runs: AtomicUsize,
-}
-
-impl Backend for Counting {
-    fn len(&self, area: Area) -> io::Result<u64> {
-        self.disk.len(area)
-    }
-    fn set_len(&self, area: Area, bytes: u64) -> io::Result<()> {
-        self.disk.set_len(area, bytes)
-    }
-    fn read(&self, batch: &mut [ReadOp<'_>]) -> io::Result<()> {
-        let of_data = batch.iter().filter(|op| op.area == Area::Data).count();
-        self.runs.fetch_add(of_data, Relaxed);
-        self.calls.fetch_add(usize::from(of_data > 0), Relaxed);
-        self.disk.read(batch)
-    }
-    fn write(&self, batch: &[WriteOp<'_>]) -> io::Result<()> {
-        self.disk.write(batch)
-    }
-    fn sync(&self, area: Area) -> io::Result<()> {
-        self.disk.sync(area)
-    }
-    fn ring(&self, fresh: bool) -> io::Result<Arc<dyn RingMemory>> {
-        self.disk.ring(fresh)
-    }
-    fn remove_side_files(&self) -> io::Result<()> {
-        self.disk.remove_side_files()
-    }
-    fn sync_directory(&self) -> io::Result<()> {
-        self.disk.sync_directory()
-    }
-    fn buffers(&self) -> &BlobBufPool {
-        self.disk.buffers()
-    }
-}
 
 fn key(number: usize) -> String {
     let mixed = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -105,9 +68,17 @@ fn what_the_log_touches_is_read_together() {
             files.put(key(nth * 7_919 % KEYS), [2; 120]).unwrap();
         }
     });
-    let counting = Arc::new(Counting { disk, calls: AtomicUsize::new(0), runs: AtomicUsize::new(0) });
-    let db = options().open_backend(counting.clone()).unwrap();
-    let (calls, runs) = (counting.calls.load(Relaxed), counting.runs.load(Relaxed));
+    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = counts.clone();
+    let listener = move |call, area, runs| {
+        if (call, area) == (Call::Read, Area::Data) {
+            counted[0].fetch_add(1, Relaxed);
+            counted[1].fetch_add(runs, Relaxed);
+        }
+        Ok(())
+    };
+    let db = options().open_backend(Told::new(disk, Box::new(listener))).unwrap();
+    let [calls, runs] = [0, 1].map(|at: usize| counts[at].load(Relaxed));
     println!("{UPDATES} writes done again with {runs} reads, {calls} times");
     assert!(runs > 100, "{runs} reads: most is in memory, and nothing is shown");
     assert!(calls * 6 < runs, "{runs} reads, {calls} times");
