@@ -11,6 +11,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -174,7 +175,8 @@ impl<'a> Backup<'a> {
     ///
     /// The file is written as `path` with `.unfinished-backup` behind it, in the same folder, synced, and
     /// given its name then. So there is never half a backup under the name; after a crash the other file may
-    /// stay, and the next backup to the same path writes over it.
+    /// stay, and the next backup to the same path writes over it. Nobody may read or write it who may not do
+    /// so with the database, or with the file that it replaces.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
@@ -203,8 +205,11 @@ impl<'a> Backup<'a> {
         let path = path.as_ref();
         let replaced = self.lock_replaced(path)?;
         let unfinished = with_suffix(path, UNFINISHED);
-        let backend = open(&unfinished, true)?;
-        let written = self.write(&backend).and_then(|()| self.put_in_place(&unfinished, path, &backend));
+        let mode = self.mode(replaced.as_ref());
+        let backend = open(&unfinished, true, mode)?;
+        let written = restrict(&unfinished, &backend, mode)
+            .and_then(|()| self.write(&backend))
+            .and_then(|()| self.put_in_place(&unfinished, path, &backend));
         if written.is_err() {
             // What failed is worth more to be told than this.
             let _ = fs::remove_file(&unfinished);
@@ -218,9 +223,20 @@ impl<'a> Backup<'a> {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
-            Ok(_) if self.overwrite => open(path, false).map(Some),
+            Ok(_) if self.overwrite => open(path, false, 0).map(Some),
             Ok(_) => Err(Error::BackupExists),
         }
+    }
+
+    /// The permissions of the copy: nobody sees more of it than of the database, and of what it replaces.
+    fn mode(&self, replaced: Option<&FileBackend>) -> u32 {
+        let store = match self.source {
+            Source::Now(db) => &db.forest().store,
+            Source::Then(snapshot) => snapshot.store(),
+        };
+        let own = store.meter.as_ref().and_then(|meter| meter.permissions());
+        let modes = [own, replaced.and_then(Backend::permissions)];
+        modes.into_iter().flatten().fold(FileOptions::default().mode, |all, mode| all & mode)
     }
 
     fn write(&mut self, backend: &FileBackend) -> Result<()> {
@@ -253,12 +269,22 @@ impl std::fmt::Debug for Backup<'_> {
     }
 }
 
-fn open(path: &Path, create: bool) -> Result<FileBackend> {
-    let options = FileOptions { create, lock_wait: Duration::ZERO, ..FileOptions::default() };
+fn open(path: &Path, create: bool, mode: u32) -> Result<FileBackend> {
+    let options = FileOptions { create, mode, lock_wait: Duration::ZERO, ..FileOptions::default() };
     FileBackend::open(path, &options).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => Error::Locked,
         _ => Error::Io(error),
     })
+}
+
+/// What an earlier backup has left behind may have been for more people than this one is.
+fn restrict(path: &Path, backend: &FileBackend, mode: u32) -> Result<()> {
+    match backend.permissions() {
+        Some(found) if found & !mode != 0 => {
+            Ok(fs::set_permissions(path, fs::Permissions::from_mode(found & mode))?)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -131,13 +131,17 @@ impl Snapshot {
         MemoryBackend::image_of(|backend| self.write_image(backend, &mut |_, _| {}))
     }
 
+    pub(crate) fn store(&self) -> &crate::store::Store {
+        &self.kept.owner.forest.store
+    }
+
     /// Writes what [`Snapshot::image`] gives.
     pub(crate) fn write_image(
         &self,
         backend: &dyn Backend,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
-        image::write(&self.kept.owner.forest.store, &self.kept.cut, false, backend, progress)
+        image::write(self.store(), &self.kept.cut, false, backend, progress)
     }
 
     /// The number of the last write that is in it.

@@ -74,6 +74,12 @@ fn a_file_that_is_missing_is_named_and_not_made() {
         ran.fails(3, &[place.db.to_str().unwrap(), "there is no such file", "import"]);
         assert!(!place.db.exists(), "{command}");
     }
+    let nowhere = place.folder.join("none/x.spinney");
+    for command in ["put", "get"] {
+        let arguments = [OsStr::new(command), nowhere.as_os_str(), OsStr::new("a"), OsStr::new("b")];
+        let arguments = if command == "get" { &arguments[..3] } else { &arguments };
+        spinney(arguments, b"").fails(3, &["there is no folder", "/none"]);
+    }
     place.run("put", &["a", "b", "--tree", ""]).fails(3, &["a tree name has 1 to 255 bytes"]);
 }
 
@@ -266,6 +272,14 @@ fn keys_and_bytes_are_summed_up() {
     place.ok("put", &["--tree", "users", "ada", "1"]);
     assert_eq!(place.json("trees", &[])[1], json!({"tree": "users", "keys": 1}));
     assert_eq!(place.ok("get", &["--tree", "users", "ada"]), "1");
+}
+
+#[test]
+fn a_sum_of_nothing_has_no_head() {
+    let place = Place::with_keys("no-sum", PHOTOS);
+    let ran = place.run("du", &["none"]);
+    assert_eq!(ran.stdout, b"", "nothing comes before the error");
+    ran.fails(1, &["none/: no such directory"]);
 }
 
 #[test]

@@ -161,6 +161,10 @@ impl Backend for Metered {
         self.inner.will_need(offset_bytes, len_bytes);
     }
 
+    fn permissions(&self) -> Option<u32> {
+        self.inner.permissions()
+    }
+
     fn buffers(&self) -> &BlobBufPool {
         self.inner.buffers()
     }

@@ -139,7 +139,8 @@ fn a_fault_in_the_input_is_named() {
     for (format, text, said) in [
         ("csv", "a,1\nb\n".to_string(), "line 2: there is no comma"),
         ("csv", "a,1\nb,\"2\n\n".to_string(), "line 2: a quote is opened"),
-        ("jsonl", "{\"key\":\"a\"}\n\n{\"kee\":1}\n".to_string(), "there is no \"key\""),
+        ("jsonl", "{\"key\":\"a\"}\n\n{\"kee\":1}\n".to_string(), "line 3: there is no \"key\""),
+        ("csv", "a,1\n\n\nb\n".to_string(), "line 4: there is no comma"),
         ("jsonl", "{\"key\":\"a\"}\nnot json\n".to_string(), "line 2: it is no JSON"),
         ("jsonl", format!("{{\"key\":\"a\"}}\n{{\"key\":\"{long}\"}}\n"), "the limit is 65000"),
         ("lines", format!("a\n{long}\n"), "line 2: it has more than 65000 bytes"),
@@ -150,6 +151,7 @@ fn a_fault_in_the_input_is_named() {
     }
     let none = Place::new("no-input");
     none.run("import", &["/nonexistent/input"]).fails(3, &["/nonexistent/input", "No such file"]);
+    none.run("import", &["--walk", "/nonexistent"]).fails(3, &["/nonexistent", "No such file"]);
     assert!(!none.db.exists(), "an input that is missing makes no database");
     none.run("import", &["--format", "csv", "-0"]).fails(2, &["-0"]);
     assert_eq!(none.run("import", &["--content"]).code, 2);
@@ -202,7 +204,6 @@ fn files_of_a_folder_are_put() {
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("large: longer than") && ran.stderr.contains("1 file longer than"));
     assert_eq!(contents(&db)[1..3], pairs(&[("c/a/b/one", "1"), ("c/two", "22")]));
-    place.run("import", &["--walk", "/nonexistent"]).fails(3, &["/nonexistent", "No such file"]);
 }
 
 /// `spinney export x | head` ends without a word, and soon.

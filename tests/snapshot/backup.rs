@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, thread};
@@ -117,6 +118,38 @@ fn a_rest_of_a_backup_that_crashed_is_written_over() {
     assert_database(&Db::open(folder.path("copy.spinney")).unwrap(), &model);
     drop(db);
     assert_eq!(folder.names(), ["copy.spinney", "x.spinney"]);
+}
+
+/// Whoever may not read a database may not read its copy, whatever was left at its place.
+#[test]
+fn a_backup_is_as_private_as_the_database() {
+    let folder = Folder::new("backup-mode");
+    let mode_of = |name: &str| fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777;
+    let chmod = |name: &str, mode| {
+        fs::set_permissions(folder.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    Db::open(folder.path("x.spinney")).unwrap().close().unwrap();
+    chmod("x.spinney", 0o600);
+    let db = Db::open(folder.path("x.spinney")).unwrap();
+    let during = AtomicU32::new(0);
+    let look = |_, _| during.store(mode_of("a.unfinished-backup"), Ordering::Relaxed);
+    db.backup().on_progress(look).write_to(folder.path("a")).unwrap();
+    assert_eq!((mode_of("a"), during.load(Ordering::Relaxed)), (0o600, 0o600));
+    db.snapshot().backup().write_to(folder.path("b")).unwrap();
+    assert_eq!(mode_of("b"), 0o600, "of a snapshot");
+    fs::write(folder.path("c.unfinished-backup"), b"the rest of one").unwrap();
+    chmod("c.unfinished-backup", 0o644);
+    db.backup_to(folder.path("c")).unwrap();
+    assert_eq!(mode_of("c"), 0o600, "over the rest of one that crashed");
+    chmod("c", 0o666);
+    db.backup().overwrite(true).write_to(folder.path("c")).unwrap();
+    assert_eq!(mode_of("c"), 0o600, "over one that everybody may read");
+    let open = Db::memory();
+    open.backup().overwrite(true).write_to(folder.path("b")).unwrap();
+    assert_eq!(mode_of("b"), 0o600, "over one that is private");
+    open.backup_to(folder.path("d")).unwrap();
+    fs::write(folder.path("plain"), []).unwrap();
+    assert_eq!(mode_of("d"), mode_of("plain"), "of memory: as of any new file");
 }
 
 /// The names that people give to backups are theirs.

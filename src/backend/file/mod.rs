@@ -87,11 +87,15 @@ pub struct FileOptions {
     pub lock_wait: Duration,
     /// Which ways of I/O to use.
     pub io: IoChoice,
+    /// The permissions of a data file that is made, before the mask of the process is applied. The files
+    /// beside it get those of the data file.
+    pub mode: u32,
 }
 
 impl Default for FileOptions {
     fn default() -> Self {
-        FileOptions { read_only: false, create: true, lock_wait: Duration::from_secs(2), io: IoChoice::Auto }
+        let (lock_wait, io, mode) = (Duration::from_secs(2), IoChoice::Auto, open::MODE);
+        FileOptions { read_only: false, create: true, lock_wait, io, mode }
     }
 }
 
@@ -328,6 +332,10 @@ impl Backend for FileBackend {
 
     fn is_read_only(&self) -> bool {
         self.options.read_only
+    }
+
+    fn permissions(&self) -> Option<u32> {
+        open::mode_of(&self.slot(Area::Data).file()?.file).ok()
     }
 
     fn buffers(&self) -> &BlobBufPool {

@@ -29,8 +29,8 @@ pub(super) fn open_locked(path: &Path, options: &FileOptions) -> io::Result<(Are
     loop {
         refuse_others(path)?;
         let create = options.create && !options.read_only;
-        let found =
-            open(path, options.read_only, create, options.io, MODE).map_err(|error| explain(path, error))?;
+        let found = open(path, options.read_only, create, options.io, options.mode)
+            .map_err(|error| explain(path, error))?;
         lock::lock(&found.file, !options.read_only, options.lock_wait)
             .map_err(|error| explain_lock(path, options, error))?;
         // While we waited, the last holder may have been replaced by a copy, or deleted.
@@ -48,7 +48,7 @@ pub(super) fn open_side(path: &Path, options: &FileOptions, make: Option<u32>) -
 }
 
 /// Permissions of a new data file, before the process's mask is applied.
-const MODE: u32 = 0o666;
+pub(super) const MODE: u32 = 0o666;
 
 /// Permissions for the side files of a data file: who may use the one may use the others.
 pub(super) fn mode_of(data: &File) -> io::Result<u32> {

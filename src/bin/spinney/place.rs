@@ -34,8 +34,12 @@ pub struct Place {
 pub fn open(path: &Path, options: Options) -> Result<Db> {
     options.open(path).map_err(|error| match error {
         Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
             let path = path.display();
-            Failure::Failed(format!("{path}: there is no such file; `spinney put` and `import` make one"))
+            Failure::Failed(match folder {
+                Some(folder) => format!("{path}: there is no folder {}", folder.display()),
+                None => format!("{path}: there is no such file; `spinney put` and `import` make one"),
+            })
         }
         // The library speaks of reading and writing; here it is the opening.
         Error::Io(error) => Failure::with_path(path, error),

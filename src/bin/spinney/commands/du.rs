@@ -43,6 +43,9 @@ impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
         let top = directory(out.key(&self.directory)?);
         let (_db, tree) = self.place.read()?;
+        if !top.is_empty() && tree.count(&top)? == 0 {
+            return Err(Failure::NotFound(format!("{}: no such directory", escape(&top))));
+        }
         if !out.is_json() {
             out.line(format!("{:>12}  {:>12}  {:>12}", "keys", "key bytes", "value bytes"))?;
         }
@@ -65,9 +68,6 @@ impl Args {
         if sum.keys > 0 {
             self.print(out, &child, top.len(), sum)?;
             total.add(sum);
-        }
-        if total.keys == 0 && !top.is_empty() {
-            return Err(Failure::NotFound(format!("{}: no such directory", escape(&top))));
         }
         self.print_total(out, &top, total)
     }

@@ -91,7 +91,7 @@ impl Args {
         let keys = loaded.map_err(|error| match error {
             Error::LoadRefused { .. } => {
                 let hint = "`LC_ALL=C sort -u` sorts lines, and `import` takes any order";
-                Failure::Failed(format!("line {}: {error}; {hint}", records.reader.line()))
+                Failure::Failed(format!("line {}: {error}; {hint}", records.reader.record_line()))
             }
             Error::TargetExists => {
                 let prefix = escape(&prefix);

@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -32,12 +35,17 @@ pub struct Args {
 /// A copy that is gone afterwards, unless it was moved away.
 struct Copy {
     path: PathBuf,
+    /// Where nothing else is.
+    folder: Option<PathBuf>,
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
         // What cannot be removed stays; it has a name that tells what it is.
         let _ = std::fs::remove_file(&self.path);
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 
@@ -50,7 +58,7 @@ impl Args {
         }
         let db = self.file.read()?;
         self.check(&db)?;
-        let copy = Copy { path: self.path_of_copy(is_url)? };
+        let copy = self.place_of_copy(is_url)?;
         self.write_copy(db, &copy)?;
         let bytes =
             std::fs::metadata(&copy.path).map_err(|error| Failure::with_path(&copy.path, error))?.len();
@@ -75,18 +83,20 @@ impl Args {
         Err(Failure::Failed(format!("{path}: {problems} found by `spinney check`: nothing was published")))
     }
 
-    /// Beside a path, so that it can be moved there at once.
-    fn path_of_copy(&self, is_url: bool) -> Result<PathBuf> {
+    /// Beside a path, so that it can be moved there at once. On its way to a server, in a folder that nobody
+    /// else can look into.
+    fn place_of_copy(&self, is_url: bool) -> Result<Copy> {
         let number = std::process::id();
         if is_url {
-            return Ok(std::env::temp_dir().join(format!("spinney-publish-{number}")));
+            let folder = private_folder(&std::env::temp_dir().join(format!("spinney-publish-{number}")))?;
+            return Ok(Copy { path: folder.join("copy.spinney"), folder: Some(folder) });
         }
         let mut name = Path::new(&self.to)
             .file_name()
             .map(ToOwned::to_owned)
             .ok_or_else(|| Failure::Usage(format!("{}: this is no name of a file", self.to)))?;
         name.push(format!(".publish-{number}"));
-        Ok(Path::new(&self.to).with_file_name(name))
+        Ok(Copy { path: Path::new(&self.to).with_file_name(name), folder: None })
     }
 
     /// A copy that is closed, whatever the database is.
@@ -114,6 +124,21 @@ impl Args {
         made.map_err(|error| Failure::with_path(to, error))?;
         Ok(None)
     }
+}
+
+/// A new folder; with a number behind its name, where something has that name.
+fn private_folder(name: &Path) -> Result<PathBuf> {
+    let mut folder = name.to_owned();
+    for number in 1.. {
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                folder = name.with_extension(number.to_string());
+            }
+            Err(error) => return Err(Failure::with_path(&folder, error)),
+        }
+    }
+    Ok(folder)
 }
 
 #[cfg(feature = "object-store")]
@@ -159,5 +184,28 @@ impl Args {
 
     fn upload(&self, _copy: &Copy) -> Result<Option<String>> {
         Err(place::no_urls(Path::new(&self.to)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_copy_is_private_and_new() {
+        let name = std::env::temp_dir().join(format!("spinney-publish-test-{}", std::process::id()));
+        let folders = [(); 3].map(|()| private_folder(&name).unwrap());
+        for (at, folder) in folders.iter().enumerate() {
+            assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(
+                folders.iter().position(|other| other == folder),
+                Some(at),
+                "each has a name of its own"
+            );
+            std::fs::remove_dir(folder).unwrap();
+        }
+        assert!(private_folder(Path::new("/nonexistent/a")).is_err());
     }
 }

@@ -24,6 +24,7 @@ enum End {
 
 pub fn read<R: BufRead>(source: &mut Source<R>, record: &mut Record) -> Result<bool, String> {
     loop {
+        source.begin_record();
         let is_first = source.position == 0;
         if source.peek()?.is_none() {
             return Ok(false);

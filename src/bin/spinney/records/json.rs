@@ -17,6 +17,7 @@ const LINE_BYTES_MAX: usize = 6 * (spinney::KEY_BYTES_MAX + spinney::VALUE_BYTES
 pub fn read<R: BufRead>(source: &mut Source<R>, record: &mut Record) -> Result<bool, String> {
     let mut line = Vec::new();
     loop {
+        source.begin_record();
         if !source.until(b'\n', LINE_BYTES_MAX, &mut line)? {
             return Ok(false);
         }

@@ -62,8 +62,6 @@ pub struct Record {
 /// Reads records, one after the other.
 pub struct Reader<R> {
     source: Source<R>,
-    /// The line at which the last record began.
-    line: u64,
     format: Format,
     /// What ends a line of [`Format::Lines`].
     end: u8,
@@ -71,24 +69,24 @@ pub struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     pub fn new(input: R, format: Format, end: u8) -> Self {
-        Reader { source: Source::new(input), line: 1, format, end }
+        Reader { source: Source::new(input), format, end }
     }
 
     /// The next record. False at the end. An error is a sentence that names the line.
     pub fn read(&mut self, record: &mut Record) -> std::result::Result<bool, String> {
         record.has_value = self.format != Format::Lines;
-        self.line = self.source.line;
+        self.source.begin_record();
         let found = match self.format {
             Format::Lines => lines::read(&mut self.source, self.end, record),
             Format::Csv => csv::read(&mut self.source, record),
             Format::Jsonl => json::read(&mut self.source, record),
         };
-        found.map_err(|error| format!("line {}: {error}", self.line))
+        found.map_err(|error| format!("line {}: {error}", self.record_line()))
     }
 
     /// The line at which the last record began.
-    pub fn line(&self) -> u64 {
-        self.line
+    pub fn record_line(&self) -> u64 {
+        self.source.record_line
     }
 
     /// Bytes that have been read.

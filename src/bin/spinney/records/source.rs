@@ -10,12 +10,19 @@ pub struct Source<R> {
     /// Bytes read so far.
     pub position: u64,
     /// The line of the next byte, from 1.
-    pub line: u64,
+    line: u64,
+    /// The line of the record that is being read.
+    pub record_line: u64,
 }
 
 impl<R: BufRead> Source<R> {
     pub fn new(input: R) -> Self {
-        Source { input, position: 0, line: 1 }
+        Source { input, position: 0, line: 1, record_line: 1 }
+    }
+
+    /// Here begins a record, if nothing empty.
+    pub fn begin_record(&mut self) {
+        self.record_line = self.line;
     }
 
     /// The byte that comes next; none at the end.

@@ -46,6 +46,12 @@ pub struct Args {
     content: bool,
 }
 
+/// Where keys and values come from.
+enum Source<'a> {
+    Folder(walk::Walk<'a>),
+    Records(Reader<Box<dyn BufRead>>),
+}
+
 /// Where keys and values go.
 struct Sink<'a> {
     tree: &'a Tree,
@@ -76,23 +82,28 @@ impl Sink<'_> {
 
 impl Args {
     pub fn run(self, out: &mut Output) -> Result<()> {
-        // An input that cannot be opened makes no database.
-        let records = if self.walk.is_some() { None } else { Some(self.input.open()?) };
-        let length_bytes = records.as_ref().and_then(|records| records.length_bytes);
+        // An input that cannot be opened, or a prefix that is none, makes no database.
+        let (source, length_bytes) = match &self.walk {
+            Some(folder) => (Source::Folder(walk::Walk::new(folder)?), None),
+            None => {
+                let records = self.input.open()?;
+                (Source::Records(records.reader), records.length_bytes)
+            }
+        };
+        let prefix = out.key(&self.prefix)?;
         let start = Instant::now();
         let (db, tree) = self.place.make()?;
         let mut sink = Sink {
             tree: &tree,
-            prefix: out.key(&self.prefix)?,
+            prefix,
             value: self.value.clone().into_vec(),
             key: Vec::new(),
             progress: Progress::new(length_bytes, false),
             value_bytes: 0,
         };
-        let ended = match (&self.walk, records) {
-            (Some(folder), _) => walk::walk(folder, &self.place.file.path, self.content, &mut sink),
-            (None, Some(records)) => read_all(records.reader, &mut sink),
-            (None, None) => Ok(()),
+        let ended = match source {
+            Source::Folder(walk) => walk.put_all(&self.place.file.path, self.content, &mut sink),
+            Source::Records(reader) => read_all(reader, &mut sink),
         };
         let (keys, value_bytes) = (sink.progress.keys(), sink.value_bytes);
         drop(sink);
@@ -115,7 +126,7 @@ fn read_all(mut reader: Reader<Box<dyn BufRead>>, sink: &mut Sink) -> Result<()>
         let put = sink.put(&record.key, value, || reader.position());
         put.map_err(|error| {
             let start: String = escape(&record.key).chars().take(60).collect();
-            Failure::Failed(format!("line {}, key {start}: {error}", reader.line()))
+            Failure::Failed(format!("line {}, key {start}: {error}", reader.record_line()))
         })?;
     }
     Ok(())

@@ -19,41 +19,52 @@ use crate::text::counted;
 /// So many files that are left out are named, the rest is counted.
 const NAMED_MAX: u64 = 10;
 
-/// Puts every file. `own` is the database itself, which is left out with the files beside it.
-pub fn walk(folder: &Path, own: &Path, with_content: bool, sink: &mut Sink) -> Result<()> {
-    let own = own_files(own);
-    let mut open = vec![list(folder)?];
-    let mut left_out = 0;
-    while let Some(current) = open.last_mut() {
-        let Some(entry) = current.next() else {
-            open.pop();
-            continue;
-        };
-        let entry = entry.map_err(|error| Failure::with_path(folder, error))?;
-        let path = entry.path();
-        let failed = |error: std::io::Error| Failure::with_path(&path, error);
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() {
-            open.push(list(&path)?);
-        } else if kind.is_file() && !is_own(&entry, &own) {
-            let metadata = entry.metadata().map_err(failed)?;
-            let value = if with_content { content(&path)? } else { Some(description(&metadata)) };
-            let Some(value) = value else {
-                left_out += 1;
-                if left_out <= NAMED_MAX {
-                    complain(&format!("{}: longer than a value may be, left out", path.display()));
-                }
+/// A folder, and those in it that are open.
+pub struct Walk<'a> {
+    folder: &'a Path,
+    open: Vec<ReadDir>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(folder: &'a Path) -> Result<Self> {
+        Ok(Walk { folder, open: vec![list(folder)?] })
+    }
+
+    /// Puts every file. `own` is the database itself, which is left out with the files beside it.
+    pub fn put_all(mut self, own: &Path, with_content: bool, sink: &mut Sink) -> Result<()> {
+        let own = own_files(own);
+        let mut left_out = 0;
+        while let Some(current) = self.open.last_mut() {
+            let Some(entry) = current.next() else {
+                self.open.pop();
                 continue;
             };
-            sink.put(key_of(&path, folder), Some(&value), || 0)
-                .map_err(|error| Failure::with_path(&path, error))?;
+            let entry = entry.map_err(|error| Failure::with_path(self.folder, error))?;
+            let path = entry.path();
+            let failed = |error: std::io::Error| Failure::with_path(&path, error);
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_dir() {
+                self.open.push(list(&path)?);
+            } else if kind.is_file() && !is_own(&entry, &own) {
+                let metadata = entry.metadata().map_err(failed)?;
+                let value = if with_content { content(&path)? } else { Some(description(&metadata)) };
+                let Some(value) = value else {
+                    left_out += 1;
+                    if left_out <= NAMED_MAX {
+                        complain(&format!("{}: longer than a value may be, left out", path.display()));
+                    }
+                    continue;
+                };
+                sink.put(key_of(&path, self.folder), Some(&value), || 0)
+                    .map_err(|error| Failure::with_path(&path, error))?;
+            }
         }
+        if left_out == 0 {
+            return Ok(());
+        }
+        let why = "longer than 64 MiB and were left out";
+        Err(Failure::Failed(format!("{} {why}", counted(left_out, "file"))))
     }
-    if left_out == 0 {
-        return Ok(());
-    }
-    let why = "longer than 64 MiB and were left out";
-    Err(Failure::Failed(format!("{} {why}", counted(left_out, "file"))))
 }
 
 fn list(folder: &Path) -> Result<ReadDir> {
