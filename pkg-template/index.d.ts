@@ -760,6 +760,7 @@ export type SpinneyErrorCode =
   | "Conflict"
   | "ContentEncoding"
   | "Corrupt"
+  | "Failed"
   | "Forbidden"
   | "InvalidArgument"
   | "Io"
@@ -812,6 +813,8 @@ export class SpinneyError extends Error {
   readonly name: "SpinneyError";
   readonly code: SpinneyErrorCode;
 
+  /** Another error that led to this one. */
+  readonly cause?: unknown;
   /** `InvalidArgument`: which one. */
   readonly argument?: string;
   /** `KeyTooLong`, `ValueTooLarge`, `TreeName`, `BatchTooLarge`: how long it was. */
@@ -824,7 +827,9 @@ export class SpinneyError extends Error {
   /** `Corrupt`: the damaged blob, and the page in it. */
   readonly blob?: number;
   readonly page?: number;
-  /** `Corrupt`, `NotSpinney`, `BatchRefused`: what was found. */
+  /** `NoSuchTree`: its name. */
+  readonly tree?: string;
+  /** `Corrupt`, `NotSpinney`, `BatchRefused`: what was found. `Poisoned`, `OutcomeUnknown`: what had failed. */
   readonly reason?: string;
   /** `Truncated`. */
   readonly foundBytes?: number;

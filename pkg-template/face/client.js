@@ -3,7 +3,7 @@
 
 import { Entry } from "./entries.js";
 import { SpinneyError, closed, invalid } from "./errors.js";
-import { isBytes } from "./memory.js";
+import { isBytes, keep } from "./memory.js";
 import { checkedName, isBuffered, readOpenOptions } from "./opfs.js";
 
 // A worker of the caller's own that does not answer for so long has nothing of this package in it.
@@ -79,6 +79,17 @@ class Line {
 function died(why) {
   const message = `the worker has gone (${why}): open the database again; what was acknowledged is there`;
   return new SpinneyError("WorkerDied", message);
+}
+
+function ownWorker() {
+  try {
+    // Bundlers look for exactly this expression.
+    return new Worker(new URL("../worker.js", import.meta.url), { type: "module" });
+  } catch (cause) {
+    const message = `the browser does not start the worker (${cause?.message ?? cause}): serve the package from the origin of `
+      + "the page, or give a worker of your own that imports spinney/worker";
+    throw new SpinneyError("NotSupported", message, { cause });
+  }
 }
 
 const LINE = Symbol("line");
@@ -240,7 +251,7 @@ export class BatchClient {
       const value = function (tree, ...args) {
         if (!(tree instanceof TreeClient)) throw invalid("tree", "a tree of this database");
         if (tree[LINE] !== this.#line) throw invalid("tree", "of the same database as the batch");
-        this.#steps.push([step, tree[NAME], ...args.map((arg) => (ArrayBuffer.isView(arg) ? arg.slice() : arg))]);
+        this.#steps.push([step, tree[NAME], ...args.map(keep)]);
         return this;
       };
       Object.defineProperty(BatchClient.prototype, step, { value, writable: true, configurable: true });
@@ -268,8 +279,7 @@ export class SpinneyClient extends TreeClient {
       const message = "there are no workers here: a page with https or on localhost has them";
       throw new SpinneyError("NotSupported", message);
     }
-    // Bundlers look for exactly this expression.
-    const worker = given ?? new Worker(new URL("../worker.js", import.meta.url), { type: "module" });
+    const worker = given ?? ownWorker();
     const { port1, port2 } = new MessageChannel();
     const line = new Line(port1);
     const failed = (event) => line.end(died(event.message ?? "its script could not be loaded"));

@@ -21,6 +21,10 @@ const SCAN_AHEAD = 512;
 const SCAN_AHEAD_MAX = 16384;
 const START_AFTER = 16;
 const DEFAULT_HANDLE = 0;
+// Keys that the module looks up together; a call with more of them would wait for one such batch after the other.
+const BATCH_KEYS = 96;
+// Batches under way together: what they need at most, some pages a key, does not take much of the cache.
+const BATCHES_AT_ONCE = 16;
 
 /** What the trees of a database share: the handle in the module, and where pages come from. */
 class Connection {
@@ -163,7 +167,18 @@ export class RemoteTree {
       throw invalid("keys", "an array of strings and Uint8Arrays");
     }
     const list = Array.from(keys, (key, i) => checkedKey(key, `keys[${i}]`));
-    const find = (id, tree) => wasm.spinney_get_many(id, tree, list.length, writeKeys(list));
+    const values = [];
+    while (values.length < list.length) {
+      const next = list.slice(values.length, values.length + BATCHES_AT_ONCE * BATCH_KEYS);
+      const batches = Array.from({ length: Math.ceil(next.length / BATCH_KEYS) }, (_, i) =>
+        this.#getBatch(next.slice(i * BATCH_KEYS, (i + 1) * BATCH_KEYS)));
+      for (const batch of await Promise.all(batches)) values.push(...batch);
+    }
+    return values;
+  }
+
+  #getBatch(keys) {
+    const find = (id, tree) => wasm.spinney_get_many(id, tree, keys.length, writeKeys(keys));
     return this.#run(find, (rows) => {
       const { numbers, arena } = readPage(rows);
       let end = 0;

@@ -45,6 +45,12 @@ function told(error) {
   return { code: error instanceof SpinneyError ? code : "Failed", message, fields };
 }
 
+/** What a sync that has failed means for a batch before it: as a batch tells that syncs by itself. */
+function unknown({ message: reason }) {
+  const message = `the batch was applied, but nobody knows whether it is stored: open the database again (${reason})`;
+  return { code: "OutcomeUnknown", message, fields: { reason } };
+}
+
 class Server {
   #port;
   #db;
@@ -72,7 +78,7 @@ class Server {
         const isSync = durability === undefined ? this.#isSync : durability === "sync";
         const result = writes[method](this, tree, ...args);
         if (!isSync) return this.#answer({ id, result });
-        this.#unsynced.push({ id, result });
+        this.#unsynced.push({ id, result, isBatch: method === "commit" });
         if (this.#unsynced.length === 1) this.#turn.port2.postMessage(0);
       } else if (method in reads) {
         this.#answer(reads[method](this, tree, ...args), id);
@@ -103,7 +109,10 @@ class Server {
     } catch (refused) {
       error = told(refused);
     }
-    for (const { id, result } of answers) this.#port.postMessage(error ? { id, error } : { id, result });
+    for (const { id, result, isBatch } of answers) {
+      if (error) this.#port.postMessage({ id, error: isBatch ? unknown(error) : error });
+      else this.#port.postMessage({ id, result });
+    }
   }
 
   async #close(id) {

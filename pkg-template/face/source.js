@@ -267,13 +267,18 @@ export class Source {
     const { status } = response;
     const parts = [];
     let length = 0;
+    const reader = response.body.getReader();
     try {
-      for (const reader = response.body.getReader(); ; ) {
+      for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
         length += value.length;
         this.counts.bytesFetched += value.length;
-        if (length > limit) break;
+        if (length > limit) {
+          // The rest is not waited for.
+          reader.cancel().catch(() => {});
+          break;
+        }
         parts.push(value);
       }
     } catch (cause) {

@@ -125,6 +125,23 @@ export async function aCountReadsNoLeavesOfWholeBlobs({ Spinney, served, db }) {
   }
 }
 
+// More keys than one call of the module could bring the pages of.
+export async function anyNumberOfKeysIsLookedUp({ Spinney, served, db }) {
+  const keys = [];
+  for (const { key } of db.tree("files").list("wide/")) keys.push(key, `${key}-none`);
+  for (const project of ["p000", "p001", "p002"]) {
+    for (const { key } of db.tree("files").scan(`projects/${project}/`, { limit: 10000 })) keys.push(key);
+  }
+  assert(keys.length > 20000, `${keys.length} keys`);
+  const remote = await Spinney.openUrl(at(served));
+  const [expected, found] = [db.tree("files").getMany(keys), await remote.tree("files").getMany(keys)];
+  same(found.length, keys.length, "values");
+  const differ = found.findIndex((value, i) => value?.join() !== expected[i]?.join());
+  same(differ, -1, `the first other value, of ${keys[differ]}`);
+  same((await remote.tree("files").getMany([])).length, 0, "no keys");
+  remote.close();
+}
+
 export async function whatIsUnderWayIsAskedForOnce({ Spinney, served }) {
   const alone = await Spinney.openUrl(at(served));
   await alone.tree("files").list("wide/").toArray();

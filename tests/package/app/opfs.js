@@ -149,7 +149,67 @@ async function survivesItsWorker() {
   for (const name of ["own", "beside"]) await Spinney.deleteOpfs(name);
 }
 
-const tests = [hasTheSameFace, iterates, tellsErrors, survivesItsWorker];
+// What a batch of a database in this thread says, one in a worker says too, though the worker syncs for many.
+async function tellsWhatIsNotKnown() {
+  const worker = new Worker("/app/own_worker.js", { type: "module" });
+  const db = await Spinney.openWorker("broken", { worker });
+  await db.put("a", "1");
+  const broken = new Promise((resolve) => worker.addEventListener("message", ({ data }) => data === "broken" && resolve()));
+  worker.postMessage("no flush");
+  await broken;
+  const batch = db.batch().put(db, "c", "3").put(db, "d", "4").commit();
+  const write = db.put("b", "2").then(() => undefined, ({ code }) => code);
+  const unknown = await refuses("OutcomeUnknown", () => batch);
+  equal(unknown.reason.includes("the disk is broken"), true, unknown.message);
+  equal((await write) === "OutcomeUnknown", false, "a single write says what has failed");
+  equal((await write) === undefined, false, "a write that is not durable is refused");
+  equal(await db.getText("a"), "1", "reads go on");
+  await refuses("Poisoned", () => db.put("e", "5"));
+  worker.terminate();
+  await refuses("WorkerDied", () => db.get("a"));
+  const again = await Spinney.openWorker("broken", { waitMs: 5000 });
+  equal(await again.getText("a"), "1");
+  equal(await again.contains("c"), await again.contains("d"), "all of the batch or nothing");
+  await again.close();
+  await Spinney.deleteOpfs("broken");
+}
+
+// A worker may only come from the origin of the page.
+async function tellsThatAWorkerIsRefused() {
+  const { Worker } = globalThis;
+  globalThis.Worker = function () {
+    throw new DOMException("another origin", "SecurityError");
+  };
+  try {
+    const error = await refuses("NotSupported", () => Spinney.openWorker("refused"));
+    equal(error.message.includes("another origin"), true);
+  } finally {
+    globalThis.Worker = Worker;
+  }
+}
+
+// What is put into a batch may be used again at once, whatever kind of bytes it is.
+async function copiesWhatABatchTakes() {
+  // As the Buffer of Node.js, which bundlers bring along: its slice is no copy.
+  class Bytes extends Uint8Array {
+    slice(start, end) {
+      return this.subarray(start, end);
+    }
+  }
+  const db = await Spinney.openWorker("copies");
+  const bytes = Bytes.of(1, 2, 3);
+  const batch = db.batch().put(db, "a", bytes);
+  bytes.fill(9);
+  await batch.commit();
+  equal(Array.from(await db.get("a")), [1, 2, 3]);
+  await db.close();
+  await Spinney.deleteOpfs("copies");
+}
+
+const tests = [
+  hasTheSameFace, iterates, tellsErrors, survivesItsWorker, tellsWhatIsNotKnown, tellsThatAWorkerIsRefused,
+  copiesWhatABatchTakes,
+];
 
 async function run() {
   const failed = [];
