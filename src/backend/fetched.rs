@@ -166,6 +166,20 @@ impl FetchedBackend {
     }
 }
 
+impl State {
+    /// Notes which of these pages are not here. Whether there are any.
+    fn want(&mut self, offset_bytes: u64, len_bytes: u64) -> bool {
+        let mut is_missing = false;
+        for page in pages_of(offset_bytes, len_bytes) {
+            if !self.pages.contains_key(&page) {
+                self.wanted.insert(page);
+                is_missing = true;
+            }
+        }
+        is_missing
+    }
+}
+
 fn pages_of(offset_bytes: u64, len_bytes: u64) -> Range<u64> {
     let page_bytes = PAGE_BYTES as u64;
     offset_bytes / page_bytes..(offset_bytes + len_bytes).div_ceil(page_bytes)
@@ -185,10 +199,11 @@ impl Backend for FetchedBackend {
             op.check(self.len(op.area)?)?;
         }
         let mut state = self.state();
-        let all = batch.iter().flat_map(|op| pages_of(op.offset_bytes, op.buf.len() as u64));
-        let missing: Vec<u64> = all.filter(|page| !state.pages.contains_key(page)).collect();
-        if !missing.is_empty() {
-            state.wanted.extend(missing);
+        let mut is_here = true;
+        for op in batch.iter() {
+            is_here &= !state.want(op.offset_bytes, op.buf.len() as u64);
+        }
+        if !is_here {
             return Err(io::Error::other(Error::NotFetched));
         }
         for op in batch {
@@ -226,7 +241,7 @@ impl Backend for FetchedBackend {
     fn will_need(&self, offset_bytes: u64, len_bytes: u64) {
         let end = offset_bytes.saturating_add(len_bytes).min(self.size_bytes);
         let len_bytes = end.saturating_sub(offset_bytes);
-        self.state().wanted.extend(pages_of(offset_bytes, len_bytes));
+        self.state().want(offset_bytes, len_bytes);
     }
 
     fn buffers(&self) -> &BlobBufPool {
@@ -249,6 +264,21 @@ mod tests {
 
     fn is_not_fetched(error: io::Error) -> bool {
         matches!(Error::from(error), Error::NotFetched)
+    }
+
+    /// What was announced and has come is not fetched again when it has been read and forgotten.
+    #[test]
+    fn what_is_here_is_not_wanted() {
+        let backend = FetchedBackend::new(1000 * PAGE);
+        let pages = READ_PAGES_MAX + 9;
+        backend.hand_in(0, &vec![7; pages * PAGE_BYTES]).unwrap();
+        backend.will_need(0, (pages + 1) as u64 * PAGE);
+        for page in 0..pages {
+            read(&backend, page as u64, 1).unwrap();
+        }
+        assert!(is_not_fetched(read(&backend, 0, 1).unwrap_err()), "it is forgotten");
+        let missing = pages as u64 * PAGE;
+        assert_eq!(backend.take_wanted(), [0..PAGE, missing..missing + PAGE]);
     }
 
     #[test]
