@@ -287,12 +287,19 @@ fn a_record_that_is_read_in_two_pieces_comes_whole() {
 
 #[test]
 fn a_flipped_bit_is_found() {
-    let bench = Bench::new(4);
-    bench.put_many(100);
-    bench.sync();
-    bench.flip(PAGE_BYTES as u64 + 30_000);
-    let error = follow_all(&bench, &mut bench.log.cursor(0).expect("there")).expect_err("damaged");
-    assert!(matches!(error, Error::LogCorrupt { .. }), "{error}");
+    // In a log that begins with the database, and in one that goes on from an earlier one.
+    for position in [0, 5 * SEGMENT_BYTES] {
+        let (backend, ring) = (Arc::new(MemoryBackend::new()), Arc::new(PrivateRing::new()));
+        let room = Room { segments_max: 4, kept_bytes: 0 };
+        let log = begun(backend.clone(), ring.clone(), Start { position, ..start() }, room);
+        let bench = Bench { backend, ring, log, seq: AtomicU64::new(0) };
+        bench.put_many(100);
+        bench.sync();
+        bench.flip(PAGE_BYTES as u64 + 30_000);
+        let cursor = &mut bench.log.cursor(0).expect("there");
+        let error = follow_all(&bench, cursor).expect_err("damaged");
+        assert!(matches!(error, Error::LogCorrupt { .. }), "{error}");
+    }
 }
 
 #[test]
