@@ -10,7 +10,7 @@ mod told;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use spinney::backend::sim::{Crash, FaultBackend, Grain};
+use spinney::backend::sim::{Crash, Disk, FaultBackend, Grain};
 use spinney::backend::{Area, Backend};
 use spinney::{Db, Durability, Error, Options, Tree};
 use told::{Call, Told};
@@ -212,5 +212,41 @@ fn what_was_copied_for_a_checkpoint_that_fails_is_stored_by_the_next() {
     assert_eq!(tree.count("").unwrap(), 2 * (MANY / 10) as u64);
     for (key, value) in [(first, [1; 60]), (second, [2; 60]), (third, [3; 60])] {
         assert_eq!(tree.get(key).unwrap().as_deref(), Some(&value[..]), "{key}");
+    }
+}
+
+/// A load has taken ids that a checkpoint beside it counts, so that the file is to be longer.
+#[test]
+fn a_checkpoint_in_the_middle_of_a_load_survives_a_loss_of_power() {
+    let (disk, loaded) = (disk(), 30_000);
+    let (db, tree) = open(&disk, 1);
+    tree.put("beside", "1").unwrap();
+    db.checkpoint().unwrap();
+    disk.record();
+    let items = pairs("d/", loaded).into_iter().enumerate().map(|(number, pair)| {
+        if number == loaded * 2 / 3 {
+            tree.put("beside", "2").unwrap();
+            db.checkpoint().unwrap();
+        }
+        pair
+    });
+    assert_eq!(tree.load("d/", items).unwrap(), loaded as u64);
+    let moments = disk.record();
+    assert!(moments.len() > 10, "{} moments", moments.len());
+    for (at, moment) in moments.iter().enumerate() {
+        let ends = moment.disk.ends(&moment.disk, Crash::PowerLoss(Grain::Page));
+        let oldest = ends.pick(&vec![0; ends.counts().len()]);
+        // What is left of a commit, with the old length of the data.
+        for storage in [oldest, ends.pick(&[]), ends.pick(&[0]), ends.at_random(1), ends.at_random(2)] {
+            let disk = FaultBackend::with_disk(1, Disk::new(storage));
+            disk.forget();
+            let left = options(2).open_backend(disk);
+            let db = left.unwrap_or_else(|error| panic!("after {}: {} {error}", at, moment.what));
+            let tree = db.tree("files").unwrap();
+            let value = tree.get("beside").unwrap().unwrap();
+            assert!([&b"1"[..], b"2"].contains(&&*value), "{value:?}");
+            assert!([0, loaded as u64].contains(&tree.count("d/").unwrap()));
+            assert_clean(&db);
+        }
     }
 }

@@ -286,7 +286,6 @@ impl Store {
         let old_end = superblock.blobs;
         superblock.blobs = cut.end;
         next.cover(cut.end.max(old_end))?;
-
         durable.growth.make_room(backend, u64::from(cut.end) * BLOB_BYTES as u64)?;
         if durable.journal_is_doubtful.load(Ordering::Relaxed) {
             // It may be that of the checkpoint that failed. Then it names the blobs that this one is about to
@@ -299,7 +298,8 @@ impl Store {
         for &(id, checksum) in &cut.adopted {
             next.enter(id, checksum)?;
         }
-        if written_bytes > 0 || !cut.adopted.is_empty() {
+        // Ids that a load has taken make the area longer, too, though nothing is in them yet.
+        if written_bytes > 0 || !cut.adopted.is_empty() || cut.end > old_end {
             backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         }
         let free = cut.free.range(..old_end).copied().chain(cut.end..old_end);
