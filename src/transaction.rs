@@ -270,15 +270,15 @@ impl Transaction {
         for note in notes {
             let highest_seq = note.highest_seq;
             let is_same = {
-                let state = &mut *self.state.borrow_mut();
-                let known = state.noted.get(&note.blob).map(|&at| state.notes[at].is_of_same_state(&note));
-                if known.is_none() {
-                    state.noted.insert(note.blob, state.notes.len());
+                let State { noted, notes, .. } = &mut *self.state.borrow_mut();
+                match noted.get(&note.blob).map(|&at| &mut notes[at]) {
+                    None => {
+                        noted.insert(note.blob, notes.len());
+                        notes.push(note);
+                        true
+                    }
+                    Some(known) => known.take_in(note),
                 }
-                if known != Some(false) {
-                    state.notes.push(note);
-                }
-                known != Some(false)
             };
             if !is_same {
                 return Err(self.broken());
@@ -552,5 +552,28 @@ impl std::fmt::Debug for Transaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.state.borrow();
         f.debug_struct("Transaction").field("writes", &state.own.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::Db;
+
+    /// What is read again of a blob is not looked at once more when the transaction commits.
+    #[test]
+    fn a_blob_is_noted_once() -> crate::Result<()> {
+        let db = Db::memory();
+        let files = db.tree("files")?;
+        for number in 0..300 {
+            files.put(format!("d{number:03}/a"), "")?;
+        }
+        db.transact(|tx| {
+            assert_eq!(tx.list(&files, "d2")?.count(), 100);
+            assert_eq!(tx.state.borrow().notes.len(), 1);
+            assert_eq!(tx.list(&files, "")?.count(), 300);
+            assert_eq!(tx.state.borrow().notes.len(), 1, "it holds from the lower place on");
+            tx.put(&files, "seen", "")
+        })?;
+        Ok(())
     }
 }

@@ -30,9 +30,14 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// Whether the two are of one blob in one state.
-    pub(crate) fn is_of_same_state(&self, other: &Note) -> bool {
-        (self.blob, self.content, &self.hi) == (other.blob, other.content, &other.hi)
+    /// Speaks for the other one, too, if both are of one blob in one state: what holds from the lower place
+    /// on holds from the higher one on.
+    pub(crate) fn take_in(&mut self, other: Note) -> bool {
+        let is_same = (self.blob, self.content, &self.hi) == (other.blob, other.content, &other.hi);
+        if is_same && other.at < self.at {
+            self.at = other.at;
+        }
+        is_same
     }
 }
 

@@ -153,3 +153,29 @@ fn a_run_sees_a_directory_in_one_place() {
         });
     }
 }
+
+/// The blobs of a load come to places that others had, with all the same borders if the keys are the same.
+#[test]
+fn a_directory_that_was_loaded_anew_is_another_one() {
+    for db in databases() {
+        let files = db.tree("files").unwrap();
+        let items = |value: u8| (0..20_000).map(move |number| (format!("d/{number:05}"), [value; 100]));
+        files.load("d/", items(1)).unwrap();
+        let mut runs = 0;
+        let sum = db.transact(|tx| {
+            runs += 1;
+            let mut sum = 0;
+            for (at, pair) in tx.scan(&files, "d/")?.enumerate() {
+                sum += u64::from(pair?.1[0]);
+                // In the first run when all is read, in the second one in the middle.
+                if (runs, at) == (1, 19_999) || (runs, at) == (2, 10_000) {
+                    files.remove_prefix("d/")?;
+                    files.load("d/", items(runs + 1))?;
+                }
+            }
+            tx.put(&files, "sum", sum.to_le_bytes())?;
+            Ok(sum)
+        });
+        assert_eq!((sum.unwrap(), runs), (60_000, 3));
+    }
+}

@@ -214,6 +214,9 @@ impl<'a> Held<'a> {
         self.frame.take_out_present(present);
         self.frame.set_inner_pages_hint(0);
         self.frame.set_root(0, None, Extent::Cold);
+        // What has this id next may look the same to somebody who has read the blob: a load writes past the
+        // frame.
+        self.frame.raise_content();
         self.frame.words.forget_dirty_pages();
         self.frame.count_changed();
         frames.release(&[Run { frame: self.frame, first: 0, count: BLOB_PAGES }]);

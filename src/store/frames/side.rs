@@ -239,7 +239,7 @@ impl Frame<'_> {
         self.side.content.load(Ordering::Relaxed)
     }
 
-    /// Only for a holder of the latch that has changed words.
+    /// Only for a holder of the latch that has changed words, or has let the blob go.
     pub(super) fn raise_content(self) {
         self.side.content.store(self.content() + 1, Ordering::Relaxed);
     }
