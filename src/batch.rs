@@ -41,8 +41,8 @@ use crate::value::Version;
 /// that renames move included; beyond it, committing is [`Error::BatchTooLarge`]. Values of more than
 /// [`SHORT_VALUE_BYTES_MAX`](crate::SHORT_VALUE_BYTES_MAX) count 16 bytes each: they are kept in memory until
 /// the batch is committed, and written then, before it is applied. Other writers wait while more than a few
-/// thousand steps, or more than 1 MiB, are applied; and all blobs that such a batch touches are kept in
-/// memory meanwhile.
+/// thousand steps, or more than 1 MiB, or steps in more than 64 places far from each other, are applied; and
+/// all blobs that such a batch touches are kept in memory meanwhile.
 pub struct Batch {
     open: Arc<Open>,
     durability: Durability,

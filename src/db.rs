@@ -548,7 +548,8 @@ impl Db {
     }
 
     /// The same, and calls `progress` with the number of blobs that were looked at, and of all there are. It
-    /// must not write to the database, which waits for the check to end.
+    /// must do nothing with the database but read: writes, snapshots, images, backups and checkpoints wait
+    /// for the check to end.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

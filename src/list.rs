@@ -127,11 +127,13 @@ pub struct List {
     scan: Scan,
     prefix_len: usize,
     delimiter: u8,
+    /// Names that it begins behind. What they mean depends on the delimiter, which may come later.
+    after: Vec<Vec<u8>>,
 }
 
 impl List {
     pub(crate) fn new(scan: Scan, prefix_len: usize) -> Self {
-        let mut list = List { scan, prefix_len, delimiter: DELIMITER };
+        let mut list = List { scan, prefix_len, delimiter: DELIMITER, after: Vec::new() };
         list.scan.stop_at_directories(DELIMITER, prefix_len);
         list
     }
@@ -154,7 +156,8 @@ impl List {
         self
     }
 
-    /// Only children above this key or directory. Call it before the first step.
+    /// Only children above this key or directory; the directory that this key is in is one of them. Call it
+    /// before the first step.
     ///
     /// Give it the name of the last child of one page to get the next page:
     ///
@@ -172,12 +175,19 @@ impl List {
     /// # }
     /// ```
     pub fn start_after(mut self, name: impl AsRef<[u8]>) -> Self {
-        let name = name.as_ref();
-        let is_directory =
-            name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
-        // Behind a directory comes what is not in it.
-        self.scan = if is_directory { self.scan.start_behind(name) } else { self.scan.start_after(name) };
+        self.after.push(name.as_ref().to_vec());
         self
+    }
+
+    /// One child further.
+    fn step(&mut self, direction: Direction) -> Result<Option<u64>> {
+        for name in std::mem::take(&mut self.after) {
+            let is_directory =
+                name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
+            // Behind a directory comes what is not in it.
+            if is_directory { self.scan.begin_behind(&name) } else { self.scan.begin_after(&name) }
+        }
+        self.scan.step(direction, true)
     }
 
     /// At most `count` children.
@@ -233,7 +243,7 @@ impl List {
     /// # }
     /// ```
     pub fn next_ref(&mut self) -> Result<Option<ListRef<'_>>> {
-        let step = self.scan.step(Direction::Forward, true)?;
+        let step = self.step(Direction::Forward)?;
         let (key, value) = (self.scan.key(Direction::Forward), self.scan.value(Direction::Forward));
         let is_directory = self.scan.is_directory(Direction::Forward);
         Ok(step.map(|version| match is_directory {
@@ -243,7 +253,7 @@ impl List {
     }
 
     fn owned(&mut self, direction: Direction) -> Option<Result<Entry>> {
-        let version = match self.scan.step(direction, true) {
+        let version = match self.step(direction) {
             Ok(version) => version?,
             Err(error) => return Some(Err(error)),
         };

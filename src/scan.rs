@@ -162,19 +162,29 @@ impl Scan {
     /// # }
     /// ```
     pub fn start_after(mut self, key: impl AsRef<[u8]>) -> Self {
-        let mut start = self.start[..TREE_ID_BYTES].to_vec();
-        start.extend_from_slice(key.as_ref());
-        start.push(0);
-        self.start = start.max(self.start);
+        self.begin_after(key.as_ref());
         self
     }
 
+    /// Only keys above this one.
+    pub(crate) fn begin_after(&mut self, key: &[u8]) {
+        let mut start = self.start[..TREE_ID_BYTES].to_vec();
+        start.extend_from_slice(key);
+        start.push(0);
+        self.raise_start(start);
+    }
+
     /// Only keys behind all that begin with `prefix`.
-    pub(crate) fn start_behind(mut self, prefix: &[u8]) -> Self {
+    pub(crate) fn begin_behind(&mut self, prefix: &[u8]) {
         let mut start = self.start[..TREE_ID_BYTES].to_vec();
         start.extend_from_slice(prefix);
-        self.start = successor(&start).unwrap_or_else(|| self.end.clone()).max(self.start);
-        self
+        self.raise_start(successor(&start).unwrap_or_else(|| self.end.clone()));
+    }
+
+    fn raise_start(&mut self, start: Vec<u8>) {
+        if start > self.start {
+            self.start = start;
+        }
     }
 
     /// At most `count` entries, from both ends together.

@@ -357,6 +357,9 @@ impl Tree {
     /// value longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX) is [`Error::ValueTooLarge`]. Then
     /// nothing was loaded.
     ///
+    /// All keys of one load have one version, also behind a [move](Tree::rename_prefix): it does not tell one
+    /// of them from another that was moved to its place. The iterator must not begin another load.
+    ///
     /// ```
     /// # let files = spinney::Db::memory().tree("files")?;
     /// let photos = (0..10_000).map(|number| (format!("photos/{number:05}.jpg"), [7; 20]));

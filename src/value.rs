@@ -4,7 +4,8 @@
 
 use std::ops::Deref;
 
-/// The number of the write that a record comes from: 1, 2, 3 ... for the life of the database.
+/// The number of the write that a record comes from: 1, 2, 3 ... for the life of the database. All keys of
+/// one [load](crate::Tree::load) have the same one.
 ///
 /// ```
 /// # fn main() -> spinney::Result<()> {

@@ -289,6 +289,26 @@ fn start_after_beyond_either_end() {
     assert_eq!(names(tree.list("").start_after("b/2")).collect::<Vec<_>>(), [&b"c"[..], b"d/"]);
 }
 
+/// Whether a name is a directory depends on the delimiter, whichever is told first.
+#[test]
+fn start_after_and_delimiter_come_in_any_order() {
+    let (_db, tree) = filled(&["de.a.x", "de.a.y", "de.b", "p/q.r", "p/s"]);
+    let names =
+        |list: spinney::List| list.map(|child| child.expect("lists").name().to_vec()).collect::<Vec<_>>();
+    for (prefix, after, expected) in [
+        ("de.", "de.a.", &["de.b"][..]),
+        // A directory with the usual delimiter, and a key like any other with this one.
+        ("", "p/", &["p/q.", "p/s"]),
+        ("de.", "de.a.x", &["de.a.", "de.b"]),
+    ] {
+        let first = names(tree.list(prefix).delimiter(b'.').start_after(after));
+        let last = names(tree.list(prefix).start_after(after).delimiter(b'.'));
+        assert_eq!(first, last, "behind {after}");
+        assert_eq!(last, expected.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
+    }
+    assert_eq!(names(tree.list("").start_after("p/").start_after("a")), [] as [&[u8]; 0], "both count");
+}
+
 #[test]
 #[allow(clippy::reversed_empty_ranges)]
 fn ranges_that_hold_nothing() {

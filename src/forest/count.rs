@@ -79,6 +79,10 @@ impl Forest {
                 if !route.is_unchanged() {
                     return Err(Lost::Restart);
                 }
+                // Whoever goes on at the upper bound has to come to an end.
+                if bounds.hi.as_deref().is_some_and(|hi| hi <= from) {
+                    return Err(Lost::Corrupt(route.frame.id));
+                }
                 Ok((seen, bounds))
             });
             match found {

@@ -96,7 +96,9 @@ impl Source {
         let mut scan = match (after, wanted.direction()) {
             (None, _) => keys.tree.scan(prefix),
             (Some(name), Direction::Forward) if wanted.is_directory(name, prefix) => {
-                keys.tree.scan(prefix).start_behind(name)
+                let mut scan = keys.tree.scan(prefix);
+                scan.begin_behind(name);
+                scan
             }
             (Some(name), Direction::Forward) => keys.tree.scan(prefix).start_after(name),
             // Backwards, behind a key is below it.

@@ -4,8 +4,7 @@
 //!
 //! 1. the *plan* sorts its keys;
 //! 2. *resolving* goes through its steps in order, asks the blobs what is there, and comes to a refusal, or
-//!    to
-//!    one change for each key;
+//!    to one change for each key;
 //! 3. *fitting* makes sure that all changes of a blob have room in it: by trying them on a copy;
 //! 4. *applying* latches all blobs concerned in the versions at which all this was seen, appends one record,
 //!    and stores. Nothing fails after the append.
