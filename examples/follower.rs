@@ -45,6 +45,8 @@ impl Follower {
             self.db.tree(&name)?.load("", pairs)?;
             failed.map_or(Ok(()), Err)?;
         }
+        // What the copy has is not taken back by a crash of the source any more.
+        source.sync()?;
         println!("copied all as of version {}", snapshot.version());
         self.note(snapshot.version())
     }

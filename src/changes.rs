@@ -199,7 +199,9 @@ impl Db {
     /// back. It begins with an empty copy and version 0, or with a copy of all of a
     /// [`Snapshot`](crate::Snapshot), or a [backup](Db::backup_to), and its
     /// [version](crate::Snapshot::version); a backup that was just opened tells it as
-    /// [`Stats::last_version`](crate::Stats::last_version). `examples/follower.rs` is one.
+    /// [`Stats::last_version`](crate::Stats::last_version). A copy may have what a crash still takes back,
+    /// and then other writes get those versions: before its version is noted, [`Db::sync`] has to have
+    /// returned once behind the snapshot or backup. `examples/follower.rs` is one.
     ///
     /// **What is told.** Every write that has changed something, once, when it is on stable storage: what is
     /// [`Buffered`](crate::Durability::Buffered) as soon as it is flushed. Nothing that a crash may take back
