@@ -419,10 +419,10 @@ impl Store {
             let captured = self.frames.captures.take(id).filter(|_| !had_not_paid)?;
             Some((id, captured.pages))
         };
-        let mut done: Vec<(u32, u128)> = ready.into_iter().map(|blob| (blob.id, blob.pages)).collect();
-        done.sort_unstable();
-        let others =
-            cut.marked.iter().filter(|id| done.binary_search_by_key(*id, |(other, _)| *other).is_err());
+        let done: Vec<(u32, u128)> = ready.into_iter().map(|blob| (blob.id, blob.pages)).collect();
+        // They are in the order of the marked ones, some of which are left out.
+        let mut done_ids = done.iter().map(|(id, _)| id).peekable();
+        let others = cut.marked.iter().filter(|id| done_ids.next_if_eq(id).is_none());
         let others: Vec<_> = others.filter_map(|&id| captured(id)).collect();
         for (id, pages) in done.into_iter().chain(others) {
             let Some(frame) = self.frames.get(id) else { continue };
