@@ -88,7 +88,7 @@ impl WriteOp<'_> {
     /// # Errors
     ///
     /// `InvalidInput` for a misaligned offset, length or buffer, for an empty buffer, and beyond
-    /// the end: only [`Backend::set_len`] grows an area.
+    /// the end: only [`Backend::set_len`](super::Backend::set_len) grows an area.
     ///
     /// ```
     /// use spinney::backend::{Area, BlobBufPool, PAGE_BYTES, WriteOp};
@@ -137,7 +137,7 @@ impl Span {
     }
 }
 
-/// Checks a new length of an area, for implementations of [`Backend::set_len`].
+/// Checks a new length of an area, for implementations of [`Backend::set_len`](super::Backend::set_len).
 ///
 /// # Errors
 ///
