@@ -44,6 +44,7 @@ mod compact;
 mod db;
 mod error;
 mod forest;
+mod hash;
 mod image;
 mod limits;
 mod list;

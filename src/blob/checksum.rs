@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3_64;
 
 use super::header::{BLOB_PAGES, CHECKSUMS_AT};
 use super::words::BLOB_BYTES;

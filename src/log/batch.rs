@@ -15,7 +15,7 @@
 
 use std::io;
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3_64;
 
 use super::payload::{Write, split_u32};
 use super::record::{EMPTY_BYTES, Kind, record_bytes};

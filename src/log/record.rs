@@ -14,7 +14,7 @@
 
 #![forbid(unsafe_code)]
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3_64;
 
 /// Words before the payload.
 pub(crate) const HEAD_WORDS: usize = 3;

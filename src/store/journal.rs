@@ -18,7 +18,7 @@
 
 #![forbid(unsafe_code)]
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3_64;
 
 use super::page_writer::PageWriter;
 use super::superblock::{set_word, word};

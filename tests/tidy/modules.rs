@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 /// unless it is named here; the face may import anything but `wasm`, and `wasm` anything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
+    ("hash", &[]),
     ("error", &[]),
     ("limits", &[]),
-    ("blob", &["error", "sync"]),
+    ("blob", &["error", "hash", "sync"]),
     ("art", &["blob", "error"]),
     ("backend", &["error", "sync"]),
-    ("log", &["backend", "error", "sync"]),
-    ("store", &["backend", "blob", "error", "limits", "log", "sync"]),
+    ("log", &["backend", "error", "hash", "sync"]),
+    ("store", &["backend", "blob", "error", "hash", "limits", "log", "sync"]),
     ("forest", &["art", "backend", "blob", "error", "limits", "log", "store"]),
 ];
 
