@@ -21,9 +21,11 @@ use crate::blob::key::KeyBuf;
 use crate::error::{Error, Result};
 use crate::forest::batch::{Batch, Refused};
 use crate::forest::long::Kept;
-use crate::forest::notes::Note;
+use crate::forest::notes::{Note, Seen};
+use crate::forest::read::Observed;
 use crate::forest::write::Condition;
 use crate::limits::SHORT_VALUE_BYTES_MAX;
+use crate::log::record::payload_hash;
 use crate::open::Open;
 use crate::store::durable::Durability;
 use crate::transaction_list::TransactionList;
@@ -63,17 +65,30 @@ pub struct Transaction {
 struct State {
     /// What was read is true after this write.
     since: u64,
-    /// How often keys had moved without a new version.
-    moves: u64,
-    /// The versions of the keys that were read.
-    keys: BTreeMap<Vec<u8>, Option<u64>>,
-    notes: Vec<Note>,
+    seen: Seen,
+    /// The keys that were read.
+    keys: BTreeMap<Vec<u8>, Option<Known>>,
     /// The first note of each blob.
     noted: HashMap<u32, usize>,
     /// What was written; none for what was removed.
     own: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// What was read is not true of one moment.
     is_broken: bool,
+}
+
+/// What is known of a key that was read. All keys of a load have one version, and keep it where they move to:
+/// one may take the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    version: u64,
+    /// Of the value, or of what says where a long one lies.
+    hash: u64,
+}
+
+impl Known {
+    fn of(seen: &Observed, value: &[u8]) -> Option<Self> {
+        seen.version.map(|version| Known { version, hash: payload_hash(value) })
+    }
 }
 
 /// A key that a transaction has written, and its value; none if it was removed.
@@ -114,20 +129,43 @@ fn try_once<T>(
     None
 }
 
+fn is_long(value: &[u8]) -> bool {
+    value.len() > SHORT_VALUE_BYTES_MAX
+}
+
 impl State {
     /// Applies what was written, if what was read is as it was. False if not.
-    fn commit(&self, open: &Open, durability: Durability, kept: &mut Kept) -> Result<bool> {
+    fn commit(mut self, open: &Open, durability: Durability, kept: &mut Kept) -> Result<bool> {
         if self.own.is_empty() {
             return Ok(true);
         }
-        let is_long = |value: &Vec<u8>| value.len() > SHORT_VALUE_BYTES_MAX;
-        if self.own.values().flatten().any(is_long) && !self.still_holds(open)? {
-            // Before anything long is written for nothing.
-            return Ok(false);
+        // Also before anything long is written for nothing.
+        let mut is_doubtful = self.own.values().flatten().any(|value| is_long(value));
+        for _ in 0..MOVES_MAX {
+            if (is_doubtful || self.seen.moves != Some(open.forest.store.moves())) && !self.move_on(open)? {
+                return Ok(false);
+            }
+            is_doubtful = true;
+            let applied = match open.forest.commit_run(self.batch(), &self.seen, kept) {
+                Ok(applied) => applied,
+                // Others have moved meanwhile, perhaps.
+                Err(Refused::Stale) => continue,
+                Err(Refused::Step { .. }) => return Ok(false),
+                Err(Refused::Failed(error)) => return Err(error),
+            };
+            if let Some(appended) = applied.appended {
+                open.forest.store.acknowledge(appended, durability).map_err(Error::after_the_fact)?;
+            }
+            return Ok(true);
         }
+        Ok(false)
+    }
+
+    /// What was written, on the condition that the keys are as they were.
+    fn batch(&self) -> Batch {
         let mut batch = Batch::default();
-        for (key, version) in &self.keys {
-            let condition = version.map_or(Condition::Absent, Condition::Version);
+        for (key, known) in &self.keys {
+            let condition = known.map_or(Condition::Absent, |known| Condition::Version(known.version));
             batch.expect([key, b""], condition);
         }
         for (key, value) in &self.own {
@@ -139,31 +177,7 @@ impl State {
                 None => batch.remove([key, b""], Condition::Always),
             }
         }
-        let applied = match open.forest.commit_run(batch, &self.notes, kept) {
-            Ok(applied) => applied,
-            Err(Refused::Step { .. } | Refused::Stale) => return Ok(false),
-            Err(Refused::Failed(error)) => return Err(error),
-        };
-        if let Some(appended) = applied.appended {
-            open.forest.store.acknowledge(appended, durability).map_err(Error::after_the_fact)?;
-        }
-        Ok(true)
-    }
-
-    /// Whether all that was read is as it was, as things look now.
-    fn still_holds(&self, open: &Open) -> Result<bool> {
-        for (key, version) in &self.keys {
-            let mut buffer = KeyBuf::empty();
-            if open.forest.version_of(&buffer.fill_whole(key))? != *version {
-                return Ok(false);
-            }
-        }
-        for note in &self.notes {
-            if !open.forest.still_holds(note)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        batch
     }
 
     /// Moves the moment on, so that it is not before `newest`. False if something was changed in between.
@@ -173,23 +187,22 @@ impl State {
         for _ in 0..MOVES_MAX {
             let (moves, since) = (forest.store.moves(), forest.store.last_seq());
             let mut is_sure = true;
-            for (key, version) in &self.keys {
+            for (key, known) in &self.keys {
                 let mut buffer = KeyBuf::empty();
                 let seen = forest.observe(&buffer.fill_whole(key), &mut value)?;
-                let (found, highest_seq) = (seen.version, seen.highest_seq);
-                if found != *version {
+                if Known::of(&seen, &value) != *known {
                     return Ok(false);
                 }
                 // A key that is not there may have come and gone.
-                is_sure &= found.is_some() || highest_seq <= since;
+                is_sure &= known.is_some() || seen.highest_seq <= since;
             }
-            for note in &self.notes {
+            for note in &self.seen.notes {
                 if !forest.still_holds(note)? {
                     return Ok(false);
                 }
             }
             if is_sure {
-                (self.since, self.moves) = (since, moves);
+                (self.since, self.seen.moves) = (since, Some(moves));
                 return Ok(true);
             }
         }
@@ -199,8 +212,8 @@ impl State {
 
 impl Transaction {
     fn of(open: &Arc<Open>, durability: Durability) -> Self {
-        let moves = open.forest.store.moves();
-        let state = State { since: open.forest.store.last_seq(), moves, ..State::default() };
+        let seen = Seen { moves: Some(open.forest.store.moves()), ..Seen::default() };
+        let state = State { since: open.forest.store.last_seq(), seen, ..State::default() };
         Transaction { open: open.clone(), state: RefCell::new(state), durability: Cell::new(durability) }
     }
 
@@ -232,7 +245,7 @@ impl Transaction {
                 break;
             }
             // A directory that moves takes the versions of its keys along.
-            if is_of_moment(state.since) && state.moves == self.open.forest.store.moves() {
+            if is_of_moment(state.since) && state.seen.moves == Some(self.open.forest.store.moves()) {
                 return Ok(());
             }
             if !state.move_on(&self.open)? {
@@ -249,11 +262,12 @@ impl Transaction {
         let mut buffer = KeyBuf::empty();
         let seen = self.open.forest.observe(&buffer.fill_whole(&key), &mut value)?;
         let (version, highest_seq) = (seen.version, seen.highest_seq);
+        let found = Known::of(&seen, &value);
         if seen.is_pointer && with_value {
             self.read_long(&mut value)?;
         }
-        let known = self.state.borrow_mut().keys.insert(key, version);
-        if known.is_some_and(|known| known != version) {
+        let known = self.state.borrow_mut().keys.insert(key, found);
+        if known.is_some_and(|known| known != found) {
             return Err(self.broken());
         }
         self.settle(|since| version.unwrap_or(highest_seq) <= since)?;
@@ -270,7 +284,8 @@ impl Transaction {
         for note in notes {
             let highest_seq = note.highest_seq;
             let is_same = {
-                let State { noted, notes, .. } = &mut *self.state.borrow_mut();
+                let State { noted, seen, .. } = &mut *self.state.borrow_mut();
+                let notes = &mut seen.notes;
                 match noted.get(&note.blob).map(|&at| &mut notes[at]) {
                     None => {
                         noted.insert(note.blob, notes.len());
@@ -569,9 +584,9 @@ mod tests {
         }
         db.transact(|tx| {
             assert_eq!(tx.list(&files, "d2")?.count(), 100);
-            assert_eq!(tx.state.borrow().notes.len(), 1);
+            assert_eq!(tx.state.borrow().seen.notes.len(), 1);
             assert_eq!(tx.list(&files, "")?.count(), 300);
-            assert_eq!(tx.state.borrow().notes.len(), 1, "it holds from the lower place on");
+            assert_eq!(tx.state.borrow().seen.notes.len(), 1, "it holds from the lower place on");
             tx.put(&files, "seen", "")
         })?;
         Ok(())

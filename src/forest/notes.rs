@@ -29,6 +29,15 @@ pub(crate) struct Note {
     pub(crate) highest_seq: u64,
 }
 
+/// What a transaction has read, but for the keys that it has asked for one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) notes: Vec<Note>,
+    /// How often keys had moved without a new version: if they have since, the version of a key does not tell
+    /// that it is the same. None if that does not matter.
+    pub(crate) moves: Option<u64>,
+}
+
 impl Note {
     /// Speaks for the other one, too, if both are of one blob in one state: what holds from the lower place
     /// on holds from the higher one on.

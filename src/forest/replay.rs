@@ -11,6 +11,7 @@ use super::Forest;
 use super::batch::{Batch, Committed, Refused};
 use super::graft::Also;
 use super::long::Pointer;
+use super::notes::Seen;
 use super::write::Condition;
 use crate::backend::room;
 use crate::blob::Key;
@@ -183,7 +184,7 @@ impl Forest {
                 _ => return Err(damaged(0)),
             }
         }
-        match self.commit_once(&batch.replayed(), &[]) {
+        match self.commit_once(&batch.replayed(), &Seen::default()) {
             Ok(Committed::Done(applied)) => Ok(applied.appended),
             Ok(Committed::Unsettled(_)) => Err(damaged(0)),
             Err(Refused::Failed(error)) => Err(error),

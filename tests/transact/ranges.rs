@@ -154,6 +154,53 @@ fn a_run_sees_a_directory_in_one_place() {
     }
 }
 
+/// All keys of a load have one version, and keep it where they are moved to.
+#[test]
+fn a_key_that_took_the_place_of_another_of_its_load_is_another_one() {
+    for db in databases() {
+        let files = db.tree("files").unwrap();
+        for long in [1, 100_000] {
+            files.load("d/", [("d/a", vec![1; long]), ("d/b", vec![2; long])]).unwrap();
+            for reads_by_get in [true, false] {
+                let mut runs = 0;
+                let read = db.transact(|tx| {
+                    runs += 1;
+                    let value = match reads_by_get {
+                        true => tx.get(&files, "d/a")?.expect("there")[0],
+                        false => tx.scan(&files, "d/")?.next().expect("there")?.1[0],
+                    };
+                    // The first time the transaction goes on to read; the second time it ends.
+                    if runs < 3 {
+                        for (from, to) in [("d/a", "t/"), ("d/b", "d/a"), ("t/", "d/b")] {
+                            assert!(files.rename_prefix(from, to)?.is_some());
+                        }
+                        if runs == 1 {
+                            tx.get(&files, "d/c")?;
+                        }
+                    }
+                    tx.put(&files, "read", [value])?;
+                    Ok(value)
+                });
+                assert_eq!((read.unwrap(), runs), (1, 3));
+                assert_eq!(files.get("d/a").unwrap().unwrap()[0], 1);
+            }
+            // What moves elsewhere is no reason to begin again.
+            files.put("e/f", "x").unwrap();
+            let mut runs = 0;
+            let outcome = db.transact(|tx| {
+                runs += 1;
+                let value = tx.get(&files, "d/a")?.expect("there")[0];
+                for (from, to) in [("e/f", "e/g"), ("e/g", "e/f")] {
+                    assert!(files.rename_prefix(from, to)?.is_some());
+                }
+                tx.put(&files, "read", [value])
+            });
+            assert_eq!((outcome.is_ok(), runs), (true, 1));
+            files.remove_prefix("").unwrap();
+        }
+    }
+}
+
 /// The blobs of a load come to places that others had, with all the same borders if the keys are the same.
 #[test]
 fn a_directory_that_was_loaded_anew_is_another_one() {

@@ -126,7 +126,7 @@ impl<'f, 'p> Commit<'f, 'p> {
     pub(super) fn attempt(&self, emptiness: &Emptiness) -> Try<Ended<'p>> {
         let mut groups = self.groups()?;
         let mut noted = Vec::new();
-        for (notes, of_batch) in [(self.notes, false), (&emptiness.notes, true)] {
+        for (notes, of_batch) in [(&self.seen.notes, false), (&emptiness.notes, true)] {
             if !self.revisit(notes, &mut noted)? {
                 return Ok(Ended::Stale { of_batch });
             }
@@ -158,6 +158,9 @@ impl<'f, 'p> Commit<'f, 'p> {
             if !self.has_room(group, hold, &changes)? {
                 return Ok(Ended::Full(changes.drain(group.changes.clone()).collect()));
             }
+        }
+        if self.seen.moves.is_some_and(|moves| moves != self.forest.store.moves()) {
+            return Ok(Ended::Stale { of_batch: false });
         }
         let mut appended = None;
         if effects.iter().any(Option::is_some) {

@@ -26,7 +26,7 @@ use std::ops::Range;
 
 use super::Forest;
 use super::long::{POINTER_BYTES, Settlement};
-use super::notes::Note;
+use super::notes::{Note, Seen};
 use super::scan::{Side, successor};
 use super::write::{Condition, Stop};
 use crate::art::cursor::Direction;
@@ -228,7 +228,7 @@ struct Commit<'f, 'p> {
     forest: &'f Forest,
     plan: &'p Plan<'p>,
     /// What must be as it was.
-    notes: &'p [Note],
+    seen: &'p Seen,
     alone: bool,
     staged: Option<Staged<'f>>,
     pins: BTreeMap<u32, Pin<'f>>,
@@ -237,13 +237,9 @@ struct Commit<'f, 'p> {
 }
 
 impl Forest {
-    /// Applies a batch, if what was noted is as it was, all conditions hold, and it does to long values what
+    /// Applies a batch, if what was seen is as it was, all conditions hold, and it does to long values what
     /// it says.
-    pub(crate) fn commit_once(
-        &self,
-        batch: &Batch,
-        notes: &[Note],
-    ) -> std::result::Result<Committed, Refused> {
+    pub(crate) fn commit_once(&self, batch: &Batch, seen: &Seen) -> std::result::Result<Committed, Refused> {
         let encoded_bytes = batch.bytes();
         if encoded_bytes > BATCH_BYTES_MAX {
             return Err(Error::BatchTooLarge { encoded_bytes, limit_bytes: BATCH_BYTES_MAX }.into());
@@ -253,7 +249,7 @@ impl Forest {
         let mut commit = Commit {
             forest: self,
             plan: &plan,
-            notes,
+            seen,
             alone: batch.len() > STEPS_TOGETHER_MAX,
             staged: None,
             pins: BTreeMap::new(),

@@ -30,6 +30,8 @@ use crate::store::adopt::{Outgoing, Reservation};
 
 /// Blobs on their way to the disk.
 const OUTGOING_MAX: usize = 3;
+/// How often to look again whether there is no key, if others write meanwhile.
+const SEQ_TRIES_MAX: usize = 100;
 
 /// The blobs of a part of the keys, packed so far.
 #[derive(Default)]
@@ -115,11 +117,7 @@ impl Forest {
         };
         // Which may write, and so does not belong between the blobs of a load: their ids would depend on it.
         self.prepare_long()?;
-        // Before it is seen that there are no keys: none can have been there with this version.
-        let seq = self.store.last_seq();
-        if self.count(prefix, &end)? > 0 {
-            return Err(Error::TargetExists);
-        }
+        let seq = self.seq_of_absence(prefix, &end)?;
         let mut load = Unfinished::begin(self, prefix, &end)?;
         self.pack_all(seq, items, progress, &mut load)?;
         load.end_reserving();
@@ -128,6 +126,22 @@ impl Forest {
         }
         let appended = self.tie_loaded(&load.runs)?;
         Ok((load.finish().keys.keys, appended))
+    }
+
+    /// The version for the keys of a load: none of those that are gone by now has had it.
+    fn seq_of_absence(&self, prefix: &[u8], end: &[u8]) -> Result<u64> {
+        let mut seq = self.store.last_seq();
+        for _ in 0..SEQ_TRIES_MAX {
+            if self.count(prefix, end)? > 0 {
+                return Err(Error::TargetExists);
+            }
+            // Else one with this version may have been there, and was removed before it was counted.
+            let before = std::mem::replace(&mut seq, self.store.last_seq());
+            if before == seq {
+                break;
+            }
+        }
+        Ok(seq)
     }
 
     fn pack_all<K: AsRef<[u8]>, V: AsRef<[u8]>>(

@@ -12,7 +12,7 @@ use super::{Pointer, mark_key};
 use crate::error::{Error, Result};
 use crate::forest::Forest;
 use crate::forest::batch::{Applied, Batch, Committed, Refused};
-use crate::forest::notes::Note;
+use crate::forest::notes::Seen;
 use crate::forest::write::Condition;
 use crate::log::Appended;
 
@@ -46,17 +46,17 @@ impl Forest {
         self.commit_with(batch, fresh)
     }
 
-    /// Applies the batch of a transaction, if what was noted is as it was, and all conditions hold. Of a run
+    /// Applies the batch of a transaction, if what was seen is as it was, and all conditions hold. Of a run
     /// before comes `kept`, and to the next one goes what was written for this.
     pub(crate) fn commit_run(
         &self,
         batch: Batch,
-        notes: &[Note],
+        seen: &Seen,
         kept: &mut Kept,
     ) -> std::result::Result<Applied, Refused> {
         let fresh = self.write_values(&batch, kept)?;
         self.give_up(std::mem::take(kept));
-        let (outcome, settlement) = self.apply(&batch, notes, &fresh);
+        let (outcome, settlement) = self.apply(&batch, seen, &fresh);
         if let Err(Refused::Step { .. } | Refused::Stale) = outcome {
             let pointers = fresh.into_iter().map(|(_, pointer)| pointer);
             kept.0.extend(batch.into_long_values().zip(pointers));
@@ -143,7 +143,7 @@ impl Forest {
         batch: &Batch,
         fresh: Vec<(usize, Pointer)>,
     ) -> std::result::Result<Applied, Refused> {
-        let (outcome, settlement) = self.apply(batch, &[], &fresh);
+        let (outcome, settlement) = self.apply(batch, &Seen::default(), &fresh);
         self.clear_up(&fresh, &settlement);
         outcome
     }
@@ -153,7 +153,7 @@ impl Forest {
     fn apply(
         &self,
         batch: &Batch,
-        notes: &[Note],
+        seen: &Seen,
         fresh: &[(usize, Pointer)],
     ) -> (std::result::Result<Applied, Refused>, Settlement) {
         let installed = fresh.iter().map(|(_, pointer)| pointer.id).collect();
@@ -166,7 +166,7 @@ impl Forest {
                 break Err(error.into());
             }
             let whole = settled(batch, fresh, &settlement);
-            match self.commit_once(&whole, notes) {
+            match self.commit_once(&whole, seen) {
                 Ok(Committed::Done(mut applied)) => {
                     applied.effects.truncate(batch.len());
                     return (Ok(applied), settlement);
