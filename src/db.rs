@@ -455,7 +455,8 @@ impl Db {
     /// again. Other handles can still read what is in memory; everything else is [`Error::Closed`].
     ///
     /// Dropping the last handle does the same, but has nobody to tell about a failure. After a failure the
-    /// database is as after a crash: the other files stay, and the next opening recovers.
+    /// database is as after a crash: the other files stay, and the next opening recovers. Another handle may
+    /// close it again; that goes on where the first attempt has stopped.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

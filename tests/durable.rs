@@ -11,8 +11,9 @@ mod killed;
 mod told;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use folder::Folder;
 use killed::copy;
@@ -102,6 +103,83 @@ fn a_backend_that_panics_in_a_checkpoint_ends_the_writing() {
         assert_same(&db.tree("files").unwrap(), &model);
         assert!(db.check().unwrap().is_clean(), "{area:?}");
     }
+}
+
+/// Those who did not ask for durability hear of it, too.
+#[test]
+fn a_backend_that_panics_in_the_log_ends_the_writing() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let next = panics.clone();
+    let listener = move |call, of, _| {
+        assert!(call != Call::Write || of != Area::Log || !next.swap(false, Relaxed), "told to");
+        Ok(())
+    };
+    let backend = Told::new(Arc::new(MemoryBackend::new()), Box::new(listener));
+    let db = Db::builder().open_backend(backend).unwrap();
+    let tree = db.tree("files").unwrap();
+    let buffered = tree.with_durability(Durability::Buffered);
+    tree.put("before", "kept").unwrap();
+    panics.store(true, Relaxed);
+    assert!(std::thread::scope(|scope| scope.spawn(|| tree.put("a", "1")).join().is_err()));
+    assert!(matches!(buffered.put("b", "2"), Err(Error::Poisoned { .. })));
+    assert!(tree.contains("before").unwrap());
+}
+
+/// To close again goes on where it has stopped, and does not say that all is well before it is.
+#[test]
+fn closing_that_has_failed_late_is_done_again() {
+    let memory = Arc::new(MemoryBackend::new());
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let of_listener = left.clone();
+    let listener = move |call, area, _| {
+        let counts = match call {
+            // The superblocks come last, and then the side files.
+            Call::Write => area == Area::Data,
+            Call::RemoveSideFiles => true,
+            _ => false,
+        };
+        let fails = counts && of_listener.fetch_sub(1, Relaxed) == 0;
+        if fails { Err(io::Error::other("told to")) } else { Ok(()) }
+    };
+    let backend = Told::new(memory.clone(), Box::new(listener));
+    for failing in 0..2 {
+        let db = Db::builder().open_backend(backend.clone()).unwrap();
+        let tree = db.tree("files").unwrap();
+        tree.put(format!("{failing}"), "kept").unwrap();
+        db.checkpoint().unwrap();
+        // The first superblock; the side files behind both.
+        left.store(2 * failing, Relaxed);
+        for attempt in 0..2 {
+            assert_eq!(db.clone().close().is_ok(), attempt == 1, "{failing}: attempt {attempt}");
+            assert!(matches!(tree.put("late", ""), Err(Error::Closed)));
+        }
+        assert!(left.load(Relaxed) > 2, "{failing}: the second attempt has written nothing");
+        // A closed one is an image.
+        let image = Db::from_image(memory.to_bytes(Area::Data)).unwrap();
+        assert_eq!(image.tree("files").unwrap().scan("").count(), failing + 1);
+    }
+}
+
+/// A checkpoint makes places in the log free: where the disk has none for another, it is waited for.
+#[test]
+fn a_log_that_cannot_grow_on_a_full_disk_goes_on_with_what_it_has() {
+    let memory = Arc::new(MemoryBackend::new());
+    let of_listener = memory.clone();
+    let listener = move |call, area, _| match (call, area) {
+        (Call::SetLen, Area::Log) if of_listener.len(Area::Log)? >= 8 << 20 => {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        _ => Ok(()),
+    };
+    let options = Db::builder().durability(Durability::Buffered).log_bytes(64 << 20);
+    let db = options.open_backend(Told::new(memory, Box::new(listener))).unwrap();
+    let tree = db.tree("files").unwrap();
+    for number in 0..800 {
+        tree.put(format!("{}", number % 50), vec![number as u8; 40_000]).unwrap();
+    }
+    assert!(db.stats().checkpoints.count > 2);
+    assert!((0..50).all(|number| tree.get(format!("{number}")).unwrap().unwrap()[0] == (750 + number) as u8));
+    db.close().unwrap();
 }
 
 /// Blobs that came and went since the last checkpoint are no part of the next one.

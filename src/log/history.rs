@@ -55,8 +55,16 @@ impl History {
             backend.read(&mut [ReadOp { area: Area::Log, offset_bytes, buf: page }])?;
             let life =
                 life_of(page, identity).filter(|life| life.first_segment * SEGMENT_BYTES < replayed.end);
-            held.push(life.map(|life| life.first_segment));
-            found.extend(life.map(|life| (life.first_segment, life.incarnation)));
+            held.push(None);
+            let Some(life) = life else { continue };
+            // A life that had lost its end to a loss of power has written the same segment as the one before.
+            match found.get(&life.first_segment) {
+                Some(&later) if later > life.incarnation => continue,
+                Some(_) => forget(&mut held, life.first_segment),
+                None => {}
+            }
+            found.insert(life.first_segment, life.incarnation);
+            held[place as usize] = Some(life.first_segment);
         }
         for segment in replayed.only_in_ring.iter().map(|(position, _)| position / SEGMENT_BYTES) {
             if let Entry::Vacant(entry) = found.entry(segment)
@@ -124,6 +132,10 @@ impl Missing {
     }
 }
 
+fn forget(held: &mut [Option<u64>], segment: u64) {
+    held.iter_mut().filter(|place| **place == Some(segment)).for_each(|place| *place = None);
+}
+
 fn write_page(backend: &dyn Backend, page: Option<u64>, buf: &[u8]) -> Result<()> {
     let op = page.map(|offset_bytes| WriteOp { area: Area::Log, offset_bytes, buf });
     Ok(op.map_or(Ok(()), |op| backend.write(&[op]))?)
@@ -187,6 +199,22 @@ mod tests {
         assert_eq!(history.held, [Some(7), Some(3), None, Some(4), None, Some(5), None]);
         assert_eq!(lives(&history), [(3, 68), (5, 69), (7, 70)]);
         assert!(history.missing(&replayed(8, Vec::new())).pieces.is_empty());
+    }
+
+    /// After a loss of power that took the end of a life, the next one has begun with the same segment.
+    #[test]
+    fn of_two_segments_of_one_number_the_later_life_counts() {
+        for swapped in [false, true] {
+            let mut places = [Some((4, 68)), Some((5, 69)), Some((5, 70)), None];
+            let mut held = [Some(4), None, Some(5), None];
+            if swapped {
+                places.swap(1, 2);
+                held.swap(1, 2);
+            }
+            let history = History::find(&area(&places), IDENTITY, &replayed(6, Vec::new())).expect("reads");
+            assert_eq!(history.held, held);
+            assert_eq!(lives(&history), [(4, 68), (5, 70)]);
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod tests;
 mod watch;
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -185,7 +185,7 @@ impl Log {
     pub(crate) fn make_space(&self, full: Full) -> Result<Space> {
         match full {
             Full::Ring => self.wait_durable(self.ring.end()).map(|()| Space::Made),
-            Full::Segments if self.prepare_segment(false)? => Ok(Space::Made),
+            Full::Segments if self.prepares_segment()? => Ok(Space::Made),
             Full::Segments => {
                 let superfluous = self.superfluous.load(Ordering::Relaxed);
                 if self.durable() >= superfluous {
@@ -194,6 +194,17 @@ impl Log {
                 // There will be some as soon as the last group of the segment is written.
                 self.wait_durable(superfluous).map(|()| Space::Made)
             }
+        }
+    }
+
+    /// The same as `prepare_segment`, where a disk without room for another place is no error as long as a
+    /// checkpoint can free one.
+    fn prepares_segment(&self) -> Result<bool> {
+        match self.prepare_segment(false) {
+            Err(Error::Io(error)) if error.kind() == ErrorKind::StorageFull && self.segments.used().0 > 1 => {
+                Ok(false)
+            }
+            prepared => prepared,
         }
     }
 
@@ -326,12 +337,24 @@ impl Log {
     }
 }
 
+/// Those who do not wait for the log are to hear, too, that a backend has panicked in it.
+struct PoisonOnPanic<'a>(&'a Log);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if cfg!(panic = "unwind") && std::thread::panicking() {
+            self.0.set_poison("writing the log has panicked".into());
+        }
+    }
+}
+
 impl commit::Writer for Log {
     fn close(&self) -> u64 {
         self.ring.pad()
     }
 
     fn write(&self, from: u64, to: u64) -> std::result::Result<(), Failed> {
+        let _told = PoisonOnPanic(self);
         let mut at = from;
         while at < to {
             let segment_end = (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES;

@@ -74,8 +74,10 @@ pub(crate) struct Durable {
     /// Set until the log takes records: see `wake`. Cleared while `committed` is locked.
     is_asleep: AtomicBool,
     is_closed: AtomicBool,
-    /// Set while `committed` is locked: the files are complete, and may be another's.
+    /// Set while `committed` is locked: nothing more is written but by closing.
     has_ended: AtomicBool,
+    /// Set while `committed` is locked: the files are complete, and may be another's.
+    pub(super) is_let_go: AtomicBool,
     /// A checkpoint has failed while it wrote the journal: nobody knows whether that is complete.
     pub(crate) journal_is_doubtful: AtomicBool,
 }
@@ -93,6 +95,7 @@ impl Durable {
             is_asleep: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
+            is_let_go: AtomicBool::new(false),
             journal_is_doubtful: AtomicBool::new(false),
         }
     }

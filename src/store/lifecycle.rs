@@ -246,27 +246,24 @@ impl Store {
             self.closed.store(true, Ordering::Relaxed);
             return Ok(());
         };
-        if durable.has_ended() {
-            return Ok(());
-        }
-        durable.begin_close();
-        // Whoever has not seen that is through with its write, and has woken the log before.
-        drop(self.gate.enter_alone());
-        let stored = self.checkpoint();
-        // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered
-        // writes have nothing but the log.
-        let flushed = durable.log.wait_durable(durable.log.end());
+        let stored = match durable.has_ended() {
+            // By an attempt that has stopped behind that, or is about to be through.
+            true => Ok(()),
+            false => self.store_for_good(durable),
+        };
         let mut committed = durable.committed();
-        if durable.has_ended() {
-            // Another thread was faster.
+        if durable.is_let_go.load(Ordering::Relaxed) {
             return Ok(());
         }
-        stored.and(flushed)?;
-        if durable.log.is_poisoned() {
-            // Somebody has tried to wake it since, and nobody knows what the superblocks name.
-            return Err(durable.log.poisoned());
+        // Once it has ended all is stored, and only the files are to be put in order.
+        if !durable.has_ended() {
+            stored?;
+            if durable.log.is_poisoned() {
+                // Somebody has tried to wake it since, and nobody knows what the superblocks name.
+                return Err(durable.log.poisoned());
+            }
+            durable.end();
         }
-        durable.end();
         let backend = &*durable.backend;
         if !durable.is_asleep() {
             // The next log has another id. How far this one came depends on who waited for whom.
@@ -285,7 +282,21 @@ impl Store {
         if let Some(residency) = &self.residency {
             residency.cut_off();
         }
-        Ok(backend.let_go()?)
+        backend.let_go()?;
+        durable.is_let_go.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses writes from now on, and stores all that there were.
+    fn store_for_good(&self, durable: &Durable) -> Result<()> {
+        durable.begin_close();
+        // Whoever has not seen that is through with its write, and has woken the log before.
+        drop(self.gate.enter_alone());
+        let stored = self.checkpoint();
+        // Those who still wait for the log are not to find it gone; and if there was no checkpoint, buffered
+        // writes have nothing but the log.
+        let flushed = durable.log.wait_durable(durable.log.end());
+        stored.and(flushed)
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Call {
     SetLen,
     Read,
     Write,
+    /// Told of the data area.
+    RemoveSideFiles,
 }
 
 /// Who is told: of a call, its area, and how many operations it has there. An error is that of the call.
@@ -69,6 +71,7 @@ impl Backend for Told {
     }
 
     fn remove_side_files(&self) -> io::Result<()> {
+        (self.listener)(Call::RemoveSideFiles, Area::Data, 1)?;
         self.inner.remove_side_files()
     }
 

@@ -5,7 +5,9 @@
 //!   lowered before the file is cut off, and raised after it has grown;
 //! * whoever writes holds the shape shared, and whoever changes the length or lets the file go holds it
 //!   alone: no write can grow a file behind the length's back;
-//! * a `sync` that starts after a change of the length makes that change durable, or fails.
+//! * a `sync` that starts after a change of the length makes that change durable, or fails;
+//! * the page cache tells only one, whoever asks first, that it has lost something. So nobody asks beside
+//!   another, and after one was told, all are.
 //!
 //! Must not know: in what way bytes are read and written.
 
@@ -32,13 +34,27 @@ pub(super) struct AreaFile {
     pub(super) id: u64,
     /// Whether I/O goes around the page cache.
     direct: Mutex<IoUse>,
+    /// Why something may be lost that went through the page cache. Held while the system is asked.
+    lost: Mutex<Option<String>>,
 }
 
 impl AreaFile {
     pub(super) fn new(found: Found) -> AreaFile {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        AreaFile { file: found.file, id, direct: Mutex::new(found.direct) }
+        AreaFile { file: found.file, id, direct: Mutex::new(found.direct), lost: Mutex::default() }
+    }
+
+    /// Runs a call of the system that ends when something is on stable storage.
+    pub(super) fn make_durable<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if locked(&self.direct).is_on() {
+            return call();
+        }
+        let mut lost = locked(&self.lost);
+        if let Some(reason) = &*lost {
+            return Err(io::Error::other(format!("an earlier write may be lost: {reason}")));
+        }
+        call().inspect_err(|error| *lost = Some(error.to_string()))
     }
 
     /// Goes through the page cache from now on, if the file system takes direct I/O in name only.
@@ -165,9 +181,9 @@ impl AreaSlot {
         // return before the other's sync is done.
         let resizes = self.resizes.load(Ordering::Acquire);
         if self.synced_resizes.load(Ordering::Acquire) == resizes {
-            return syscall::sync_data(&file.file);
+            return file.make_durable(|| syscall::sync_data(&file.file));
         }
-        syscall::sync_all(&file.file)?;
+        file.make_durable(|| syscall::sync_all(&file.file))?;
         self.synced_resizes.fetch_max(resizes, Ordering::AcqRel);
         Ok(())
     }

@@ -292,7 +292,7 @@ impl Backend for FileBackend {
         op.check(slot.len_bytes())?;
         let file = slot.file().ok_or(io::ErrorKind::InvalidInput)?;
         // Never by io_uring: it did not win for one small write, at any number of threads.
-        if plain::write_through(&file, &op, &self.write_through)? {
+        if file.make_durable(|| plain::write_through(&file, &op, &self.write_through))? {
             return Ok(());
         }
         let files = self.files_of([op.area].into_iter());
@@ -308,6 +308,12 @@ impl Backend for FileBackend {
 
     fn remove_side_files(&self) -> io::Result<()> {
         self.refuse_if_read_only("delete files")?;
+        let data = self.slot(Area::Data);
+        if !open::is_still_at(self.lock.file(), data.path())? {
+            let path = data.path().display();
+            let text = format!("{path} was deleted or replaced while it was open: what lies beside it stays");
+            return Err(io::Error::other(text));
+        }
         for area in [Area::Log, Area::Journal] {
             let slot = self.slot(area);
             slot.detach(|file| self.rings.forget(file));

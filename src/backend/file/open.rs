@@ -146,7 +146,8 @@ fn explain_lock(path: &Path, options: &FileOptions, error: io::Error) -> io::Err
     io::Error::new(ErrorKind::WouldBlock, text)
 }
 
-fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+/// Whether a path still leads to this file.
+pub(super) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),

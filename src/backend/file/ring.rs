@@ -1,8 +1,9 @@
 //! The log's ring as a mapped file, so that what a writer has copied there outlives the process.
 //!
 //! Invariants:
-//! * a file is mapped only if every page of it has its place on the medium, and only on file systems that
-//!   write a page where it is: touching a page never needs space, and so never kills the process;
+//! * a file is mapped only if every page of it has a place on the medium that is its own, and only on
+//!   file systems that write a page where it is: touching a page never needs space, and so never kills the
+//!   process;
 //! * a file that may be mapped is never cut off, nor used again for a fresh ring: it is deleted, and whoever
 //!   has it mapped keeps it. The lock of the data file keeps all others away;
 //! * the mapping is never synced: only the log makes a record durable against loss of power.
@@ -61,7 +62,7 @@ pub(super) fn open(
         _ if read_only => IoUse::Unused,
         // In units of 512 bytes, whatever the file system's own unit is.
         IoUse::On if found.blocks() * 512 < RING_TOTAL_BYTES as u64 => IoUse::Sparse,
-        IoUse::On => match Mapping::new(&file, RING_TOTAL_BYTES) {
+        IoUse::On => match map_found(&file, data) {
             Ok(mapping) => return Ok((Arc::new(MappedRing(mapping)), IoUse::On)),
             Err(error) => open::refused(&error),
         },
@@ -87,6 +88,24 @@ fn make(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+fn map_found(file: &File, data: &File) -> io::Result<Mapping> {
+    if files_may_share(data) {
+        take_own_places(file)?;
+    }
+    Mapping::new(file, RING_TOTAL_BYTES)
+}
+
+/// Writes every page as it is. A copy of a file may share its places with the original until one of them is
+/// written, and a call that finds no place for its own can be refused; a mapping would kill the process.
+pub(super) fn take_own_places(file: &File) -> io::Result<()> {
+    let mut page = [0; PAGE_BYTES];
+    for offset_bytes in (0..RING_TOTAL_BYTES as u64).step_by(PAGE_BYTES) {
+        file.read_exact_at(&mut page, offset_bytes)?;
+        file.write_all_at(&page, offset_bytes)?;
+    }
+    syscall::sync_all(file)
+}
+
 /// What a file holds, as memory of this process alone.
 fn copy(file: &File) -> io::Result<PrivateRing> {
     let ring = PrivateRing::try_new()?;
@@ -107,7 +126,21 @@ fn copy(file: &File) -> io::Result<PrivateRing> {
 /// A list of the good ones, because a missed bad one (btrfs, ZFS, bcachefs, some network) would be a process
 /// that dies of SIGBUS when the disk is full. An overlay is not on it: it may lie over anything.
 #[cfg(target_os = "linux")]
-const SAFE_MAGICS: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
+const SAFE_MAGICS: [u64; 3] = [0xEF53, XFS_MAGIC, 0x0102_1994];
+
+#[cfg(target_os = "linux")]
+const XFS_MAGIC: u64 = 0x5846_5342;
+
+/// Whether a copy may share places with its original: of the file systems that are safe, XFS alone does it.
+#[cfg(target_os = "linux")]
+fn files_may_share(data: &File) -> bool {
+    syscall::file_system(data).is_ok_and(|magic| magic == XFS_MAGIC)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn files_may_share(_data: &File) -> bool {
+    cfg!(target_vendor = "apple")
+}
 
 #[cfg(target_os = "linux")]
 fn is_safe_on(data: &File) -> IoUse {

@@ -133,6 +133,51 @@ fn the_contract_is_kept_in_shared_memory() {
     }
 }
 
+/// The page cache tells of a lost write once; around it every write has its own answer.
+#[cfg(feature = "sim")]
+#[test]
+fn what_the_page_cache_may_have_lost_is_told_to_everybody() {
+    for io in [IoChoice::Buffered, IoChoice::Auto] {
+        for call in [FileCall::SyncData, FileCall::WriteThrough] {
+            let folder = Folder::new();
+            let backend = open(&folder.db(), &options(io));
+            backend.set_len(Area::Log, 2 * PAGE).unwrap();
+            backend.sync(Area::Log).unwrap();
+            let faults = FileFaults::nth(call, 0, libc::EIO);
+            let failed = match call {
+                FileCall::SyncData => backend.sync(Area::Log),
+                _ => write_page(&backend, Area::Log, 0, 1),
+            };
+            drop(faults);
+            assert!(failed.is_err());
+            let is_told = !backend.io_path().direct[Area::Log as usize].is_on();
+            assert!(is_told || io == IoChoice::Auto);
+            std::thread::scope(|scope| {
+                let others = scope.spawn(|| write_page(&backend, Area::Log, PAGE, 2));
+                assert_eq!(others.join().unwrap().is_err(), is_told);
+            });
+            assert_eq!(backend.sync(Area::Log).is_err(), is_told);
+            // Another file.
+            backend.sync(Area::Data).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_lies_beside_a_file_that_was_replaced_is_left_alone() {
+    let folder = Folder::new();
+    let backend = open(&folder.db(), &auto());
+    backend.set_len(Area::Data, PAGE).unwrap();
+    backend.set_len(Area::Log, PAGE).unwrap();
+    fs::copy(folder.db(), folder.0.join("copy")).unwrap();
+    fs::rename(folder.0.join("copy"), folder.db()).unwrap();
+    let error = backend.remove_side_files().unwrap_err();
+    assert!(error.to_string().contains("deleted or replaced"), "{error}");
+    fs::remove_file(folder.db()).unwrap();
+    assert!(backend.remove_side_files().is_err());
+    assert_eq!(folder.names(), ["x.spinney-log"]);
+}
+
 #[test]
 fn the_way_of_io_is_reported() {
     let folder = Folder::new();

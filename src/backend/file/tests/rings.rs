@@ -118,3 +118,13 @@ fn the_log_is_written_from_a_ring() {
     backend.write_durable(WriteOp { area: Area::Log, offset_bytes: 0, buf }).unwrap();
     assert_eq!(read_page(&backend, Area::Log, 0).unwrap(), 8);
 }
+
+#[test]
+fn a_ring_that_took_its_own_places_is_as_it_was() {
+    let folder = Folder::new();
+    let bytes: Vec<u8> = (0..RING_TOTAL_BYTES).map(|at| (at / 7 + at / PAGE_BYTES) as u8).collect();
+    fs::write(ring_path(&folder), &bytes).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(ring_path(&folder)).unwrap();
+    ring::take_own_places(&file).unwrap();
+    assert!(fs::read(ring_path(&folder)).unwrap() == bytes);
+}
