@@ -314,7 +314,8 @@ impl Batch {
     /// Applies all steps as one. Returns, for each step, the version that it has written: none if it only
     /// looked, or found nothing to remove or rename. A rename to the same key writes nothing.
     ///
-    /// The batch is empty afterwards, and can be filled again. After an error it is as it was.
+    /// The batch is empty afterwards, and can be filled again. After an error it is as it was, also
+    /// after [`Error::OutcomeUnknown`], when it may have been applied.
     ///
     /// ```
     /// # fn main() -> spinney::Result<()> {

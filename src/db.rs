@@ -347,6 +347,9 @@ impl Db {
     /// If the last process that had it open has died, the database is recovered: every write that was
     /// acknowledged is there, as far as its [`Durability`] promises.
     ///
+    /// One process at a time may write it, with as many threads as it likes. What `fork` makes of a process
+    /// that has it open is another process, and must not use its handles, nor drop them.
+    ///
     /// ```
     /// # fn main() -> spinney::Result<()> {
     /// # let folder = std::env::temp_dir().join(format!("spinney-open-{}", std::process::id()));

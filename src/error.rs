@@ -5,8 +5,9 @@
 /// What went wrong, and what to do about it.
 ///
 /// A put that ends with an error has not taken place, with one exception: after [`Error::Poisoned`] nobody
-/// knows, and the next opening shows it. A removal or a rename that ends with [`Error::Io`] or
-/// [`Error::Corrupt`] may have taken place, because it may have tidied up afterwards.
+/// knows, and the next opening shows it. Of batches and transactions that is [`Error::OutcomeUnknown`]. A
+/// removal or a rename that ends with [`Error::Io`] or [`Error::Corrupt`] may have taken place, because it
+/// may have tidied up afterwards.
 ///
 /// ```
 /// let db = spinney::Db::memory();

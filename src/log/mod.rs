@@ -10,7 +10,6 @@
 //! Must not know: blobs, frames, what a write means.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 pub(crate) mod batch;
 mod commit;

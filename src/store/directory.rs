@@ -5,7 +5,6 @@
 //! The words change when a checkpoint has committed and at no other time.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

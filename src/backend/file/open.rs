@@ -116,7 +116,7 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// Only files have pages. This comes first because opening a pipe would wait for its other end.
-fn refuse_others(path: &Path) -> io::Result<()> {
+pub(super) fn refuse_others(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             let text = format!("{} is a directory, not a file", path.display());

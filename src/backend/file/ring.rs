@@ -51,6 +51,7 @@ pub(super) fn open(
             }
         });
     }
+    open::refuse_others(path)?;
     fault::meet(FileCall::Open)?;
     let file = OpenOptions::new().read(true).write(!read_only).open(path)?;
     let found = file.metadata()?;
