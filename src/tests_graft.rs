@@ -182,3 +182,121 @@ fn a_move_that_makes_keys_too_long_is_refused() {
     assert!(matches!(tree.rename_prefix([b'd'; 900], [b'e'; 901]), Err(Error::KeyTooLong { .. })));
     assert_eq!(db.check().expect("checks").problems, vec![]);
 }
+
+/// A key of 60,000 bytes before its number.
+fn long_key(number: usize) -> Vec<u8> {
+    [b"d/m".as_slice(), &[b'x'; 60_000], format!("{number:08}").as_bytes()].concat()
+}
+
+/// Long keys with short ones on either side, and then the long ones go, as many as make no blob thin: what is
+/// left of them are the borders between blobs. Says how many short ones there are.
+fn leave_long_borders(tree: &Tree, many: usize, random: &mut Random) -> usize {
+    let mut longs: Vec<usize> = (0..many).collect();
+    for &number in &longs {
+        tree.put(long_key(number), [7; 100]).expect("writes");
+    }
+    let (mut before, mut behind) = (0, 0);
+    while !longs.is_empty() {
+        for _ in 0..many / 12 {
+            let at =
+                if random.below(3) == 0 { longs.len() - 1 } else { random.below(longs.len().div_ceil(3)) };
+            tree.remove(long_key(longs.remove(at.min(longs.len() - 1)))).expect("removes");
+            if longs.is_empty() {
+                break;
+            }
+        }
+        for _ in 0..many / 12 {
+            if random.below(2) == 0 {
+                tree.put(format!("d/a{before:06}"), [8; 100]).expect("writes");
+                before += 1;
+            } else {
+                tree.put(format!("d/z{behind:06}"), [9; 100]).expect("writes");
+                behind += 1;
+            }
+        }
+    }
+    before + behind
+}
+
+fn longest_border(db: &Db) -> usize {
+    let (mut longest, mut next) = (0, Some(Vec::new()));
+    while let Some(at) = next {
+        let lineage = db.forest().lineage(&at).expect("reads");
+        longest = longest.max(lineage.blob.lo.as_slice().len());
+        next = lineage.hi;
+    }
+    longest
+}
+
+/// Borders are not measured by the keys that there are: they stay when these go.
+#[test]
+#[cfg(not(miri))]
+fn borders_that_are_left_of_long_keys_do_not_become_too_long() {
+    let shapes = [(Shape::default(), 6_000), (Shape { range_words: 20_000, router_children: 4 }, 6_000)];
+    for (shape, many) in shapes {
+        let mut have_been_long = 0;
+        for seed in 0..3 {
+            let db = Db::with_shape(shape);
+            let (tree, other) = (db.tree("t").expect("made"), db.tree("u").expect("made"));
+            let keys = leave_long_borders(&tree, many, &mut Random(seed)) as u64;
+            have_been_long += u32::from(longest_border(&db) > 60_000);
+            let target = [&[b'e'; 7_000][..], b"/"].concat();
+            for (from, to) in [(&b"d/"[..], &target[..]), (&target, b"d/"), (b"d/", &target)] {
+                assert!(tree.rename_prefix(from, to).expect("moves").is_some());
+                assert_eq!(db.check().expect("checks").problems, vec![]);
+                assert_eq!(tree.count(to).expect("counts"), keys);
+                assert_eq!(tree.scan("").filter(|pair| pair.is_ok()).count() as u64, keys);
+            }
+            for number in 0..5_000 {
+                other.put(format!("n{number:06}"), [7; 100]).expect("writes");
+            }
+            assert!(tree.remove_prefix(&target).expect("removes").is_some());
+            assert_eq!(db.check().expect("checks").problems, vec![]);
+        }
+        assert!(have_been_long > 0, "the test has tested nothing");
+    }
+}
+
+/// Where the bound for all keys is too long, what moves is measured beside writers, and all of it moves.
+#[test]
+#[cfg(not(miri))]
+fn what_is_measured_counts_also_beside_writers_and_after_a_crash() {
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(backend.clone()).expect("new");
+    let tree = db.tree("t").expect("made").with_durability(crate::Durability::Buffered);
+    let keys = leave_long_borders(&tree, 6_000, &mut Random(1)) as u64;
+    let names = [b"d/".to_vec(), [&[b'e'; 7_000][..], b"/"].concat()];
+    let (rounds, is_over) = (20, std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                // Too long for the longer name, now and then.
+                let bytes = if number % 100 == 0 { 60_000 } else { 10 };
+                let key = [b"d/b".as_slice(), &vec![b'w'; bytes]].concat();
+                tree.put(&key, "beside").expect("writes");
+                tree.remove(&key).expect("removes");
+                number += 1;
+            }
+        });
+        for round in 0..rounds {
+            let (from, to) = (&names[round % 2], &names[(round + 1) % 2]);
+            loop {
+                match tree.rename_prefix(from, to) {
+                    Ok(moved) => break assert!(moved.is_some()),
+                    Err(Error::KeyTooLong { .. } | Error::TargetExists) => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    assert!(tree.rename_prefix("d/", &names[1]).expect("moves").is_some());
+    db.sync().expect("memory");
+    std::mem::forget((tree, db));
+    let db = Db::builder().open_backend(backend).expect("recovers");
+    assert_eq!(db.check().expect("checks").problems, vec![]);
+    let tree = db.tree("t").expect("there");
+    assert_eq!(tree.count(&names[1]).expect("counts"), keys);
+}

@@ -9,6 +9,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod batch;
+mod border;
 pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod compact;

@@ -163,7 +163,7 @@ impl<'a> Edits<'a> {
     }
 
     /// Gives the router at `level` these children; cuts it in two if they are too many.
-    fn router(
+    pub(super) fn router(
         &mut self,
         lineage: &Lineage,
         level: usize,

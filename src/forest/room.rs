@@ -63,6 +63,8 @@ impl Forest {
         let _structure = self.store.lock_structure();
         let _pinned = self.pin_around(key)?;
         let _gate = self.store.gate.enter();
+        // A border may be as long as the key, whatever comes of its write.
+        self.store.note_key_bytes(key.len());
         for attempt in 0.. {
             let lineage = self.lineage(key)?;
             let Some(frame) = self.store.frames.get(lineage.blob.id) else {

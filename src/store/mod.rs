@@ -57,6 +57,8 @@ use scratch::Scratches;
 
 /// The blob that is always the root of the forest.
 pub(crate) const ROOT_BLOB: u32 = 1;
+/// Writes of longer keys are counted: directories with such keys are measured before they move.
+pub(crate) const LONG_KEY_BYTES: usize = 4096;
 
 /// So many blobs that fall free together are kept at once for an open snapshot.
 const KEPT_AT_ONCE_MAX: usize = 8;
@@ -84,6 +86,7 @@ pub(crate) struct Store {
     pub(crate) next_tree: AtomicU32,
     /// No key is longer, tree id included.
     key_bytes_max: AtomicU32,
+    long_keys: AtomicU64,
     /// How often keys have come or moved without getting a new version.
     moves: AtomicU64,
     pub(crate) database_id: u128,
@@ -117,6 +120,7 @@ impl Store {
             seq: AtomicU64::new(0),
             next_tree: AtomicU32::new(1),
             key_bytes_max: AtomicU32::new(0),
+            long_keys: AtomicU64::new(0),
             moves: AtomicU64::new(0),
             database_id,
             durable: OnceLock::new(),
@@ -363,12 +367,20 @@ impl Store {
         self.key_bytes_max.load(Ordering::Relaxed) as usize
     }
 
-    /// There may be a key of this length from now on. To be called before others can see it.
+    /// There may be a key of this length from now on. To be called in the gate, before others can see it.
     #[inline]
     pub(crate) fn note_key_bytes(&self, key_bytes: usize) {
         if key_bytes > self.longest_key_bytes() {
             self.key_bytes_max.fetch_max(key_bytes as u32, Ordering::Relaxed);
         }
+        if key_bytes > LONG_KEY_BYTES {
+            self.long_keys.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often a key of more than `LONG_KEY_BYTES` was written. Exact with the gate held alone.
+    pub(crate) fn long_keys(&self) -> u64 {
+        self.long_keys.load(Ordering::Relaxed)
     }
 
     /// Takes so many numbers, and returns the first.

@@ -224,6 +224,8 @@ impl Forest {
         Cut { separator, at }: Cut,
     ) -> Result<Outcome> {
         let blob = &lineage.blob;
+        // It may be as long as a key of the batch, whatever comes of that.
+        self.store.note_key_bytes(separator.len());
         let left_base = fit_base(blob.base, &blob.lo, Some(&separator));
         let right_base = fit_base(blob.base, &separator, lineage.hi.as_deref());
         let targets = [

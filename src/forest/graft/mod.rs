@@ -11,27 +11,27 @@
 
 mod emit;
 mod inside;
+mod lengths;
 mod plan;
 mod subtree;
 
 use std::cell::Cell;
 
 use self::inside::Inside;
+use self::lengths::Growth;
 use self::plan::{Kid, Plan, Stop, Try};
 use self::subtree::Subtree;
 use super::Forest;
 use super::edits::Edits;
 use super::load::Runs;
 use super::router::Child;
-use super::scan::{Side, successor};
+use super::scan::successor;
 use super::shared_key::SharedKeys;
-use crate::art::cursor::Direction;
 use crate::art::remove;
 use crate::blob::header;
 use crate::blob::key::KeyBuf;
 use crate::blob::presence::Everything;
 use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, TREE_ID_BYTES};
 use crate::log::payload::Write;
 use crate::log::{Appended, Refused};
 use crate::store::residency::Pinned;
@@ -77,25 +77,36 @@ impl Forest {
             return Err(Self::corrupt(crate::store::ROOT_BLOB));
         };
         let source = Subtree { prefix: from, end: &from_end };
-        let target = Subtree { prefix: to, end: &to_end };
+        let growth = Growth { from: source, to: Subtree { prefix: to, end: &to_end } };
         let keys = [from, to, also.map_or(to, |also| also.key)];
-        let done = self.graft(&keys, |forest, pinned| {
-            if let Some(also) = also
-                && !forest.is_there(also)?
-            {
-                return Ok(None);
+        let mut tries = 0;
+        loop {
+            let lengths = self.measure(growth)?;
+            let is_outdated = Cell::new(false);
+            let done = self.graft(&keys, |forest, pinned| {
+                if let Some(also) = also
+                    && !forest.is_there(also)?
+                {
+                    return Ok(None);
+                }
+                let key_bytes_max = forest.key_bytes_after(growth, lengths, tries)?;
+                is_outdated.set(key_bytes_max.is_none());
+                let Some(key_bytes_max) = key_bytes_max else { return Ok(None) };
+                let prepared = forest.prepare_move(pinned, growth, key_bytes_max)?;
+                let write = match also {
+                    Some(Also { key, .. }) => Write::MoveAway { from, to, also: key },
+                    None => Write::MovePrefix { from, to },
+                };
+                forest.commit_graft_also(prepared, write, also)
+            })?;
+            if done.is_some() {
+                self.tidy(&[from, &from_end, to, &to_end]);
             }
-            let prepared = forest.prepare_move(pinned, source, target)?;
-            let write = match also {
-                Some(Also { key, .. }) => Write::MoveAway { from, to, also: key },
-                None => Write::MovePrefix { from, to },
-            };
-            forest.commit_graft_also(prepared, write, also)
-        })?;
-        if done.is_some() {
-            self.tidy(&[from, &from_end, to, &to_end]);
+            if !is_outdated.get() {
+                return Ok(done);
+            }
+            tries += 1;
         }
-        Ok(done)
     }
 
     /// Removes all keys that begin with `prefix`, and one more, if that is given; but not what pointer leaves
@@ -312,8 +323,12 @@ impl Forest {
         Ok(done)
     }
 
-    fn prepare_move(&self, pinned: &[u32], from: Subtree<'_>, to: Subtree<'_>) -> Try<Option<Prepared<'_>>> {
-        let key_bytes_max = self.key_bytes_after(from, to)?;
+    fn prepare_move(
+        &self,
+        pinned: &[u32],
+        Growth { from, to }: Growth<'_>,
+        key_bytes_max: usize,
+    ) -> Try<Option<Prepared<'_>>> {
         let mut edits = self.no_edits();
         match self.move_inside(&mut edits, from, to) {
             Ok(Inside::Ready) => return Ok(Some(Prepared { key_bytes_max, ..self.prepared(edits) })),
@@ -395,27 +410,6 @@ impl Forest {
         plan.free(run.kids, height - 1)?;
         plan.emit_root(edits)?;
         Ok(Some(plan.freed))
-    }
-
-    /// How long a key may be after a move. Only where the bound for all keys would be too long is it measured
-    /// how long those are that move.
-    fn key_bytes_after(&self, from: Subtree<'_>, to: Subtree<'_>) -> Result<usize> {
-        let limit_bytes = KEY_BYTES_MAX + TREE_ID_BYTES;
-        let known = self.store.longest_key_bytes();
-        let after = |longest: usize| (longest + to.prefix.len()).saturating_sub(from.prefix.len());
-        if after(known) <= limit_bytes {
-            return Ok(known.max(after(known)));
-        }
-        let mut walk = Side::new(Direction::Forward, from.prefix.to_vec(), from.end.to_vec());
-        let mut longest = 0;
-        while walk.step(self, false)?.is_some() {
-            longest = longest.max(walk.key().len());
-        }
-        if after(longest) > limit_bytes {
-            let length_bytes = after(longest) - TREE_ID_BYTES;
-            return Err(Error::KeyTooLong { length_bytes, limit_bytes: KEY_BYTES_MAX });
-        }
-        Ok(known.max(after(longest)))
     }
 
     /// Whether a key is there, as it should be. Nobody writes meanwhile, and its blob is in memory.
