@@ -60,6 +60,7 @@ mod transaction;
 mod transaction_list;
 mod transaction_scan;
 mod tree;
+mod tree_ends;
 mod tree_names;
 mod value;
 #[cfg(target_arch = "wasm32")]

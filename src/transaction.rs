@@ -196,10 +196,8 @@ impl State {
                 // A key that is not there may have come and gone.
                 is_sure &= known.is_some() || seen.highest_seq <= since;
             }
-            for note in &self.seen.notes {
-                if !forest.still_holds(note)? {
-                    return Ok(false);
-                }
+            if !forest.all_hold(&self.seen.notes)? {
+                return Ok(false);
             }
             if is_sure {
                 (self.since, self.seen.moves) = (since, Some(moves));

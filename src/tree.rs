@@ -38,9 +38,9 @@ pub type Pair = (Vec<u8>, Value);
 pub struct Tree {
     /// Keeps the database open.
     _open: Arc<Open>,
-    forest: Arc<Forest>,
+    pub(crate) forest: Arc<Forest>,
     /// The tree id, most significant byte first, so that trees lie one behind the other.
-    id: [u8; TREE_ID_BYTES],
+    pub(crate) id: [u8; TREE_ID_BYTES],
     durability: Durability,
 }
 
@@ -501,65 +501,6 @@ impl Tree {
     /// ```
     pub fn list(&self, prefix: impl AsRef<[u8]>) -> List {
         List::new(self.scan(prefix.as_ref()), TREE_ID_BYTES + prefix.as_ref().len())
-    }
-
-    /// The lowest key and its value.
-    ///
-    /// ```
-    /// # let files = spinney::Db::memory().tree("files")?;
-    /// files.put("a", "1")?;
-    /// files.put("b", "2")?;
-    /// assert_eq!(files.first()?.expect("two keys").0, b"a");
-    /// # Ok::<(), spinney::Error>(())
-    /// ```
-    pub fn first(&self) -> Result<Option<Pair>> {
-        self.scan("").next().transpose()
-    }
-
-    /// The highest key and its value.
-    ///
-    /// ```
-    /// # let files = spinney::Db::memory().tree("files")?;
-    /// files.put("a", "1")?;
-    /// files.put("b", "2")?;
-    /// assert_eq!(files.last()?.expect("two keys").0, b"b");
-    /// # Ok::<(), spinney::Error>(())
-    /// ```
-    pub fn last(&self) -> Result<Option<Pair>> {
-        self.scan("").next_back().transpose()
-    }
-
-    /// Whether the tree holds no key.
-    ///
-    /// ```
-    /// # let files = spinney::Db::memory().tree("files")?;
-    /// assert!(files.is_empty()?);
-    /// files.put("a", "1")?;
-    /// assert!(!files.is_empty()?);
-    /// # Ok::<(), spinney::Error>(())
-    /// ```
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.scan("").keys().next().transpose()?.is_none())
-    }
-
-    /// The longest stored key that `path` begins with, and its value: the mount point, the nearest
-    /// ancestor.
-    ///
-    /// ```
-    /// # let files = spinney::Db::memory().tree("files")?;
-    /// files.put("", "root")?;
-    /// files.put("home/", "disk 2")?;
-    /// let (key, value) = files.longest_prefix("home/ada/notes.txt")?.expect("there is a root");
-    /// assert_eq!((&key[..], &value[..]), (&b"home/"[..], &b"disk 2"[..]));
-    /// # Ok::<(), spinney::Error>(())
-    /// ```
-    pub fn longest_prefix(&self, path: impl AsRef<[u8]>) -> Result<Option<Pair>> {
-        let path = path.as_ref();
-        let mut buffer = KeyBuf::empty();
-        let key = buffer.fill(self.id, checked(path)?);
-        let found = self.forest.longest_prefix(&key, TREE_ID_BYTES)?;
-        Ok(found
-            .map(|(len, value, version)| (path[..len - TREE_ID_BYTES].to_vec(), Value::new(value, version))))
     }
 }
 

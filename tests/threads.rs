@@ -3,6 +3,7 @@
 //! * `single`: what one key may answer, and what a scan has to show, whatever happens meanwhile.
 //! * `steps`: counters that must not lose a step, and values that move between two keys.
 //! * `grafts`: directories that move as a whole.
+//! * `ends`: questions with one answer, about keys that move.
 //! * `own`: random operations of several threads, each in trees of its own, against sorted maps.
 //!
 //! `SPINNEY_THREADS_SECONDS` (8) is how long each of them goes on.
@@ -11,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+#[path = "threads/ends.rs"]
+mod ends;
 #[path = "threads/grafts.rs"]
 mod grafts;
 #[path = "threads/own.rs"]

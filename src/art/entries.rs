@@ -160,8 +160,9 @@ impl<'a> Entries<'a> {
         if grain != Grain::Keys {
             cursor.stop_at_buckets();
         }
-        let limit = self.list.len() + header::key_count(words) as usize;
-        self.list.reserve((limit - self.list.len()).min(crate::blob::BLOB_WORDS));
+        let start = self.list.len();
+        let limit = start + header::key_count(words) as usize;
+        self.list.reserve((limit - start).min(crate::blob::BLOB_WORDS));
         while let Some(item) = cursor.next(words, &Everything)? {
             let content = match (item, grain) {
                 (Item::Leaf(leaf), _) => Content::Leaf(leaf),
@@ -179,6 +180,10 @@ impl<'a> Entries<'a> {
             if self.list.len() >= limit || self.tails.len() > self.sources.len() * TAIL_BYTES_MAX {
                 return Err(Torn);
             }
+            // A hostile router may name the blob of other keys; what is built counts on its bounds.
+            if self.list.len() == start && cursor.key() < span.lo {
+                return Err(Torn);
+            }
             let kept = if self.list.is_empty() { 0 } else { cursor.kept().min(self.last_key.len()) };
             cursor.mark_kept();
             self.push(cursor.key(), kept, source, content)?;
@@ -186,7 +191,8 @@ impl<'a> Entries<'a> {
                 cursor.pass_bucket();
             }
         }
-        Ok(())
+        let is_above = self.list.len() > start && span.hi.is_some_and(|hi| self.last_key.as_slice() >= hi);
+        if is_above { Err(Torn) } else { Ok(()) }
     }
 
     /// Appends a key that lies above those that are here, and shares at least `kept` bytes with the last.

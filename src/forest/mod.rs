@@ -85,7 +85,7 @@ impl Forest {
         Forest { store, shape: Shape::default() }
     }
 
-    fn corrupt(id: u32) -> Error {
+    pub(crate) fn corrupt(id: u32) -> Error {
         Error::corrupt(id, "the structure makes no sense")
     }
 }

@@ -16,6 +16,9 @@ use crate::blob::key::KeyBuf;
 use crate::error::Result;
 use crate::store::residency::Faults;
 
+/// How often others may come between the steps of a look: more often than anybody can.
+pub(crate) const LOOKS_MAX: u32 = 10_000;
+
 /// See the head of this file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
@@ -60,6 +63,18 @@ impl Forest {
             hi: self.bounds(route, key)?.hi,
             highest_seq: header::highest_seq(route.frame.words),
         })
+    }
+
+    /// Whether a look that others may have disturbed has seen one moment.
+    #[inline(never)]
+    pub(crate) fn all_hold(&self, notes: &[Note]) -> Result<bool> {
+        for note in notes {
+            if !self.still_holds(note)? {
+                std::thread::yield_now();
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a walk would see the same again.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Forest;
+use super::notes::{LOOKS_MAX, Note};
 use super::route::{Lost, Route};
 use crate::art::find;
 use crate::blob::header;
@@ -202,31 +203,62 @@ impl Forest {
 
     /// The longest stored key of at least `shortest` bytes that `key` begins with: its length, value and
     /// version.
+    ///
+    /// Blobs are looked at one after the other, from the longest prefixes to shorter ones. What was passed
+    /// has to be as it was when the answer is known: else a key may have moved to where nobody looks any
+    /// more.
     pub(crate) fn longest_prefix(&self, key: &Key<'_>, shortest: usize) -> Result<Option<Prefix>> {
+        let mut gone = None;
+        for _ in 0..LOOKS_MAX {
+            let mut passed = Vec::new();
+            let found = self.longest_prefix_once(key, shortest, &mut passed, &mut gone)?;
+            let Some(found) = found else { continue };
+            if self.all_hold(&passed)? {
+                return Ok(found);
+            }
+        }
+        Err(Self::corrupt(crate::store::ROOT_BLOB))
+    }
+
+    /// The answer of one walk, and what it has passed; none if what was found has gone meanwhile: then `gone`
+    /// is what it said of its long value.
+    fn longest_prefix_once(
+        &self,
+        key: &Key<'_>,
+        shortest: usize,
+        passed: &mut Vec<Note>,
+        gone: &mut Option<Vec<u8>>,
+    ) -> Result<Option<Option<Prefix>>> {
         let mut len = key.len();
         loop {
             let mut buffer = KeyBuf::empty();
             let probe = buffer.fill_whole(&key.bytes()[..len]);
             let mut reading = LongestPrefix { forest: self, key: &probe, shortest };
-            let (found, is_pointer, lo) = self.read(&probe, &mut reading)?;
+            let (found, is_pointer, lo, note) = self.read(&probe, &mut reading)?;
             match found {
                 Some((len, mut value, version)) if is_pointer => {
                     let mut buffer = KeyBuf::empty();
                     let prefix = buffer.fill_whole(&key.bytes()[..len]);
+                    let pointer = value.clone();
                     if let Some(version) = self.follow(&prefix, version, &mut value)? {
-                        return Ok(Some((len, value, version)));
+                        return Ok(Some(Some((len, value, version))));
                     }
-                    // It has gone meanwhile: all of it once more.
-                    continue;
+                    // What has gone does not come back, but where routers lead astray.
+                    let is_again = gone.as_ref() == Some(&pointer);
+                    *gone = Some(pointer);
+                    return match is_again {
+                        true => Err(Self::corrupt(crate::store::ROOT_BLOB)),
+                        false => Ok(None),
+                    };
                 }
-                Some(found) => return Ok(Some(found)),
-                None => {}
+                Some(found) => return Ok(Some(Some(found))),
+                None => passed.extend(note),
             }
             // Every prefix of the key that lies in an earlier range is a prefix of this range's lower bound.
             let common = common_prefix(&lo, key.bytes());
             let next = if common == lo.len() { common.saturating_sub(1) } else { common };
             if lo.is_empty() || next < shortest || next >= len {
-                return Ok(None);
+                return Ok(Some(None));
             }
             len = next;
         }
@@ -297,8 +329,8 @@ impl Reading for VersionOf<'_> {
     }
 }
 
-/// The longest prefix that lies in the range of the key, whether it is that of a pointer leaf, and the lower
-/// bound of that range.
+/// The longest prefix that lies in the range of the key, and whether it is that of a pointer leaf; the lower
+/// bound of that range, and a note of it if there is none.
 struct LongestPrefix<'r> {
     forest: &'r Forest,
     key: &'r Key<'r>,
@@ -306,7 +338,7 @@ struct LongestPrefix<'r> {
 }
 
 impl Reading for LongestPrefix<'_> {
-    type Answer = (Option<Prefix>, bool, Vec<u8>);
+    type Answer = (Option<Prefix>, bool, Vec<u8>, Option<Note>);
 
     fn read<P: Presence>(&mut self, route: &Route<'_>, presence: &P) -> Sound<Self::Answer> {
         let words = route.frame.words;
@@ -314,7 +346,9 @@ impl Reading for LongestPrefix<'_> {
         let found = find::longest_prefix(words, route.root, self.key, route.base, self.shortest, presence)?;
         let is_pointer = found.as_ref().is_some_and(|(leaf, _)| leaf.is_pointer());
         let found = found.map(|(leaf, len)| (len, value_of(words, leaf), leaf.seq(words)));
-        Ok((found, is_pointer, bounds.lo))
+        let note = || self.forest.note(route, self.key).map_err(|_| Torn);
+        let note = if found.is_none() { Some(note()?) } else { None };
+        Ok((found, is_pointer, bounds.lo, note))
     }
 }
 

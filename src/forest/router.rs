@@ -146,35 +146,44 @@ struct Job {
 /// Builds router `id` in the frame `words`, whatever that held before.
 pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) -> Result<(), DoesNotFit> {
     header::format(words, id, BlobKind::Router);
+    if children.iter().any(|child| child.lo.len() > KEY_BYTES_MAX) {
+        return Err(DoesNotFit);
+    }
+    // What was read from hostile routers may be in no order: then nothing is built.
     let link = |child: &Child, owner: usize| {
-        debug_assert!(child.base >= owner, "a base above the place that names it");
-        Link { id: child.id, skip: (child.base - owner) as u16 }
+        let skip = child.base.checked_sub(owner).ok_or(DoesNotFit)?;
+        Ok(Link { id: child.id, skip: skip as u16 })
     };
     let (Some(first), Some(last)) = (children.first(), children.last()) else {
         return Ok(());
     };
-    link(first, base).store(words, FIRST_LINK_AT);
+    link(first, base)?.store(words, FIRST_LINK_AT);
     if children.len() == 1 {
         return Ok(());
     }
-    link(last, base).store(words, LAST_LINK_AT);
+    link(last, base)?.store(words, LAST_LINK_AT);
     let mut jobs = VecDeque::from([Job { part: 1..children.len(), depth: base, slot: ROOT_SLOT }]);
     let (mut groups, mut bytes): (Vec<Range<usize>>, Vec<u8>) = (Vec::new(), Vec::new());
     while let Some(Job { part, depth, slot }) = jobs.pop_front() {
         let (from, to) = (&children[part.start].lo, &children[part.end - 1].lo);
         let common = common_prefix(from, to);
+        if common < depth {
+            return Err(DoesNotFit);
+        }
         let first = part.start + usize::from(from.len() == common);
         groups.clear();
         for index in first..part.end {
             match groups.last_mut() {
-                Some(group) if children[group.start].lo[common] == children[index].lo[common] => {
+                Some(group) if children[group.start].lo.get(common) == children[index].lo.get(common) => {
                     group.end = index + 1;
                 }
                 _ => groups.push(index..index + 1),
             }
         }
         bytes.clear();
-        bytes.extend(groups.iter().map(|group| children[group.start].lo[common]));
+        for group in &groups {
+            bytes.push(*children[group.start].lo.get(common).ok_or(DoesNotFit)?);
+        }
         let gaps = groups.len().saturating_sub(1) + usize::from(first > part.start && !groups.is_empty());
         let size = Fork::size_words(bytes.len(), common - depth);
         if !space::fits(words, Need { inner: (size + gaps) as u32, leaf: 0 }) {
@@ -185,11 +194,11 @@ pub(crate) fn build(words: Words<'_>, id: u32, children: &[Child], base: usize) 
         let fork = Fork::write(words, at, &from[depth..common], &bytes);
         words.store_ref(slot, at);
         if first > part.start && !groups.is_empty() {
-            words.store_ref(fork.gap_slot(0), link(&children[part.start], common).add(words));
+            words.store_ref(fork.gap_slot(0), link(&children[part.start], common)?.add(words));
         }
         for (index, group) in groups.drain(..).enumerate() {
             if index > 0 {
-                words.store_ref(fork.gap_slot(index), link(&children[group.start - 1], common).add(words));
+                words.store_ref(fork.gap_slot(index), link(&children[group.start - 1], common)?.add(words));
             }
             if group.len() > 1 || children[group.start].lo.len() > common + 1 {
                 jobs.push_back(Job { part: group, depth: common + 1, slot: fork.child_slot(index) });

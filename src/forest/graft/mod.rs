@@ -365,7 +365,8 @@ impl Forest {
         let moved = plan.emit_all(edits, &run.kids, Some(from.end))?;
         let mut bounds = SharedKeys::default();
         for child in &moved {
-            bounds.push_joined(to.prefix, &child.lo[from.prefix.len()..]);
+            let rest = child.lo.strip_prefix(from.prefix).filter(|_| child.base >= from.prefix.len());
+            bounds.push_joined(to.prefix, rest.ok_or_else(|| Self::corrupt(child.id))?);
         }
         let moved = moved.iter().zip(bounds.share()).map(|(child, lo)| {
             Kid::kept(Child { lo, id: child.id, base: child.base - from.prefix.len() + to.prefix.len() })
