@@ -69,8 +69,11 @@ impl Tree {
             if side.step(&self.forest, false)?.is_some() {
                 return Ok(false);
             }
-            // Keys may have moved from where the walk was going to where it had been.
-            if self.forest.all_hold(&side.take_notes())? {
+            // Keys may have moved from where the walk was going to where it had been. The last blob was empty
+            // when it was read, which is the moment that counts.
+            let mut notes = side.take_notes();
+            notes.pop();
+            if self.forest.all_hold(&notes)? {
                 return Ok(true);
             }
         }

@@ -61,7 +61,7 @@ fn a_database_that_is_dropped_by_somebody_elses_panic_is_closed() {
     let backend = Arc::new(MemoryBackend::new());
     let panicked = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let db = Db::builder().open_backend(backend.clone()).unwrap();
+            let db = buffered().open_backend(backend.clone()).unwrap();
             db.tree("files").unwrap().put("a", "b").unwrap();
             panic!("not about the database");
         });

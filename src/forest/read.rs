@@ -213,6 +213,10 @@ impl Forest {
             let mut passed = Vec::new();
             let found = self.longest_prefix_once(key, shortest, &mut passed, &mut gone)?;
             let Some(found) = found else { continue };
+            if found.is_none() {
+                // The last range was empty when it was read, which is the moment that counts.
+                passed.pop();
+            }
             if self.all_hold(&passed)? {
                 return Ok(found);
             }

@@ -337,12 +337,16 @@ impl Log {
 }
 
 /// Those who do not wait for the log are to hear, too, that a backend has panicked in it.
-struct PoisonOnPanic<'a>(&'a Log);
+struct PoisonOnPanic<'a> {
+    log: &'a Log,
+    /// What is written while another panic unwinds is none of its business.
+    was_panicking: bool,
+}
 
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
-        if cfg!(panic = "unwind") && std::thread::panicking() {
-            self.0.set_poison("writing the log has panicked".into());
+        if cfg!(panic = "unwind") && std::thread::panicking() && !self.was_panicking {
+            self.log.set_poison("writing the log has panicked".into());
         }
     }
 }
@@ -353,7 +357,7 @@ impl commit::Writer for Log {
     }
 
     fn write(&self, from: u64, to: u64) -> std::result::Result<(), Failed> {
-        let _told = PoisonOnPanic(self);
+        let _told = PoisonOnPanic { log: self, was_panicking: std::thread::panicking() };
         let mut at = from;
         while at < to {
             let segment_end = (at / SEGMENT_BYTES + 1) * SEGMENT_BYTES;
