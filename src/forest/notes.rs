@@ -25,6 +25,8 @@ pub(crate) struct Note {
     /// Where the walk entered.
     at: Vec<u8>,
     pub(crate) blob: u32,
+    /// How much of its keys the routers spell: the same words may come to stand for other keys.
+    base: usize,
     content: u64,
     /// Where the blob's range ends.
     hi: Option<Vec<u8>>,
@@ -45,7 +47,8 @@ impl Note {
     /// Speaks for the other one, too, if both are of one blob in one state: what holds from the lower place
     /// on holds from the higher one on.
     pub(crate) fn take_in(&mut self, other: Note) -> bool {
-        let is_same = (self.blob, self.content, &self.hi) == (other.blob, other.content, &other.hi);
+        let place = |note: &Note| (note.blob, note.base, note.content);
+        let is_same = place(self) == place(&other) && self.hi == other.hi;
         if is_same && other.at < self.at {
             self.at = other.at;
         }
@@ -59,6 +62,7 @@ impl Forest {
         Ok(Note {
             at: key.bytes().to_vec(),
             blob: route.frame.id,
+            base: route.base,
             content: route.frame.content(),
             hi: self.bounds(route, key)?.hi,
             highest_seq: header::highest_seq(route.frame.words),
@@ -100,7 +104,8 @@ impl Forest {
             Err(Lost::Absent(blob)) if blob == note.blob && route.frame.id == blob => {}
             Err(lost) => return Err(lost.into()),
         }
-        let same = route.frame.id == note.blob && route.frame.content() == note.content;
+        let same = route.frame.id == note.blob && route.base == note.base;
+        let same = same && route.frame.content() == note.content;
         let same = same && self.bounds(&route, &key)?.hi == note.hi;
         match route.is_unchanged() {
             true => Ok(same.then_some(route)),
