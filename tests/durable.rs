@@ -182,6 +182,24 @@ fn a_log_that_cannot_grow_on_a_full_disk_goes_on_with_what_it_has() {
     db.close().unwrap();
 }
 
+/// Nothing else that keeps it from growing is made up for, nor is there anything to free in a single place.
+#[test]
+fn why_a_log_cannot_grow_is_told() {
+    for (kind, allowed_bytes) in [(io::ErrorKind::Other, 8 << 20), (io::ErrorKind::StorageFull, 4 << 20)] {
+        let memory = Arc::new(MemoryBackend::new());
+        let of_listener = memory.clone();
+        let listener = move |call, area, _| match (call, area) {
+            (Call::SetLen, Area::Log) if of_listener.len(Area::Log)? >= allowed_bytes => Err(kind.into()),
+            _ => Ok(()),
+        };
+        let options = Db::builder().durability(Durability::Buffered).log_bytes(64 << 20);
+        let db = options.open_backend(Told::new(memory, Box::new(listener))).unwrap();
+        let tree = db.tree("files").unwrap();
+        let failed = (0..800).find_map(|number| tree.put("a", vec![number as u8; 40_000]).err());
+        assert!(matches!(failed, Some(Error::Io(error)) if error.kind() == kind), "{kind:?}");
+    }
+}
+
 /// Blobs that came and went since the last checkpoint are no part of the next one.
 #[test]
 fn what_was_put_and_removed_is_not_stored() {
