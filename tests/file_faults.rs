@@ -290,3 +290,9 @@ fn every_call_of_the_system_may_fail() {
 fn every_call_of_the_system_may_fail_without_io_uring() {
     fail_everywhere(IoChoice::Plain);
 }
+
+/// Where a lost write is told once, and not to whom it concerns.
+#[test]
+fn every_call_of_the_system_may_fail_through_the_page_cache() {
+    fail_everywhere(IoChoice::Buffered);
+}
