@@ -12,8 +12,8 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use folder::Folder;
 use killed::copy;
@@ -180,6 +180,40 @@ fn a_log_that_cannot_grow_on_a_full_disk_goes_on_with_what_it_has() {
     assert!(db.stats().checkpoints.count > 2);
     assert!((0..50).all(|number| tree.get(format!("{number}")).unwrap().unwrap()[0] == (750 + number) as u8));
     db.close().unwrap();
+}
+
+/// A process may have died between writing a superblock and syncing it: whoever goes on sees it, and the
+/// power may still take it. The journal that could make up for that is not touched before it is durable.
+#[test]
+fn what_a_dead_process_has_left_is_made_durable_before_anything_is_written() {
+    for was_closed in [false, true] {
+        let memory = Arc::new(MemoryBackend::new());
+        let db = Db::builder().open_backend(memory.clone()).unwrap();
+        db.tree("files").unwrap().put("a", "b").unwrap();
+        db.close().unwrap();
+        if !was_closed {
+            // The superblocks name a log now, and no checkpoint has begun.
+            let db = Db::builder().open_backend(memory.clone()).unwrap();
+            db.tree("files").unwrap().put("a", "c").unwrap();
+            std::mem::forget(db);
+        }
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let of_listener = calls.clone();
+        let listener = move |call, area, _| {
+            of_listener.lock().unwrap().push((call, area));
+            Ok(())
+        };
+        let db = Db::builder().open_backend(Told::new(memory, Box::new(listener))).unwrap();
+        db.tree("files").unwrap().put("c", "d").unwrap();
+        let calls = calls.lock().unwrap().clone();
+        let synced = calls.iter().position(|call| *call == (Call::Sync, Area::Data));
+        let changes = |(call, area): &(Call, Area)| {
+            *call == Call::RemoveSideFiles
+                || matches!(call, Call::SetLen | Call::Write) && *area == Area::Journal
+        };
+        let changed = calls.iter().position(changes);
+        assert!(changed.is_some() && synced < changed, "{was_closed}: {calls:?}");
+    }
 }
 
 /// Nothing else that keeps it from growing is made up for, nor is there anything to free in a single place.

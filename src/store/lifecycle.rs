@@ -90,10 +90,11 @@ pub(crate) fn new_store(backend: &Arc<dyn Backend>, settings: Settings) -> Store
     store
 }
 
-/// Writes the pages that a recovery has found missing.
+/// Writes the pages that a recovery has found missing, and makes durable what it has found: a process that
+/// died may have written that and not synced it, and the journal is about to be used again.
 pub(crate) fn put_in_place(backend: &dyn Backend, pages: &BTreeMap<u64, Vec<u8>>) -> Result<()> {
     let Some((&last, _)) = pages.last_key_value() else {
-        return Ok(());
+        return Ok(backend.sync(Area::Data)?);
     };
     // What is written in place must not outlive the journal that it comes from.
     if backend.len(Area::Journal)? > 0 {

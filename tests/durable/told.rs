@@ -14,6 +14,7 @@ pub enum Call {
     SetLen,
     Read,
     Write,
+    Sync,
     /// Told of the data area.
     RemoveSideFiles,
 }
@@ -63,6 +64,7 @@ impl Backend for Told {
     }
 
     fn sync(&self, area: Area) -> io::Result<()> {
+        (self.listener)(Call::Sync, area, 1)?;
         self.inner.sync(area)
     }
 

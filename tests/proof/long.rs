@@ -30,11 +30,11 @@ fn live(start: &Start, random: &mut Random, label: &str) -> Recorded {
     session.end()
 }
 
-fn lives(seed: u64, judge: &Judge) {
+fn lives(seed: u64, count: u64, judge: &Judge) {
     let mut random = Random::new(seed);
     let mut start = start(random.pick::<&str>(&NAMES));
     start.prelude.clear();
-    for life in 0..setting("SPINNEY_PROOF_LIVES", 8) {
+    for life in 0..count {
         let label = format!("seed {seed}, life {life}, from {}", start.name);
         let recorded = live(&start, &mut random, &label);
         let states: Vec<u64> = recorded.states.iter().map(hash_of).collect();
@@ -83,7 +83,7 @@ fn long_rows_of_calls_and_many_lives_survive_crashes() {
     let first = setting("SPINNEY_PROOF_FIRST", 0);
     let done = AtomicU64::new(0);
     in_parallel("SPINNEY_PROOF_SEEDS=1 SPINNEY_PROOF_FIRST =", first..first + seeds, |seed| {
-        lives(seed, &judge);
+        lives(seed, setting("SPINNEY_PROOF_LIVES", 8), &judge);
         done.fetch_add(1, Ordering::Relaxed);
     });
     println!(
@@ -93,4 +93,12 @@ fn long_rows_of_calls_and_many_lives_survive_crashes() {
         judge.distinct(),
         began.elapsed().as_secs()
     );
+}
+
+/// In these the power took a superblock that a process had written and not synced, when the next one had
+/// already used the journal again.
+#[test]
+fn lives_that_have_lost_all_once() {
+    let judge = Judge::default();
+    [439, 510].into_iter().for_each(|seed| lives(seed, 9, &judge));
 }
