@@ -255,11 +255,12 @@ pub(crate) struct LeftBehind {
     pub(crate) durable: u64,
 }
 
-/// Reads the header of a ring; none if it was never used.
+/// Reads the header of a ring; none if it was never used. No log has the id 0: a header of which only the
+/// magic is there is half written, in whatever order that was.
 pub(crate) fn left_behind(memory: &dyn RingMemory) -> Option<LeftBehind> {
     let word = |at: usize| u64::from_le(memory.words()[at].load(Ordering::Acquire));
     let identity = Identity { log_id: word(1), incarnation: word(2) as u32 };
-    (word(0) == MAGIC).then(|| LeftBehind { identity, durable: word(DURABLE_AT) })
+    (word(0) == MAGIC && identity.log_id != 0).then(|| LeftBehind { identity, durable: word(DURABLE_AT) })
 }
 
 /// The ring's bytes, without the header.

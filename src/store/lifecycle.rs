@@ -90,11 +90,10 @@ pub(crate) fn new_store(backend: &Arc<dyn Backend>, settings: Settings) -> Store
     store
 }
 
-/// Writes the pages that a recovery has found missing, and makes durable what it has found: a process that
-/// died may have written that and not synced it, and the journal is about to be used again.
+/// Writes the pages that a recovery has found missing.
 pub(crate) fn put_in_place(backend: &dyn Backend, pages: &BTreeMap<u64, Vec<u8>>) -> Result<()> {
     let Some((&last, _)) = pages.last_key_value() else {
-        return Ok(backend.sync(Area::Data)?);
+        return Ok(());
     };
     // What is written in place must not outlive the journal that it comes from.
     if backend.len(Area::Journal)? > 0 {
@@ -196,6 +195,9 @@ impl Store {
                 ring
             }
         };
+        // A process that died may have written a superblock and not synced it, and the journal is about to
+        // be used again.
+        backend.sync(Area::Data)?;
         let mut committed = Committed::read(&*backend, superblock)?;
         committed.superblock.has_ring = ring.outlives_process();
         let before = Identity { log_id: superblock.log_id, incarnation: superblock.incarnation };

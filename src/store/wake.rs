@@ -49,6 +49,13 @@ impl Durable {
             true => committed.next(),
             false => Committed::read(backend, committed.superblock)?,
         };
+        let poison = |error: Error| {
+            self.log.set_poison(format!("the log could not be made ready: {error}"));
+            error
+        };
+        // A process that died may have written a superblock and not synced it, and the other one is about to
+        // be written.
+        backend.sync(Area::Data).map_err(|error| poison(error.into()))?;
         backend.remove_side_files()?;
         self.log.forget_places();
         let ring = backend.ring(true)?;
@@ -57,10 +64,6 @@ impl Durable {
         // checkpoint has begun.
         backend.set_len(Area::Journal, 0)?;
         backend.set_len(Area::Journal, PAGE_BYTES as u64)?;
-        let poison = |error: Error| {
-            self.log.set_poison(format!("the log could not be made ready: {error}"));
-            error
-        };
         let synced = backend.sync(Area::Journal).and_then(|()| backend.sync_directory());
         synced.map_err(|error| poison(error.into()))?;
         next.superblock.has_ring = ring.outlives_process();
