@@ -32,6 +32,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/backend/file/",
     "src/blob/simd.rs",
     "benches/src/measure/clock.rs",
+    "benches/src/measure/fresh_memory.rs",
     "benches/src/measure/machine.rs",
     "benches/src/measure/page_cache.rs",
     "benches/src/stores/disk/lmdb.rs",

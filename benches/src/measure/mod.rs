@@ -5,6 +5,7 @@ mod clock;
 mod confined;
 #[cfg(unix)]
 mod disk;
+mod fresh_memory;
 mod host;
 #[cfg(unix)]
 mod latencies;
@@ -21,6 +22,7 @@ pub use clock::{Clock, Whose, nanos_per_op, use_wall};
 pub use confined::{can_confine, clear_after, confine};
 #[cfg(unix)]
 pub use disk::{bytes_on_disk, file_system, files, flushes};
+pub use fresh_memory::even_out;
 pub use host::host;
 #[cfg(unix)]
 pub use latencies::Latencies;

@@ -11,9 +11,12 @@ use super::scans::ScanForm;
 use super::world::{Order, World};
 use super::{beside, gets, lists, overwrites, pages, puts, readers, removes, scans, verify};
 use crate::keys::Directory;
-use crate::measure::Rate;
+use crate::measure::{self, Rate};
 use crate::options::Options;
 use crate::stores::{self, Result, Shape, Store, Visitor};
+
+/// No store takes more of paths than so many times their bytes.
+const MEMORY_FACTOR: usize = 4;
 
 pub trait Contestant {
     fn name(&self) -> &'static str;
@@ -93,6 +96,7 @@ impl<S: Store> Contestant for Run<S> {
         // The old one goes before the new one comes, so that memory never holds both.
         *place = None;
         self.fresh_used = 0;
+        measure::even_out(MEMORY_FACTOR * world.family.raw_bytes());
         let (built, nanos) = puts::build(world, order)?;
         *place = Some(built);
         Ok(nanos)
