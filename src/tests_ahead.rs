@@ -40,7 +40,7 @@ fn walked(words: Words<'_>, stretch: Stretch<'_>) -> Found {
     let mut entries = 0;
     while entries < stretch.entries_max {
         let item = if forward { cursor.next(words, &presence) } else { cursor.prev(words, &presence) };
-        let Some(Item::Leaf(_) | Item::Directory) = item.expect("sound") else { break };
+        let Some(Item::Leaf | Item::Directory) = item.expect("sound") else { break };
         if !(stretch.start..stretch.end).contains(&cursor.key()) && !stretch.start.starts_with(cursor.key()) {
             break;
         }

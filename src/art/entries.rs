@@ -16,7 +16,7 @@ use crate::blob::key::common_prefix;
 use crate::blob::leaf::Leaf;
 use crate::blob::node::NodeHeader;
 use crate::blob::presence::Everything;
-use crate::blob::{Ref, Torn, Words, bucket, header, simd, space};
+use crate::blob::{BLOB_WORDS, Ref, Torn, Words, bucket, header, simd, space};
 
 /// What the tails of one blob can come to, base included.
 const TAIL_BYTES_MAX: usize = crate::blob::words::BLOB_BYTES + super::cursor::KEY_BYTES_MAX;
@@ -79,10 +79,14 @@ impl Whole {
 
     /// Asks for the lines of a leaf, if there is one at the index.
     pub(crate) fn fetch(&self, words: Words<'_>, index: usize) {
-        let at = words.load_ref(bucket::slot(self.at, self.header, index % bucket::LIMIT));
+        let at = self.leaf_at(words, index % bucket::LIMIT);
         for line in 0..3 {
             simd::prefetch(words, at.wrapping_add(8 * line));
         }
+    }
+
+    fn leaf_at(&self, words: Words<'_>, index: usize) -> Ref {
+        words.load_ref(bucket::slot(self.at, self.header, index))
     }
 
     pub(crate) fn leaf(&self, words: Words<'_>, index: usize) -> Leaf {
@@ -165,10 +169,9 @@ impl<'a> Entries<'a> {
         self.list.reserve((limit - start).min(crate::blob::BLOB_WORDS));
         while let Some(item) = cursor.next(words, &Everything)? {
             let content = match (item, grain) {
-                (Item::Leaf(leaf), _) => Content::Leaf(leaf),
-                (Item::Bucket(at, header), Grain::Buckets { words_max })
-                    if span.holds_all_of(cursor.key()) =>
-                {
+                (Item::Leaf, _) => Content::Leaf(cursor.leaf()),
+                (Item::Bucket, Grain::Buckets { words_max }) if span.holds_all_of(cursor.key()) => {
+                    let (at, header) = cursor.bucket();
                     match Whole::new(words, at, header, words_max) {
                         Some(whole) => Content::Whole(whole),
                         None => continue,
@@ -345,16 +348,12 @@ impl<'a> Entries<'a> {
     /// rebuild lays leaves in the opposite order, so that it never looks like ascending writes.
     pub(crate) fn is_ascending(&self) -> bool {
         const LOOKED_AT: usize = 100;
-        let mut by_age: Vec<(u16, usize)> = Vec::with_capacity(self.list.len());
-        for entry in &self.list {
-            let count = by_age.len();
-            match entry.content {
-                Content::Leaf(leaf) => by_age.push((leaf.at, count)),
-                Content::Whole(whole) => {
-                    let at = |index| (whole.leaf(self.sources[0], index).at, count + index);
-                    by_age.extend((0..whole.count()).map(at));
-                }
-            }
+        let start = self.sources.first().map_or(0, |words| header::leaf_start(*words) as usize);
+        // Most often the last hundred are in the first eighth, and the others need not be sorted.
+        let among = start + BLOB_WORDS.saturating_sub(start) / 8;
+        let mut by_age = self.leaves_below(among);
+        if by_age.len() <= LOOKED_AT {
+            by_age = self.leaves_below(BLOB_WORDS);
         }
         if by_age.len() <= LOOKED_AT {
             return false;
@@ -365,5 +364,26 @@ impl<'a> Entries<'a> {
         // The lowest address is the newest leaf.
         let above = by_age.windows(2).filter(|pair| pair[0].1 > pair[1].1).count();
         above * 10 >= LOOKED_AT * 9
+    }
+
+    /// The leaves of source 0 below an address, each with its place among all keys.
+    fn leaves_below(&self, bound: usize) -> Vec<(Ref, usize)> {
+        let mut found = Vec::new();
+        let mut place = 0;
+        for entry in &self.list {
+            let count = match entry.content {
+                Content::Leaf(leaf) => {
+                    found.extend((usize::from(leaf.at) < bound).then_some((leaf.at, place)));
+                    1
+                }
+                Content::Whole(whole) => {
+                    let at = |index| (whole.leaf_at(self.sources[0], index), place + index);
+                    found.extend((0..whole.count()).map(at).filter(|leaf| usize::from(leaf.0) < bound));
+                    whole.count()
+                }
+            };
+            place += count;
+        }
+        found
     }
 }

@@ -163,7 +163,7 @@ impl<'f> Full<'f> {
             }
         }
         match self.neighbour_to_share(&entries) {
-            Some(index) => self.share(source, index),
+            Some(index) => self.share(source, entries, index),
             None if entries.len() < ENTRIES_TO_CUT_MIN => self.split_by_keys(source),
             None => self.split(source, &entries),
         }
@@ -323,22 +323,25 @@ impl<'f> Full<'f> {
         (empty_enough && after <= self.capacity()).then_some(index)
     }
 
-    /// Evens the blob out with a neighbour.
-    fn share(&self, source: Source<'f>, neighbour_index: usize) -> Result<bool> {
+    /// Evens the blob out with a neighbour. `own` are its entries.
+    fn share(&self, source: Source<'f>, own: Entries<'f>, neighbour_index: usize) -> Result<bool> {
         let forest = self.forest;
         let Some(router) = self.lineage.bottom() else {
             return Ok(false);
         };
         let neighbour = forest.source(router.children[neighbour_index].id, self.latch_first)?;
         let first = router.index.min(neighbour_index);
-        let sources = if first == router.index { vec![source, neighbour] } else { vec![neighbour, source] };
-        let (left, right) = (&router.children[first], &router.children[first + 1]);
-        let mut entries = Entries::new();
-        for (index, source) in (first..).zip(&sources) {
-            if !forest.collect(&mut entries, source, router.span_of(index), forest.whole_buckets())? {
-                return Ok(false);
-            }
+        let is_left = first == router.index;
+        let (mut entries, above) = if is_left { (own, None) } else { (Entries::new(), Some(own)) };
+        let span = router.span_of(neighbour_index);
+        if !forest.collect(&mut entries, &neighbour, span, forest.whole_buckets())? {
+            return Ok(false);
         }
+        if above.is_some_and(|own| entries.append(&own, 0..own.len(), None).is_err()) {
+            return Err(Forest::corrupt(neighbour.frame.id));
+        }
+        let sources = if is_left { vec![source, neighbour] } else { vec![neighbour, source] };
+        let (left, right) = (&router.children[first], &router.children[first + 1]);
         let at = cut::halve(&entries);
         let separator = entries.separator(at);
         let part = if self.key < separator.as_slice() { 0..at } else { at..entries.len() };

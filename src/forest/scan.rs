@@ -240,7 +240,10 @@ impl Side {
                 false => self.advance_in_part(frame),
             };
             let (version, is_pointer) = match found {
-                Ok(Some(Item::Leaf(leaf))) => (leaf.seq(frame.words), leaf.is_pointer()),
+                Ok(Some(Item::Leaf)) => {
+                    let leaf = self.cursor.leaf();
+                    (leaf.seq(frame.words), leaf.is_pointer())
+                }
                 _ => (0, false),
             };
             if !self.position.as_ref().is_some_and(|position| position.is_unchanged(forest, frame)) {
@@ -254,7 +257,7 @@ impl Side {
             }
             match found {
                 Ok(Some(item)) => {
-                    let is_directory = matches!(item, Item::Directory);
+                    let is_directory = item == Item::Directory;
                     let is_within = match is_directory && self.limit_lies_inside() {
                         true => {
                             // The name itself sorts below the limit.

@@ -36,8 +36,8 @@ impl Census {
         cursor.seek_edge(base, Direction::Forward);
         // What makes no sense here was found before.
         while let Ok(Some(item)) = cursor.next(words, &Everything) {
-            if let Item::Leaf(leaf) = item {
-                self.take_in_leaf(id, cursor.key(), cursor.value(), leaf.is_pointer());
+            if item == Item::Leaf {
+                self.take_in_leaf(id, cursor.key(), cursor.value(), cursor.leaf().is_pointer());
             }
         }
     }
