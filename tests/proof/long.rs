@@ -84,7 +84,10 @@ fn long_rows_of_calls_and_many_lives_survive_crashes() {
     let done = AtomicU64::new(0);
     in_parallel("SPINNEY_PROOF_SEEDS=1 SPINNEY_PROOF_FIRST =", first..first + seeds, |seed| {
         lives(seed, setting("SPINNEY_PROOF_LIVES", 8), &judge);
-        done.fetch_add(1, Ordering::Relaxed);
+        let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_multiple_of(100) {
+            println!("{count} of {seeds} databases, {} s", began.elapsed().as_secs());
+        }
     });
     println!(
         "{} databases with {} lives each, {} distinct states of storage after crashes, {} s",
