@@ -174,7 +174,7 @@ fn step<const KIND: u8, P: Presence>(
     }
     let child = inner::child(words, at, header, key.byte(*depth));
     *depth += 1;
-    simd::prefetch(words, child.wrapping_add(8));
+    node::fetch_rest(words, child);
     if child == 0 { Step::Stop(None) } else { Step::Down(child) }
 }
 

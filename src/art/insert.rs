@@ -70,6 +70,10 @@ pub(crate) fn prepare(
         let spot = locate(words, key, base, presence)?;
         let full_bucket = match spot {
             Spot::InBucket { slot, at, .. } if is_full(words, at) => Some((slot, at)),
+            Spot::InBucket { at, .. } => {
+                bucket::fetch_search(words, at, NodeHeader::load(words, at));
+                None
+            }
             _ => None,
         };
         let Some((slot, at)) = full_bucket else {

@@ -11,7 +11,7 @@ use crate::blob::leaf::{self, Leaf};
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::Presence;
 use crate::blob::space::Need;
-use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner, simd};
+use crate::blob::{Key, Ref, RefSlot, Torn, Words, bucket, inner};
 
 /// The place of a key in a tree.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +93,7 @@ pub(crate) fn locate(
             Some(child) => {
                 slot = child;
                 at = words.load_ref(child);
-                // A node's second line comes together with its first.
-                simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
+                node::fetch_rest(words, at);
             }
             None if inner::holds_sound_children(words, at, header) => {
                 return Ok(Spot::NewChild { slot, at, depth });

@@ -9,7 +9,7 @@ use crate::blob::header::{self, ROOT_SLOT, Regions};
 use crate::blob::leaf::Leaf;
 use crate::blob::node::{self, NodeHeader, run_words};
 use crate::blob::presence::{Everything, Presence};
-use crate::blob::{Key, Ref, Torn, Words, bucket, inner, simd, space};
+use crate::blob::{Key, Ref, Torn, Words, bucket, inner, space};
 
 use super::find::spells;
 use super::locate::sound_prefix_at;
@@ -107,7 +107,7 @@ pub(crate) fn prepare(
             return place.sound(words);
         }
         at = inner::child(words, at, header, key.byte(depth));
-        simd::prefetch(words, at.wrapping_add(simd::LINE_WORDS));
+        node::fetch_rest(words, at);
         depth += 1;
     }
     Ok(None)
