@@ -41,19 +41,20 @@ enum Side {
 impl Forest {
     /// The bounds of the range that `route` found for `key`. To be validated with the route.
     pub(crate) fn bounds(&self, route: &Route<'_>, key: &Key<'_>) -> Result<Bounds, Lost> {
-        Self::bounds_on(route, key, Side::Of)
+        self.bounds_on(route, key, Side::Of)
     }
 
     /// The bounds of the range that `route_before` found for `key`.
     pub(crate) fn bounds_before(&self, route: &Route<'_>, key: &Key<'_>) -> Result<Bounds, Lost> {
-        Self::bounds_on(route, key, Side::Before)
+        self.bounds_on(route, key, Side::Before)
     }
 
-    fn bounds_on(route: &Route<'_>, key: &Key<'_>, side: Side) -> Result<Bounds, Lost> {
+    fn bounds_on(&self, route: &Route<'_>, key: &Key<'_>, side: Side) -> Result<Bounds, Lost> {
         let mut bounds = Bounds { lo: Vec::new(), hi: None };
         let mut exact = false;
         for step in route.routers() {
-            let (words, (root, _)) = (step.frame.words, step.frame.root());
+            let Some(frame) = self.store.frames.get(step.id) else { return Err(Lost::Restart) };
+            let (words, (root, _)) = (frame.words, frame.root());
             let found = if exact {
                 // All below lies before the key; its last range starts at the last separator.
                 let spelled = bounds.lo[..step.base.min(bounds.lo.len())].to_vec();
@@ -64,7 +65,7 @@ impl Forest {
             let Ok((lo, hi, is_upper)) = found else {
                 // Separators come from routers alone; the blob at the end of the way need not even be there.
                 let unchanged = route.routers_unchanged();
-                return Err(if unchanged { Lost::Corrupt(step.frame.id) } else { Lost::Restart });
+                return Err(if unchanged { Lost::Corrupt(step.id) } else { Lost::Restart });
             };
             exact = is_upper;
             // A router further down knows the narrower bounds.

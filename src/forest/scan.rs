@@ -533,7 +533,7 @@ impl Side {
 }
 
 fn position_of(route: &Route<'_>) -> Position {
-    let routers = route.routers().map(|step| (step.frame.id, step.version)).collect();
+    let routers = route.routers().map(|step| (step.id, step.version)).collect();
     Position { id: route.frame.id, version: route.version, routers, is_whole: route.is_whole }
 }
 
