@@ -125,6 +125,31 @@ fn a_backend_that_panics_in_the_log_ends_the_writing() {
     assert!(tree.contains("before").unwrap());
 }
 
+/// Whoever panics for a reason of his own may write on the way out: that is no panic of the log's.
+#[test]
+fn a_durable_write_while_another_panic_unwinds_ends_nothing() {
+    struct PutWhenDropped(Tree);
+    impl Drop for PutWhenDropped {
+        fn drop(&mut self) {
+            self.0.put("on the way out", "kept").unwrap();
+        }
+    }
+    let memory = Arc::new(MemoryBackend::new());
+    let db = Db::builder().open_backend(memory.clone()).unwrap();
+    let tree = db.tree("files").unwrap();
+    let last_words = PutWhenDropped(tree.clone());
+    let thread = std::thread::spawn(move || {
+        let _said = last_words;
+        panic!("not about the database");
+    });
+    assert!(thread.join().is_err());
+    tree.put("later", "kept").unwrap();
+    tree.with_durability(Durability::Buffered).put("later still", "kept").unwrap();
+    db.close().unwrap();
+    let tree = Db::builder().open_backend(memory).unwrap().tree("files").unwrap();
+    assert_eq!(tree.count("").unwrap(), 3);
+}
+
 /// To close again goes on where it has stopped, and does not say that all is well before it is.
 #[test]
 fn closing_that_has_failed_late_is_done_again() {
