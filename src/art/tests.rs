@@ -272,4 +272,9 @@ fn ascending_writes_are_told_from_others() {
     assert!(order(&ascending));
     assert!(!order(&random) && !order(&descending));
     assert!(!order(&ascending[..100]), "too few to tell");
+    // Enough of them that the newest are in the first eighth.
+    let many_random: Vec<u32> = (0..5000).map(|i| 1000 + i * 7919 % 5000).collect();
+    let many_ascending: Vec<u32> = (1000..6000).collect();
+    assert!(order(&[many_random, ascending].concat()));
+    assert!(!order(&[many_ascending, random].concat()));
 }
