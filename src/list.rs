@@ -180,14 +180,23 @@ impl List {
     }
 
     /// One child further.
+    #[inline(always)]
     fn step(&mut self, direction: Direction) -> Result<Option<u64>> {
+        if !self.after.is_empty() {
+            self.begin_after();
+        }
+        self.scan.step(direction, true)
+    }
+
+    /// Goes behind the names that were given to begin after.
+    #[cold]
+    fn begin_after(&mut self) {
         for name in std::mem::take(&mut self.after) {
             let is_directory =
                 name.last() == Some(&self.delimiter) && name.len() + TREE_ID_BYTES > self.prefix_len;
             // Behind a directory comes what is not in it.
             if is_directory { self.scan.begin_behind(&name) } else { self.scan.begin_after(&name) }
         }
-        self.scan.step(direction, true)
     }
 
     /// At most `count` children.
@@ -243,13 +252,13 @@ impl List {
     /// # }
     /// ```
     pub fn next_ref(&mut self) -> Result<Option<ListRef<'_>>> {
-        let step = self.step(Direction::Forward)?;
-        let (key, value) = (self.scan.key(Direction::Forward), self.scan.value(Direction::Forward));
-        let is_directory = self.scan.is_directory(Direction::Forward);
-        Ok(step.map(|version| match is_directory {
-            true => ListRef::Prefix(key),
-            false => ListRef::Key { key, value, version: Version::from_number(version) },
-        }))
+        let Some(version) = self.step(Direction::Forward)? else { return Ok(None) };
+        let key = self.scan.key(Direction::Forward);
+        if self.scan.is_directory(Direction::Forward) {
+            return Ok(Some(ListRef::Prefix(key)));
+        }
+        let value = self.scan.value(Direction::Forward);
+        Ok(Some(ListRef::Key { key, value, version: Version::from_number(version) }))
     }
 
     fn owned(&mut self, direction: Direction) -> Option<Result<Entry>> {

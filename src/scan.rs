@@ -324,24 +324,19 @@ impl Scan {
     }
 
     /// One step from one end; stops where the two ends meet.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn step(&mut self, direction: Direction, with_value: bool) -> Result<Option<u64>> {
         if self.left == 0 || self.failed {
             return Ok(None);
+        }
+        if self.side(direction).is_none() {
+            self.begin(direction);
         }
         let (side, other) = match direction {
             Direction::Forward => (&mut self.front, &self.back),
             Direction::Backward => (&mut self.back, &self.front),
         };
-        let side = side.get_or_insert_with(|| {
-            let mut side = Side::new(direction, self.start.clone(), self.end.clone());
-            side.read_long_values_to(self.long_bytes_max);
-            side.look_ahead(self.left.min(self.ahead));
-            if let Some((delimiter, from)) = self.directories {
-                side.stop_at_directories(delimiter, from);
-            }
-            side
-        });
+        let Some(side) = side else { return Ok(None) };
         let stepped =
             if with_value { side.step_to_value(&self.forest) } else { side.step(&self.forest, false) };
         let stepped = match stepped {
@@ -361,6 +356,21 @@ impl Scan {
         }
         self.left -= 1;
         Ok(stepped)
+    }
+
+    /// The walk from one end begins.
+    #[inline(never)]
+    fn begin(&mut self, direction: Direction) {
+        let mut side = Side::new(direction, self.start.clone(), self.end.clone());
+        side.read_long_values_to(self.long_bytes_max);
+        side.look_ahead(self.left.min(self.ahead));
+        if let Some((delimiter, from)) = self.directories {
+            side.stop_at_directories(delimiter, from);
+        }
+        match direction {
+            Direction::Forward => self.front = Some(side),
+            Direction::Backward => self.back = Some(side),
+        }
     }
 
     /// Whether the last step from one end arrived at a directory.

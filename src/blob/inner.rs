@@ -185,20 +185,30 @@ pub(crate) fn end_position(header: NodeHeader) -> u16 {
 }
 
 /// The first child at or behind `position`: its byte, its ref, and the position behind it.
+#[inline]
 pub(crate) fn step_forward(
     words: Words<'_>,
     at: Ref,
     header: NodeHeader,
     position: u16,
 ) -> Option<(u8, Ref, u16)> {
-    if header.kind() != INNER_MAP {
-        if position >= end_position(header) {
-            return None;
-        }
-        let byte = words.byte(keys_at(at), usize::from(position));
-        let child = fields::nth_ref(words, refs_at(at, header.kind()), usize::from(position));
-        return Some((byte, child, position + 1));
+    if header.kind() == INNER_MAP {
+        return step_forward_in_map(words, at, header, position);
     }
+    if position >= end_position(header) {
+        return None;
+    }
+    let byte = words.byte(keys_at(at), usize::from(position));
+    let child = fields::nth_ref(words, refs_at(at, header.kind()), usize::from(position));
+    Some((byte, child, position + 1))
+}
+
+fn step_forward_in_map(
+    words: Words<'_>,
+    at: Ref,
+    header: NodeHeader,
+    position: u16,
+) -> Option<(u8, Ref, u16)> {
     let mut quarter = position >> 6;
     let mut mask = u64::MAX << (position & 63);
     while quarter < 4 {

@@ -15,7 +15,7 @@ use super::long::long_length;
 use super::notes::Note;
 use super::route::{Lost, Route};
 use crate::art::ahead::Stretch;
-use crate::art::cursor::{Cursor, Direction, Item};
+use crate::art::cursor::{Cursor, Direction, Item, ROOM_BYTES};
 use crate::blob::key::{KeyBuf, common_prefix};
 use crate::blob::presence::{Everything, Presence};
 use crate::blob::{Torn, Words};
@@ -315,8 +315,8 @@ impl Side {
     fn hand_out(&mut self, is_directory: bool) {
         let len = self.cursor.key().len();
         let kept = if self.handed_out { self.cursor.kept() } else { 0 };
-        if self.last.len() < len + 8 {
-            self.last.resize((len + 8).next_power_of_two(), 0);
+        if self.last.len() < len + ROOM_BYTES {
+            self.last.resize((len + ROOM_BYTES).next_power_of_two(), 0);
         }
         self.cursor.copy_key_end(kept, &mut self.last[kept..]);
         self.last_len = len;
