@@ -36,7 +36,7 @@ const NEAR: usize = 4;
 /// Asks for the lines of a leaf that the walk will reach soon.
 #[inline(always)]
 fn fetch_ahead(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) {
-    let ahead = words.load_ref(bucket::slot(at, header, (index + FETCHED_AHEAD) % bucket::LIMIT));
+    let ahead = bucket::leaf_at(words, at, header, (index + FETCHED_AHEAD) % bucket::LIMIT);
     simd::prefetch(words, ahead);
     simd::prefetch(words, ahead.wrapping_add(8));
     simd::prefetch(words, ahead.wrapping_add(16));

@@ -86,7 +86,7 @@ impl Whole {
     }
 
     fn leaf_at(&self, words: Words<'_>, index: usize) -> Ref {
-        words.load_ref(bucket::slot(self.at, self.header, index))
+        bucket::leaf_at(words, self.at, self.header, index)
     }
 
     pub(crate) fn leaf(&self, words: Words<'_>, index: usize) -> Leaf {

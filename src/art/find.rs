@@ -260,7 +260,7 @@ fn longest_in_bucket(
     presence: &impl Presence,
 ) -> Option<(Leaf, usize)> {
     (0..bucket::count(header))
-        .filter(|&index| presence.holds_leaf(words, words.load_ref(bucket::slot(at, header, index))))
+        .filter(|&index| presence.holds_leaf(words, bucket::leaf_at(words, at, header, index)))
         .map(|index| bucket::leaf(words, at, header, index))
         .filter(|&leaf| depth + leaf.suffix_len() >= shortest && is_prefix(words, leaf, key, depth))
         .map(|leaf| (leaf, depth + leaf.suffix_len()))

@@ -38,7 +38,7 @@ impl Sample {
         }
         let mut keys: Vec<usize> = leaves.get(&header.extra()).copied().into_iter().collect();
         if header.kind() == node::BUCKET {
-            let leaf = |index| words.load_ref(bucket::slot(at, header, index));
+            let leaf = |index| bucket::leaf_at(words, at, header, index);
             keys = (0..header.count()).map(|index| leaves[&leaf(index)]).collect();
         } else {
             let mut position = 0;

@@ -100,9 +100,21 @@ pub(crate) fn slot(at: Ref, header: NodeHeader, index: usize) -> RefSlot {
     RefSlot::nth(refs_at(at, capacity(header)), index)
 }
 
+/// Where the `index`-th leaf is.
+#[inline(always)]
+pub(crate) fn leaf_at(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) -> Ref {
+    words.load_ref(slot(at, header, index))
+}
+
 #[inline(always)]
 pub(crate) fn leaf(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) -> Leaf {
-    Leaf::load(words, words.load_ref(slot(at, header, index)))
+    Leaf::load(words, leaf_at(words, at, header, index))
+}
+
+/// Asks for the first line of a leaf, if there are so many.
+#[inline(always)]
+fn fetch_leaf(words: Words<'_>, at: Ref, header: NodeHeader, index: usize) {
+    simd::prefetch(words, leaf_at(words, at, header, index % LIMIT));
 }
 
 #[inline(always)]
@@ -167,7 +179,7 @@ pub(crate) fn find(
         }
         while found != 0 {
             let index = start + found.trailing_zeros() as usize;
-            let leaf_at = words.load_ref(slot(at, header, index));
+            let leaf_at = leaf_at(words, at, header, index);
             // All of the leaf is wanted: its lines come together, not one after the other.
             simd::prefetch(words, leaf_at.wrapping_add(LINE_WORDS));
             simd::prefetch(words, leaf_at.wrapping_add(2 * LINE_WORDS));
@@ -203,7 +215,7 @@ pub(crate) fn candidate(
         let found = simd::matches16(words.load(word_at), words.load(word_at.wrapping_add(1)), fingerprint);
         let index = start + found.trailing_zeros() as usize;
         if found != 0 && index < count {
-            return Some(words.load_ref(slot(at, header, index)));
+            return Some(leaf_at(words, at, header, index));
         }
     }
     None
@@ -226,9 +238,17 @@ pub(crate) fn count_below(
 #[inline]
 pub(crate) fn fetch_search(words: Words<'_>, at: Ref, header: NodeHeader) {
     let count = count(header);
-    for index in [count / 2, count / 4, (count / 2 + 1 + count) / 2] {
-        simd::prefetch(words, words.load_ref(slot(at, header, index % LIMIT)));
+    let middle = count / 2;
+    fetch_leaf(words, at, header, middle);
+    for next in middles_beside(0, middle, count) {
+        fetch_leaf(words, at, header, next);
     }
+}
+
+/// Where a search among `low..high` may go on from its middle.
+#[inline(always)]
+fn middles_beside(low: usize, middle: usize, high: usize) -> [usize; 2] {
+    [(low + middle) / 2, (middle + 1 + high) / 2]
 }
 
 /// The range that is left of a search where it has come to a leaf that cannot be read.
@@ -252,10 +272,10 @@ fn search(
         // Both leaves that may be next come while this one is waited for. (Five compares a put, of which each
         // waited for memory. With these lines a random put takes some 5 % less; asking for more leaves ahead
         // is no better.)
-        for next in [(low + middle) / 2, (middle + 1 + high) / 2] {
-            simd::prefetch(words, words.load_ref(slot(at, header, next % LIMIT)));
+        for next in middles_beside(low, middle, high) {
+            fetch_leaf(words, at, header, next);
         }
-        if !presence.holds_suffix(words, words.load_ref(slot(at, header, middle))) {
+        if !presence.holds_suffix(words, leaf_at(words, at, header, middle)) {
             return Err(Missed { low, high });
         }
         if leaf(words, at, header, middle).compare(words, key, depth) == Ordering::Less {
@@ -295,7 +315,7 @@ pub(crate) fn holds_search<P: Presence>(
 fn ask_ahead(words: Words<'_>, at: Ref, (low, high): (usize, usize), steps: u32, presence: &impl Presence) {
     if low < high && steps > 0 {
         let middle = (low + high) / 2;
-        presence.holds_suffix(words, words.load_ref(slot(at, NodeHeader::load(words, at), middle)));
+        presence.holds_suffix(words, leaf_at(words, at, NodeHeader::load(words, at), middle));
         ask_ahead(words, at, (low, middle), steps - 1, presence);
         ask_ahead(words, at, (middle + 1, high), steps - 1, presence);
     }
@@ -309,7 +329,7 @@ pub(crate) fn holds_leaves<P: Presence>(words: Words<'_>, at: Ref, with_values: 
     }
     let header = NodeHeader::load(words, at);
     let holds = |index| {
-        let leaf = words.load_ref(slot(at, header, index));
+        let leaf = leaf_at(words, at, header, index);
         if with_values { presence.holds_leaf(words, leaf) } else { presence.holds_suffix(words, leaf) }
     };
     // Not `all`: whatever is missing is to be noted at once.
