@@ -110,7 +110,7 @@ pub(crate) fn is_unused(backend: &dyn Backend) -> Result<bool> {
     if backend.len(Area::Journal)? < PAGE_BYTES as u64 {
         return Ok(false);
     }
-    Ok(read_run(backend, 0, PAGE_BYTES)?.iter().all(|&byte| byte == 0))
+    Ok(read_run(backend, 0, PAGE_BYTES as u64)?.iter().all(|&byte| byte == 0))
 }
 
 /// Reads the journal, if it is complete.
@@ -119,21 +119,22 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
     if len_bytes < PAGE_BYTES as u64 {
         return Ok(None);
     }
-    let header = read_run(backend, 0, PAGE_BYTES)?;
+    let header = read_run(backend, 0, PAGE_BYTES as u64)?;
     let sound = word(&header, 0) == MAGIC
         && word(&header, OWN_CHECKSUM_AT) == xxh3_64(&header[..OWN_CHECKSUM_AT * 8])
         && word(&header, 5) <= PAGES_MAX;
-    let count = word(&header, 5) as usize;
-    let index_bytes = (count.min(PAGES_MAX as usize) * ENTRY_BYTES).next_multiple_of(PAGE_BYTES);
-    let pages_at = PAGE_BYTES + index_bytes;
-    if !sound || (pages_at + count * PAGE_BYTES) as u64 > len_bytes {
+    let count = word(&header, 5).min(PAGES_MAX);
+    let index_bytes = (count * ENTRY_BYTES as u64).next_multiple_of(PAGE_BYTES as u64);
+    // In 64 bits: what a header says may be more than a small processor can address.
+    let (pages_at, pages_bytes) = (PAGE_BYTES as u64 + index_bytes, count * PAGE_BYTES as u64);
+    if !sound || pages_at + pages_bytes > len_bytes {
         return Ok(None);
     }
     let index = read_run(backend, PAGE_BYTES as u64, index_bytes)?;
     if xxh3_64(&index) != word(&header, 6) {
         return Ok(None);
     }
-    let bytes = read_run(backend, pages_at as u64, count * PAGE_BYTES)?;
+    let bytes = read_run(backend, pages_at, pages_bytes)?;
     let pages = bytes.chunks_exact(PAGE_BYTES).enumerate();
     if pages.into_iter().any(|(nth, page)| xxh3_64(page) != word(&index, nth * 2 + 1)) {
         return Ok(None);
@@ -143,14 +144,16 @@ pub(crate) fn read(backend: &dyn Backend) -> Result<Option<Journal>> {
         database_id: u128::from(word(&header, 2)) | u128::from(word(&header, 3)) << 64,
         log_id: word(&header, 4),
     };
-    let numbers: Vec<u64> = (0..count).map(|nth| word(&index, nth * 2)).collect();
+    let numbers: Vec<u64> = (0..count as usize).map(|nth| word(&index, nth * 2)).collect();
     if numbers.iter().any(|&number| number >= NUMBER_MAX) {
         return Ok(None);
     }
     Ok(Some(Journal { identity, numbers, bytes }))
 }
 
-fn read_run(backend: &dyn Backend, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>> {
+fn read_run(backend: &dyn Backend, offset_bytes: u64, len_bytes: u64) -> Result<Vec<u8>> {
+    let too_much = |_| std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+    let len_bytes = usize::try_from(len_bytes).map_err(too_much)?;
     let mut buffer = backend.buffers().lease_blocking();
     let mut bytes = room::room(len_bytes)?;
     while bytes.len() < len_bytes {
@@ -186,6 +189,22 @@ mod tests {
             let journal = read(&backend).expect("memory").expect("complete");
             assert_eq!(journal.identity, IDENTITY);
             assert!(journal.pages().eq(pages.iter().map(|(number, bytes)| (*number, &bytes[..]))));
+        }
+    }
+
+    /// The largest numbers make bytes beyond 32 bits: computed in fewer they would come out small.
+    #[test]
+    fn a_journal_that_says_it_has_more_pages_counts_for_nothing() {
+        let (backend, pages) = written(20);
+        let mut buffer = backend.buffers().lease_blocking();
+        let header = &mut buffer[..PAGE_BYTES];
+        backend.read(&mut [ReadOp { area: Area::Journal, offset_bytes: 0, buf: header }]).expect("memory");
+        for more in [1, 1 << 20, PAGES_MAX - pages.len() as u64, PAGES_MAX, u64::MAX - 20] {
+            set_word(header, 5, pages.len() as u64 + more);
+            let checksum = xxh3_64(&header[..OWN_CHECKSUM_AT * 8]);
+            set_word(header, OWN_CHECKSUM_AT, checksum);
+            backend.write(&[WriteOp { area: Area::Journal, offset_bytes: 0, buf: header }]).expect("memory");
+            assert!(read(&backend).expect("memory").is_none(), "{more}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which state storage holds: the superblock that counts, and the pages that still have to go to their place.
 //!
-//! Both superblock pages are equal, but for three moments: while a database is being opened or closed they
-//! are rewritten one after the other, and while a checkpoint is written in place the journal has them too.
+//! Both superblock pages are equal, but for three moments: before the first write and at closing they are
+//! rewritten one after the other, and while a checkpoint is written in place the journal has them too.
 //! A page that the power failed on may be torn: then the other one counts, or the journal.
 //!
 //! Nothing is written here. A writer stores `Found::pages` before it goes on; a reader looks at storage
