@@ -30,6 +30,8 @@
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+// What only reads is linked from the same crate, and most of it is not called then.
+#![cfg_attr(spinney_remote_only, allow(dead_code))]
 
 mod art;
 pub mod backend;

@@ -14,6 +14,7 @@ pub(crate) mod committed;
 pub(crate) mod counters;
 pub(crate) mod directory;
 pub(crate) mod durable;
+mod durable_place;
 pub(crate) mod frames;
 pub(crate) mod gate;
 mod growth;
@@ -39,7 +40,7 @@ mod wake;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::backend::Metered;
 use crate::error::{Error, Result};
@@ -91,7 +92,7 @@ pub(crate) struct Store {
     moves: AtomicU64,
     pub(crate) database_id: u128,
     /// Set once a database with a backend is open for writing.
-    pub(crate) durable: OnceLock<Durable>,
+    pub(crate) durable: durable_place::Place,
     /// Where blobs come from that are not in memory; none if all are always there.
     pub(crate) residency: Option<Residency>,
     /// Counts what goes through the backend.
@@ -123,7 +124,7 @@ impl Store {
             long_keys: AtomicU64::new(0),
             moves: AtomicU64::new(0),
             database_id,
-            durable: OnceLock::new(),
+            durable: durable_place::Place::new(),
             residency: None,
             meter: None,
             read_only: false,

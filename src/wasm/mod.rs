@@ -8,37 +8,49 @@
 //! | File | What |
 //! |---|---|
 //! | `memory.rs` | the buffers, and the table of numbers that says where they lie |
-//! | `page.rs` | entries, packed for one crossing |
+//! | `page.rs`, `scan.rs` | entries, packed for one crossing |
 //! | `handles.rs` | what a handle stands for: databases, and all that was made from them |
 //! | `refusal.rs`, `json.rs`, `report.rs` | errors, and what else leaves as an object |
 //! | `remote.rs` | databases whose pages JavaScript brings |
-//! | `database.rs`, `tree.rs`, `scan.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the functions |
+//! | `database.rs`, `read.rs` | the functions that every database answers |
+//! | `own.rs`, `write.rs`, `cursor.rs`, `batch.rs`, `transaction.rs`, `snapshot.rs` | the others |
 //! | `opfs/` | databases in files of the browser; no other functions of JavaScript are called from here |
+//!
+//! `scripts/package` compiles it twice: whole, and with `--cfg spinney_remote_only`, without the last two
+//! rows. That leaves two thirds of the module away: what only reads over HTTP should be fetched soon.
 //!
 //! Every function returns a number: 0 and up is the answer, [`ABSENT`] that there is nothing, [`FAILED`] that
 //! the text of the output buffer says why, [`AWAITED`] that pages have to be brought first. Whatever the
 //! numbers are that it is given, it does not panic: a wrong handle is one of something that was closed.
 //!
-//! Other places to read from have a file of their own beside `database.rs`, which makes a `Db` of them and
+//! Other places to read from have a file of their own beside `own.rs`, which makes a `Db` of them and
 //! puts it among the handles; the rest stays as it is. None of it may know what a key or a blob looks like.
 
 // Macros of wasm-bindgen generate `unsafe`; none is written here.
 #![allow(unsafe_code)]
 
-mod batch;
 mod database;
 mod handles;
 mod json;
 mod memory;
-mod opfs;
 mod page;
+mod read;
 mod refusal;
 mod remote;
-mod report;
 mod scan;
-mod snapshot;
-mod transaction;
-mod tree;
+
+cfg_if::cfg_if! {
+    if #[cfg(not(spinney_remote_only))] {
+        mod batch;
+        mod cursor;
+        mod opfs;
+        mod own;
+        mod report;
+        mod snapshot;
+        mod transaction;
+        mod write;
+    }
+}
 
 use std::cell::RefCell;
 

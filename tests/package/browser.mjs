@@ -12,7 +12,10 @@ const chrome = await browser();
 const imports = {
   spinney: "/node_modules/spinney/index.js",
   "spinney/inline": "/node_modules/spinney/inline.js",
+  "spinney/remote": "/node_modules/spinney/remote.js",
 };
+// Two packages in one page: what the small module says is compared with what the whole one does.
+const importsOfBoth = { ...imports, spinney: "/node_modules/spinney-whole/index.js" };
 
 async function show(name, address, wanted = expected) {
   assert.equal(await resultOf(chrome, address), wanted, name);
@@ -33,6 +36,7 @@ async function plain() {
     "/tests.html": html("/app/tests.js", imports),
     "/main.html": html("/app/main.js", imports),
     "/inline.html": html("/app/inline.js", imports),
+    "/reader.html": html("/app/reader.js", imports),
   };
   const server = await serve(here, pages);
   const { passed, failed } = JSON.parse(await resultOf(chrome, `${server.address}/tests.html`, 300000));
@@ -40,17 +44,21 @@ async function plain() {
   console.log(`${passed} tests passed in Chromium ${chrome.version()}`);
   await show("without a bundler", `${server.address}/main.html`);
   await show("inline without a bundler", `${server.address}/inline.html`, "inline");
+  await show("only reading, without a bundler", `${server.address}/reader.html`, "small");
   server.close();
 }
 
 // The data come from another origin than the page, as they mostly do.
 async function overHttp() {
   await runRemote(async ({ served }) => {
-    const page = html(`/app/remote.js?served=${encodeURIComponent(served.address)}`, imports);
-    const server = await serve(here, { "/remote.html": page });
-    const { passed, failed, told } = JSON.parse(await resultOf(chrome, `${server.address}/remote.html`, 300000));
-    assert.deepEqual(failed, []);
-    console.log(`${passed} tests of reading over HTTP passed in Chromium: ${told}`);
+    const script = `/app/remote.js?served=${encodeURIComponent(served.address)}`;
+    const pages = { "/remote.html": html(script, imports), "/only.html": html(`${script}&only`, importsOfBoth) };
+    const server = await serve(here, pages);
+    for (const page of Object.keys(pages)) {
+      const { passed, failed, told } = JSON.parse(await resultOf(chrome, server.address + page, 300000));
+      assert.deepEqual(failed, []);
+      console.log(`${page}: ${passed} tests of reading over HTTP passed in Chromium: ${told}`);
+    }
     server.close();
   });
 }
@@ -59,15 +67,16 @@ async function withVite() {
   const { build, createServer } = await import("vite");
   const root = join(here, "vite");
   mkdirSync(root, { recursive: true });
-  for (const name of ["main", "inline"]) {
+  for (const name of ["main", "inline", "reader"]) {
     copyFileSync(join(here, "app", `${name}.js`), join(root, `${name}.js`));
     writeFileSync(join(root, `${name}.html`), html(`/${name}.js`));
   }
-  const input = [join(root, "main.html"), join(root, "inline.html")];
+  const input = ["main", "inline", "reader"].map((name) => join(root, `${name}.html`));
   const config = { root, logLevel: "warn", configFile: false, optimizeDeps: { exclude: ["spinney"] } };
   await build({ ...config, build: { rollupOptions: { input }, chunkSizeWarningLimit: 2000 } });
   await served("Vite, built", join(root, "dist"), {}, "/main.html");
   await served("Vite, built, inline", join(root, "dist"), {}, "/inline.html", "inline");
+  await served("Vite, built, only reading", join(root, "dist"), {}, "/reader.html", "small");
   // The packages lie above its root, and as links.
   const local = { port: 0, host: "127.0.0.1", fs: { strict: false } };
   const server = await createServer({ ...config, server: local });
@@ -79,30 +88,34 @@ async function withVite() {
 async function withWebpack() {
   const { default: webpack } = await import("webpack");
   const path = join(here, "webpack");
-  const entry = { main: join(here, "app/main.js"), inline: join(here, "app/inline.js") };
+  const entry = Object.fromEntries(["main", "inline", "reader"].map((name) => [name, join(here, `app/${name}.js`)]));
   const stats = await new Promise((resolve, reject) => {
     const config = { mode: "production", context: here, entry, output: { path }, performance: { hints: false } };
     webpack(config, (error, done) => (error ? reject(error) : resolve(done)));
   });
   assert.ok(!stats.hasErrors() && !stats.hasWarnings(), stats.toString());
-  const pages = { "/main.html": html("/main.js"), "/inline.html": html("/inline.js") };
+  const pages = Object.fromEntries(Object.keys(entry).map((name) => [`/${name}.html`, html(`/${name}.js`)]));
   await served("webpack", path, pages, "/main.html");
   await served("webpack, inline", path, pages, "/inline.html", "inline");
+  await served("webpack, only reading", path, pages, "/reader.html", "small");
 }
 
 async function withEsbuild() {
   const { build } = await import("esbuild");
   const outdir = join(here, "esbuild");
-  const entryPoints = [join(here, "app/main.js"), join(here, "app/inline.js")];
+  const entryPoints = ["main", "inline", "reader"].map((name) => join(here, `app/${name}.js`));
   await build({ entryPoints, bundle: true, format: "esm", outdir, logLevel: "warning" });
   // It leaves workers alone: theirs is a bundle of its own, where the page's bundle looks for it.
   const worker = { entryPoints: [join(here, "node_modules/spinney/worker.js")], outfile: join(outdir, "worker.js") };
   await build({ ...worker, bundle: true, format: "esm", logLevel: "warning" });
   mkdirSync(join(outdir, "wasm"), { recursive: true });
-  copyFileSync(join(here, "node_modules/spinney/wasm/spinney.wasm"), join(outdir, "wasm/spinney.wasm"));
-  const pages = { "/main.html": html("/main.js"), "/inline.html": html("/inline.js") };
+  for (const file of ["wasm/spinney.wasm", "wasm/remote.wasm"]) {
+    copyFileSync(join(here, "node_modules/spinney", file), join(outdir, file));
+  }
+  const pages = Object.fromEntries(["main", "inline", "reader"].map((name) => [`/${name}.html`, html(`/${name}.js`)]));
   await served("esbuild, the wasm beside it", outdir, pages, "/main.html");
   await served("esbuild, inline", outdir, pages, "/inline.html", "inline");
+  await served("esbuild, only reading", outdir, pages, "/reader.html", "small");
   const loaded = join(here, "esbuild-loader");
   const source = 'import url from "spinney/spinney.wasm"; import { init, Spinney } from "spinney";'
     + "init(new URL(url, location.href)).then(() => { const db = Spinney.memory(); db.put('a', 'by its loader');"

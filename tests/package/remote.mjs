@@ -1,12 +1,15 @@
-// Databases read over HTTP, in Node.js; with --bench a catalog of a million paths, and what it takes.
+// Databases read over HTTP, in Node.js; with --bench a catalog of a million paths, and what it takes; with --only
+// by the module that only reads, and a copy of the package, "spinney-whole", knows what the answers are.
 
 import assert from "node:assert/strict";
-import { Spinney } from "spinney";
 import { catalog, smallCatalog } from "./remote_catalog.mjs";
 import * as tests from "./remote_face.js";
 import { serveFiles } from "./remote_server.mjs";
 
 const isLarge = process.argv.includes("--bench");
+const isOnly = process.argv.includes("--only");
+const { Spinney } = await import(isOnly ? "spinney-whole" : "spinney");
+const reader = isOnly ? await import("spinney/remote") : Spinney;
 
 export async function runRemote(run) {
   const { db, image } = catalog(Spinney, isLarge ? 1_000_000 : 50_000);
@@ -14,7 +17,7 @@ export async function runRemote(run) {
   const files = { "/catalog.spinney": Buffer.from(image), "/small.spinney": Buffer.from(small.image()) };
   const server = await serveFiles(files);
   try {
-    await run({ Spinney, served: { address: server.address, name: "node" }, db, small, isLarge, image });
+    await run({ openUrl: (...args) => reader.openUrl(...args), served: { address: server.address, name: "node" }, db, small, isLarge, image });
   } finally {
     server.close();
   }

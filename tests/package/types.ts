@@ -5,6 +5,8 @@ import {
   SpinneyClient, TreeClient, type Entry, type Key, type Snapshot, type SpinneyErrorCode, type Tree, type Version,
 } from "spinney";
 import * as inline from "spinney/inline";
+import * as reading from "spinney/remote";
+import remoteModule from "spinney/remote.wasm";
 import url from "spinney/spinney.wasm";
 
 // Exactly this type, and not one that can be assigned to it.
@@ -151,3 +153,10 @@ new Spinney();
 db.get("a").length;
 
 export { overHttp, raw, all, never, asMemory };
+
+// What only reads is of the same types.
+const catalog: import("spinney").RemoteSpinney = await reading.openUrl(new URL("https://example.org/catalog.spinney"));
+await reading.init(fetch(remoteModule));
+for await (const { key } of catalog.list("photos/")) is<string>()(key);
+// @ts-expect-error: nothing is written
+void reading.Spinney;

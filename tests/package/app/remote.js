@@ -1,4 +1,5 @@
-// All tests of reading over HTTP, in a page; the server is told in the address of this module.
+// All tests of reading over HTTP, in a page; the server is told in the address of this module. With `only` there, too,
+// the module that only reads is tested, and the page has the whole package from elsewhere.
 
 import { init, Spinney } from "spinney";
 import { catalog, smallCatalog } from "../remote_catalog.mjs";
@@ -6,9 +7,13 @@ import * as tests from "../remote_face.js";
 
 async function main() {
   await init();
-  const served = { address: new URL(import.meta.url).searchParams.get("served"), name: "page" };
+  const asked = new URL(import.meta.url).searchParams;
+  // The server remembers names.
+  const served = { address: asked.get("served"), name: asked.has("only") ? "page-only" : "page" };
+  const reader = asked.has("only") ? await import("spinney/remote") : Spinney;
+  const openUrl = (...args) => reader.openUrl(...args);
   const { db } = catalog(Spinney, 50_000);
-  const world = { Spinney, served, db, small: smallCatalog(Spinney) };
+  const world = { openUrl, served, db, small: smallCatalog(Spinney) };
   const failed = [];
   const told = [];
   for (const [name, test] of Object.entries(tests)) {

@@ -1,0 +1,51 @@
+// Loading a wasm module, once, whatever asks for it how often.
+
+import { SpinneyError } from "./errors.js";
+import { attach, wasm } from "./memory.js";
+
+/**
+ * The two ways to load a module with its glue. `needed` is a function that the module has: another one that is
+ * there already serves if it has it, too.
+ */
+export function loader(load, loadSync, needed) {
+  let pending;
+
+  async function start(source) {
+    // So that what fails at once is noted before it is taken back.
+    await undefined;
+    try {
+      if (typeof source === "function") source = source();
+      const exports = await load({ module_or_path: await source });
+      if (!isThere(needed)) attach(exports);
+    } catch (cause) {
+      // So that it can be tried again, when the network is back.
+      pending = undefined;
+      if (cause instanceof SpinneyError) throw cause;
+      const from = source instanceof URL || typeof source === "string" ? ` from ${source}` : "";
+      const message = `the wasm module could not be loaded${from} (${cause?.message ?? cause}): see "Bundlers" in the README`;
+      throw new SpinneyError("LoadFailed", message, { cause });
+    }
+  }
+
+  return {
+    /** Loads the module from a source, or what a function gives; the same promise for everybody from then on. */
+    loadFrom(source) {
+      pending ??= start(source);
+      return pending;
+    },
+
+    /** Loads the module at once, from its bytes or from what they compile to. */
+    initSync(module) {
+      if (!isThere(needed)) attach(loadSync({ module }));
+    },
+  };
+}
+
+// What was made with one module is nothing to another, so none takes the place of one that is there.
+function isThere(needed) {
+  if (wasm !== undefined && !(needed in wasm)) {
+    const message = 'this page has loaded "spinney/remote", which only reads: import everything from "spinney" instead';
+    throw new SpinneyError("LoadFailed", message);
+  }
+  return wasm !== undefined;
+}
