@@ -1,13 +1,9 @@
-// The same for Node.js: the .wasm is a file there, so all is ready when this module has been imported.
+// The same for Node.js, where no file has to be fetched: the whole module, so that "spinney" may stand beside it.
 
-import { readFileSync } from "node:fs";
-import { initSync } from "./remote_init.js";
+import { Spinney } from "./node.js";
 
-export { initSync } from "./remote_init.js";
-export { Entry } from "./face/entries.js";
-export { SpinneyError } from "./face/errors.js";
-export { openUrl, RemoteEntries, RemoteSpinney, RemoteTree } from "./face/remote.js";
+export { Entry, init, initSync, RemoteEntries, RemoteSpinney, RemoteTree, SpinneyError } from "./node.js";
 
-initSync(readFileSync(new URL("./wasm/remote.wasm", import.meta.url)));
-
-export async function init() {}
+export function openUrl(url, options) {
+  return Spinney.openUrl(url, options);
+}

@@ -17,7 +17,8 @@ const DEFAULT_TREE = "default";
 const DEFAULT_HANDLE = 0;
 
 function ready() {
-  if (wasm !== undefined) return;
+  // That of "spinney/remote" has no such function.
+  if (wasm?.spinney_memory !== undefined) return;
   const message = "the wasm module is not there yet: call `await init()` once, before the first database";
   throw new SpinneyError("NotInitialized", message);
 }

@@ -2,6 +2,7 @@
 // by the module that only reads, and a copy of the package, "spinney-whole", knows what the answers are.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { catalog, smallCatalog } from "./remote_catalog.mjs";
 import * as tests from "./remote_face.js";
 import { serveFiles } from "./remote_server.mjs";
@@ -9,7 +10,22 @@ import { serveFiles } from "./remote_server.mjs";
 const isLarge = process.argv.includes("--bench");
 const isOnly = process.argv.includes("--only");
 const { Spinney } = await import(isOnly ? "spinney-whole" : "spinney");
-const reader = isOnly ? await import("spinney/remote") : Spinney;
+const reader = isOnly ? await small() : await import("spinney/remote");
+
+// As a browser has it: in Node.js "spinney/remote" is the whole module.
+async function small() {
+  const folder = new URL("./node_modules/spinney/", import.meta.url);
+  const module = readFileSync(new URL("wasm/remote.wasm", folder));
+  const reader = await import(new URL("remote.js", folder));
+  reader.initSync(module);
+  reader.initSync(new Uint8Array(0)); // nothing is loaded twice
+  const whole = await import(new URL("index.js", folder));
+  const refused = { name: "SpinneyError", code: "LoadFailed", message: /only reads: import everything from "spinney"/ };
+  assert.throws(() => whole.initSync(readFileSync(new URL("wasm/spinney.wasm", folder))), refused);
+  await assert.rejects(whole.init(readFileSync(new URL("wasm/spinney.wasm", folder))), refused);
+  assert.throws(() => whole.Spinney.memory(), { name: "SpinneyError", code: "NotInitialized" });
+  return reader;
+}
 
 export async function runRemote(run) {
   const { db, image } = catalog(Spinney, isLarge ? 1_000_000 : 50_000);
