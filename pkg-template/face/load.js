@@ -14,6 +14,7 @@ export function loader(load, loadSync, needed) {
     // So that what fails at once is noted before it is taken back.
     await undefined;
     try {
+      if (isThere(needed)) return;
       if (typeof source === "function") source = source();
       const exports = await load({ module_or_path: await source });
       if (!isThere(needed)) attach(exports);

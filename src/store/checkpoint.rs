@@ -214,7 +214,7 @@ impl Store {
         let Some(durable) = self.durable.get() else {
             return Ok(());
         };
-        let committed = durable.committed();
+        let mut committed = durable.committed();
         if durable.has_ended() {
             return Err(Error::Closed);
         }
@@ -227,6 +227,8 @@ impl Store {
         };
         let used_bytes = u64::from(committed.superblock.blobs) * BLOB_BYTES as u64;
         if durable.backend.len(Area::Data)? > used_bytes {
+            let end = committed.superblock.blobs;
+            committed.forget_from(end);
             durable.backend.set_len(Area::Data, used_bytes)?;
         }
         Ok(())

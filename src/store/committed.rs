@@ -81,6 +81,13 @@ impl Committed {
         Ok(())
     }
 
+    /// Forgets the directory blobs from `end` on, which storage is about to lose. Where one is needed again,
+    /// all of it is written anew.
+    pub(crate) fn forget_from(&mut self, end: u32) {
+        self.directories.retain(|&id, _| id < end.max(1));
+        self.changed.retain(|&(id, _)| id < end.max(1));
+    }
+
     /// The directory word of a blob.
     pub(crate) fn entry(&self, id: u32) -> u64 {
         let (directory, at) = directory_slot(id);
@@ -146,4 +153,57 @@ fn own(bytes: &mut Arc<Vec<u8>>) -> io::Result<&mut Vec<u8>> {
         *bytes = Arc::new(room::copy_of(bytes)?);
     }
     Ok(Arc::make_mut(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUPERBLOCK: Superblock = Superblock {
+        generation: 1,
+        database_id: 2,
+        log_position: 0,
+        next_seq: 1,
+        unused_is_zero: true,
+        has_ring: false,
+        incarnation: 1,
+        log_id: 1,
+        blobs: 1,
+        next_tree: 1,
+        key_bytes_max: 0,
+    };
+
+    /// Which pages of a directory blob the next checkpoint writes.
+    fn written_of(committed: &mut Committed, id: u32) -> Vec<usize> {
+        let pages = committed.seal().expect("memory");
+        let (blob, page) =
+            (|number: u64| number as u32 / BLOB_PAGES as u32, |number: u64| number as usize % BLOB_PAGES);
+        pages.iter().filter(|(number, _)| blob(*number) == id).map(|(number, _)| page(*number)).collect()
+    }
+
+    /// Its pages were cut off with the end of the file: those that did not change since are not there either.
+    #[test]
+    fn a_directory_blob_that_storage_has_lost_is_written_whole_when_there_is_one_again() {
+        let first = directory_blobs(u32::MAX).nth(1).expect("there are further ones");
+        let all: Vec<usize> = (0..BLOB_PAGES).collect();
+        let mut committed = Committed::new(SUPERBLOCK);
+        committed.cover(first + 10).expect("memory");
+        committed.enter(first + 5, 7).expect("memory");
+        assert_eq!(written_of(&mut committed, first), all);
+        committed.enter(first + 5, 8).expect("memory");
+        assert_eq!(written_of(&mut committed, first).len(), 2, "its first page, and that of the word");
+        let checksum = committed.entry(first);
+        committed.enter(first + 5, 0).expect("memory");
+        committed.forget_from(first);
+        assert_eq!(committed.entry(first + 5), 0);
+        let mut next = committed.next();
+        next.cover(first + 10).expect("memory");
+        next.enter(first + 6, 9).expect("memory");
+        assert_eq!(written_of(&mut next, first), all);
+        assert_ne!(next.entry(first), checksum, "of what it is now");
+        // What stays is not written again.
+        next.forget_from(first + 1);
+        next.cover(first + 10).expect("memory");
+        assert!(written_of(&mut next, first).is_empty());
+    }
 }
