@@ -285,7 +285,8 @@ export class Spinney extends Tree {
 
   /**
    * All trees as they are now, to read while others write. It copies nothing at first; what is overwritten
-   * afterwards is kept for it, up to 256 MiB, and then its calls throw `SnapshotTooOld`.
+   * afterwards is kept for it, up to 256 MiB, in files up to a quarter of `cacheBytes`, and then its calls throw
+   * `SnapshotTooOld`.
    */
   snapshot(): Snapshot;
 
