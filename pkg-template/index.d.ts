@@ -351,8 +351,8 @@ export interface DurableSpinney extends Spinney {
   checkpoint(): void;
 
   /**
-   * Stores everything and closes the database. When the promise is settled, one file is left of it and others
-   * may open it.
+   * Stores everything and closes the database. When the promise is settled, all of it is in one file, with two empty
+   * ones beside it, and others may open it.
    */
   close(): Promise<void>;
 
@@ -537,7 +537,7 @@ export interface RemoteOptions {
   credentials?: "omit" | "same-origin" | "include" | undefined;
   /** What to use in the place of `fetch`. */
   fetch?: ((url: string, init: any) => Promise<any>) | undefined;
-  /** Ends all reading, for good: calls throw `Cancelled`. */
+  /** Ends all fetching, for good: calls that need pages throw `Cancelled`. */
   signal?: Global<"AbortSignal"> | undefined;
 }
 
@@ -670,9 +670,10 @@ export class Batch {
 
   /**
    * Applies all steps as one. Returns for each the version that it has written, if it has. The batch is empty
-   * afterwards; after an error it is as it was, and nothing was applied.
+   * afterwards; after an error it is as it was, and nothing was applied, unless the error is `OutcomeUnknown`, or
+   * `WorkerDied` of a database in a worker: then it may have been.
    *
-   * @throws `BatchRefused`, with the `index` of the step; `BatchTooLarge`
+   * @throws `BatchRefused`, with the `index` of the step; `BatchTooLarge`; in files `OutcomeUnknown`
    */
   commit(): (Version | undefined)[];
 
@@ -847,3 +848,6 @@ export class SpinneyError extends Error {
   /** `OutOfSpace`. */
   readonly limitBlobs?: number;
 }
+
+// Only what is exported above is there when the code runs.
+export {};

@@ -3,4 +3,4 @@
 import load, { initSync as loadSync } from "./wasm/glue.js";
 import { loader } from "./face/load.js";
 
-export const { loadFrom, initSync } = loader(load, loadSync, "spinney_memory");
+export const { loadFrom, initSync } = loader(load, loadSync, "spinney_memory", true);

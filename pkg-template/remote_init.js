@@ -3,4 +3,4 @@
 import load, { initSync as loadSync } from "./wasm/remote_glue.js";
 import { loader } from "./face/load.js";
 
-export const { loadFrom, initSync } = loader(load, loadSync, "spinney_remote");
+export const { loadFrom, initSync } = loader(load, loadSync, "spinney_remote", false);

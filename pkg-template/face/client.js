@@ -127,7 +127,10 @@ export class TreeClient {
   }
 
   async getMany(keys) {
-    return this.#ask("getMany", typeof keys === "string" ? keys : Array.from(keys, own));
+    if (typeof keys?.[Symbol.iterator] !== "function" || typeof keys === "string" || isBytes(keys)) {
+      throw invalid("keys", "an array of strings and Uint8Arrays");
+    }
+    return this.#ask("getMany", Array.from(keys, own));
   }
 
   contains(key) {
@@ -218,6 +221,8 @@ export class BatchClient {
   #line;
   #durability;
   #steps = [];
+  // What commits under way have taken, in their order: if several fail, it comes back as it was.
+  #taken = [];
 
   constructor(line) {
     this.#line = line;
@@ -235,15 +240,27 @@ export class BatchClient {
 
   /** As that of the database itself: after an error it is as it was. */
   async commit() {
-    const steps = this.#steps;
+    const taken = { steps: this.#steps, isBack: false };
     // What is added from now on is for the next time.
     this.#steps = [];
+    this.#taken.push(taken);
     try {
-      return await this.#line.ask("commit", undefined, this.#durability, [steps]);
+      const versions = await this.#line.ask("commit", undefined, this.#durability, [taken.steps]);
+      this.#taken.splice(this.#taken.indexOf(taken), 1);
+      return versions;
     } catch (error) {
-      this.#steps = [...steps, ...this.#steps];
+      taken.isBack = true;
       throw error;
+    } finally {
+      this.#bringBack();
     }
+  }
+
+  // Behind the last commit that is under way, whatever has failed meanwhile is there again.
+  #bringBack() {
+    if (this.#taken.some(({ isBack }) => !isBack)) return;
+    this.#steps = [...this.#taken.flatMap(({ steps }) => steps), ...this.#steps];
+    this.#taken = [];
   }
 
   static {
@@ -289,6 +306,8 @@ export class SpinneyClient extends TreeClient {
     const life = `spinney-worker/${crypto.randomUUID()}`;
     line.onheld = () => {
       clearTimeout(timer);
+      // From now on this lock tells of the worker's end; an error of other code in it says nothing.
+      worker.removeEventListener("error", failed);
       // The worker has held this lock since it got the message.
       const gone = () => setTimeout(() => line.end(died("it was ended")), LAST_ANSWER_MS);
       navigator.locks.request(life, gone).catch(() => {});

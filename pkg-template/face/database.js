@@ -117,7 +117,12 @@ export class Spinney extends Tree {
     const scope = this[SCOPE];
     scope.check();
     const handle = settle(wasm.spinney_snapshot(scope.id));
-    return new Snapshot(scope, handle);
+    try {
+      return new Snapshot(scope, handle, treeThen(scope, handle, DEFAULT_TREE));
+    } catch (error) {
+      wasm.spinney_free_snapshot(scope.id, handle);
+      throw error;
+    }
   }
 
   stats() {
@@ -166,7 +171,7 @@ class DurableSpinney extends Spinney {
     settle(wasm.spinney_checkpoint(this[SCOPE].id));
   }
 
-  /** Everything is stored when this returns; when its promise is settled, one file is left. */
+  /** Everything is stored when this returns; when its promise is settled, all is in one file. */
   close() {
     return (this.#closing ??= this.#finish());
   }
@@ -195,9 +200,9 @@ if (Symbol.asyncDispose) {
 export class Snapshot extends Reader {
   #handle;
 
-  constructor(database, handle) {
+  constructor(database, handle, tree) {
     const scope = new Scope(database.id, "snapshot", database);
-    super(scope, treeThen(scope, handle, DEFAULT_TREE));
+    super(scope, tree);
     this.#handle = handle;
     adopt(this, scope, closeSnapshot, handle);
   }

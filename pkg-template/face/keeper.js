@@ -51,7 +51,9 @@ export class Keeper {
       }
     } catch (error) {
       // Whoever needs what could not be done gets the error. A module that is broken stays so.
-      if (error?.code !== "Broken") this.#wait(AGAIN_MS, true);
+      if (error?.code === "Broken") return;
+      if (wasIdle) this.#wrote = true;
+      this.#wait(AGAIN_MS, true);
     }
   }
 }

@@ -3,28 +3,35 @@
 import { SpinneyError } from "./errors.js";
 import { attach, wasm } from "./memory.js";
 
+// The load of the whole module that is under way. Who wants the small one waits for it.
+let whole = Promise.resolve();
+
 /**
  * The two ways to load a module with its glue. `needed` is a function that the module has: another one that is
  * there already serves if it has it, too.
  */
-export function loader(load, loadSync, needed) {
+export function loader(load, loadSync, needed, isWhole) {
   let pending;
+  // The glue is about to have an instance, and may have one of them only.
+  let isLoading = false;
 
   async function start(source) {
     // So that what fails at once is noted before it is taken back.
     await undefined;
     try {
+      if (!isWhole) await whole.catch(() => {});
+      if (typeof source === "function" && !isThere(needed)) source = source();
+      source = await source;
       if (isThere(needed)) return;
-      if (typeof source === "function") source = source();
-      const exports = await load({ module_or_path: await source });
+      isLoading = true;
+      const exports = await load({ module_or_path: source });
       if (!isThere(needed)) attach(exports);
     } catch (cause) {
       // So that it can be tried again, when the network is back.
       pending = undefined;
-      if (cause instanceof SpinneyError) throw cause;
-      const from = source instanceof URL || typeof source === "string" ? ` from ${source}` : "";
-      const message = `the wasm module could not be loaded${from} (${cause?.message ?? cause}): see "Bundlers" in the README`;
-      throw new SpinneyError("LoadFailed", message, { cause });
+      throw notLoaded(cause, source);
+    } finally {
+      isLoading = false;
     }
   }
 
@@ -32,12 +39,21 @@ export function loader(load, loadSync, needed) {
     /** Loads the module from a source, or what a function gives; the same promise for everybody from then on. */
     loadFrom(source) {
       pending ??= start(source);
+      if (isWhole) whole = pending;
       return pending;
     },
 
     /** Loads the module at once, from its bytes or from what they compile to. */
     initSync(module) {
-      if (!isThere(needed)) attach(loadSync({ module }));
+      if (isThere(needed)) return;
+      if (isLoading) throw new SpinneyError("LoadFailed", "init() is under way: wait for its promise instead");
+      let exports;
+      try {
+        exports = loadSync({ module });
+      } catch (cause) {
+        throw notLoaded(cause, module);
+      }
+      attach(exports);
     },
   };
 }
@@ -49,4 +65,11 @@ function isThere(needed) {
     throw new SpinneyError("LoadFailed", message);
   }
   return wasm !== undefined;
+}
+
+function notLoaded(cause, source) {
+  if (cause instanceof SpinneyError) return cause;
+  const from = source instanceof URL || typeof source === "string" ? ` from ${source}` : "";
+  const message = `the wasm module could not be loaded${from} (${cause?.message ?? cause}): see "Bundlers" in the README`;
+  return new SpinneyError("LoadFailed", message, { cause });
 }

@@ -114,8 +114,11 @@ function lock(name, waitMs) {
 
 /** Runs something that nobody else may do with this name at the same time. */
 async function alone(name, run) {
-  const folder = await folderOfSite();
-  const unlock = await lock(checkedName(name), 0);
+  checkedName(name);
+  const folder = await folderOfSite().catch((error) => {
+    throw translated(error, name);
+  });
+  const unlock = await lock(name, 0);
   try {
     return await run(folder);
   } catch (error) {
@@ -219,8 +222,12 @@ export async function openFiles(name, options) {
 
 export async function listFiles() {
   const names = [];
-  for await (const file of (await folderOfSite()).keys()) {
-    if (file.endsWith(END)) names.push(file.slice(0, -END.length));
+  try {
+    for await (const file of (await folderOfSite()).keys()) {
+      if (file.endsWith(END)) names.push(file.slice(0, -END.length));
+    }
+  } catch (error) {
+    throw translated(error);
   }
   return names.sort();
 }
@@ -238,11 +245,13 @@ function chunksOf(source) {
   if (source instanceof ArrayBuffer) return [new Uint8Array(source)];
   if (ArrayBuffer.isView(source) && isBytes(source)) return [source];
   if (typeof Blob === "function" && source instanceof Blob) return chunksOf(source.stream());
-  if (typeof source?.getReader === "function") return read(source.getReader());
+  if (typeof source?.getReader === "function") return read(source);
   throw invalid("source", "a Uint8Array, an ArrayBuffer, a Blob or a ReadableStream");
 }
 
-async function* read(reader) {
+// Whoever is refused before it begins still has the stream, whole and unlocked.
+async function* read(stream) {
+  const reader = stream.getReader();
   try {
     for (let turn = await reader.read(); !turn.done; turn = await reader.read()) yield turn.value;
   } finally {

@@ -253,11 +253,14 @@ export class RemoteEntries {
     this.#pages = pages;
   }
 
-  next() {
-    const turn = () => this.#next();
+  #inTurn(turn) {
     const answer = this.#last.then(turn, turn);
     this.#last = answer.catch(() => {});
     return answer;
+  }
+
+  next() {
+    return this.#inTurn(() => this.#next());
   }
 
   async #next() {
@@ -269,21 +272,28 @@ export class RemoteEntries {
     return { value: this.#page[this.#at++], done: false };
   }
 
-  async return(value) {
-    await this.#pages.return();
-    [this.#page, this.#at] = [[], 0];
-    return { value, done: true };
+  return(value) {
+    return this.#inTurn(async () => {
+      await this.#pages.return();
+      [this.#page, this.#at] = [[], 0];
+      return { value, done: true };
+    });
   }
 
   /** Page by page: the next one is fetched when it is asked for. */
   async *pages() {
+    await this.#last;
     const left = this.#page.slice(this.#at);
     this.#at = this.#page.length;
     if (left.length > 0) yield left;
     yield* this.#pages;
   }
 
-  async toArray() {
+  toArray() {
+    return this.#inTurn(() => this.#toArray());
+  }
+
+  async #toArray() {
     const all = this.#page.slice(this.#at);
     this.#at = this.#page.length;
     for await (const page of this.#pages) {

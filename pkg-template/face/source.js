@@ -42,7 +42,9 @@ export class Source {
     // Chromium hands out the headers of an older answer with ranges of a newer one.
     this.#init = { headers, credentials, cache: "no-store" };
     if (signal) {
-      const stop = () => this.#abort.abort();
+      // Not of this object: a signal that lives longer would hold all of it.
+      const abort = this.#abort;
+      const stop = () => abort.abort();
       if (signal.aborted) stop();
       signal.addEventListener("abort", stop);
       this.#unlisten = () => signal.removeEventListener("abort", stop);
@@ -125,7 +127,8 @@ export class Source {
       try {
         return await this.#request(run, isFirst);
       } catch (error) {
-        if (!(error instanceof Passing) || tries === TRIES_MAX) throw this.#told(error.reason ?? error);
+        const isLast = tries === TRIES_MAX || this.#abort.signal.aborted;
+        if (!(error instanceof Passing) || isLast) throw this.#told(error.reason ?? error);
         await this.#sleep(WAIT_MS * 2 ** (tries - 1));
       }
     }
@@ -137,9 +140,15 @@ export class Source {
   }
 
   #sleep(milliseconds) {
+    const { signal } = this.#abort;
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#abort.signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      signal.addEventListener("abort", done);
     });
   }
 

@@ -17,7 +17,11 @@ async function small() {
   const folder = new URL("./node_modules/spinney/", import.meta.url);
   const module = readFileSync(new URL("wasm/remote.wasm", folder));
   const reader = await import(new URL("remote.js", folder));
-  reader.initSync(module);
+  const loading = reader.init(module);
+  for (let turn = 0; turn < 10; turn++) await undefined;
+  // Two instances would share what there is once for each.
+  assert.throws(() => reader.initSync(module), { name: "SpinneyError", code: "LoadFailed", message: /under way/ });
+  await loading;
   reader.initSync(new Uint8Array(0)); // nothing is loaded twice
   const whole = await import(new URL("index.js", folder));
   const refused = { name: "SpinneyError", code: "LoadFailed", message: /only reads: import everything from "spinney"/ };

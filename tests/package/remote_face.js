@@ -156,6 +156,25 @@ export async function whatIsUnderWayIsAskedForOnce({ openUrl, served }) {
 }
 
 // A cache of one blob gives the same answers, and what was read is really given back.
+export async function callsThatDoNotWaitAreAnsweredInTheirOrder({ openUrl, served, db }) {
+  const remote = await openUrl(at(served));
+  const expected = db.tree("files").scan("wide/", { limit: 3000 }).toArray().map(shown);
+  const scan = () => remote.tree("files").scan("wide/", { limit: 3000 });
+  const all = scan();
+  const [first, second, rest] = await Promise.all([all.next(), all.next(), all.toArray()]);
+  same([first.value, second.value, ...rest].map(shown).join("\n"), expected.join("\n"), "two, and the rest");
+  const ended = scan();
+  const [one, end] = await Promise.all([ended.next(), ended.return(7)]);
+  same(shown(one.value), expected[0], "asked for before it was ended");
+  same(`${end.done} ${end.value} ${(await ended.next()).done}`, "true 7 true", "ended");
+  const paged = scan();
+  const before = paged.next();
+  const pages = [];
+  for await (const page of paged.pages()) pages.push(...page);
+  same([(await before).value, ...pages].map(shown).join("\n"), expected.join("\n"), "one, and the rest in pages");
+  remote.close();
+}
+
 export async function aSmallCacheComesToAnEnd({ openUrl, served, db }) {
   const remote = await openUrl(at(served), { cacheBytes: 0 });
   const [near, far] = [db.tree("files"), remote.tree("files")];

@@ -4,6 +4,8 @@ import {
   init, initSync, Spinney, SpinneyError,
   SpinneyClient, TreeClient, type Entry, type Key, type Snapshot, type SpinneyErrorCode, type Tree, type Version,
 } from "spinney";
+// @ts-expect-error: it is not there when the code runs
+import { Reader } from "spinney";
 import * as inline from "spinney/inline";
 import * as reading from "spinney/remote";
 import remoteModule from "spinney/remote.wasm";

@@ -112,6 +112,18 @@ async function tellsErrors() {
   equal((await committed).length, 1);
   equal(batch.length, 1, "what was added meanwhile is still to be committed");
   equal(await db.contains("e"), false);
+  // Of commits that fail together the steps come back in their order: the last one counts.
+  const twice = db.batch().expectAbsent(db, "a").put(db, "last", "1");
+  const first = twice.commit();
+  const second = twice.expectAbsent(db, "a").put(db, "last", "2").commit();
+  equal((await Promise.allSettled([first, second])).map(({ reason }) => reason?.code), ["BatchRefused", "BatchRefused"]);
+  equal(twice.length, 4);
+  await db.remove("a");
+  await twice.commit();
+  equal(await db.getText("last"), "2");
+  for (const keys of [undefined, 5, {}, "text", new Uint8Array(1)]) {
+    await refuses("InvalidArgument", () => db.getMany(keys));
+  }
   await refuses("Locked", () => Spinney.openWorker("errors"));
   await refuses("InvalidArgument", () => Spinney.openWorker("a/b"));
   // One that fails does not hold up those beside it.

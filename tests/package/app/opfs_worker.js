@@ -212,6 +212,12 @@ async function importsAndExports() {
     await db.close();
     await refuses("TargetExists", () => Spinney.importOpfs(name, source instanceof ReadableStream ? image : source));
   }
+  // Who is refused before anything was read has the stream still.
+  const kept = new Blob([image]).stream();
+  await refuses("TargetExists", () => Spinney.importOpfs("bytes", kept));
+  equal(kept.locked, false);
+  await Spinney.importOpfs("kept", kept);
+  await Spinney.deleteOpfs("kept");
   equal(await Spinney.listOpfs(), ["buffer", "bytes", "file", "stream"]);
   for (const name of Object.keys(sources)) await Spinney.deleteOpfs(name);
   await refuses("InvalidArgument", () => Spinney.importOpfs("bad", "text"));
